@@ -1,0 +1,1 @@
+"""Pure codecs: profile and payload become events or Rejected, a command becomes a payload."""

@@ -1,0 +1,1 @@
+"""Modbus: block planner (pure), bus scheduler and the pymodbus shell."""

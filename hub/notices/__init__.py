@@ -1,0 +1,1 @@
+"""The outbox of notices: recipients, quiet hours, templates, attempts and receipts."""

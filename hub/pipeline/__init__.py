@@ -1,0 +1,1 @@
+"""The data path: inbox, engine (one step is one transaction), apply, timers, feed and problems."""

@@ -1,0 +1,1 @@
+"""The database: sessions, portable column types, tables and migrations."""

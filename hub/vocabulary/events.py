@@ -1,0 +1,267 @@
+"""Everything that can happen, as frozen values: what devices say, what people do, what clocks bring.
+
+Order among a device's events is by `occurred_at`; durations are counted from `received_at`, because devices'
+clocks are wrong (domain/elevator.md 5 'Clock skew'). `late` events go into history and never move state.
+"""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from typing import Any
+
+import msgspec
+
+from hub.vocabulary.elevator import (
+    AlarmState,
+    AlarmType,
+    CarStatus,
+    Direction,
+    Doors,
+    ElevatorFault,
+    Power,
+    ServiceMode,
+    TrappedPlace,
+)
+from hub.vocabulary.instants import UtcMs
+from hub.vocabulary.units import BalanceUnit, Relay
+
+
+class SubjectType(StrEnum):
+    """What a ticket, a timer or a rule's state can be about."""
+
+    DEVICE = "device"
+    GATEWAY = "gateway"  # a bus, or the broker connection: `mqtt`
+    BUILDING = "building"
+    SITE = "site"
+    CARD = "card"
+
+
+class Subject(msgspec.Struct, frozen=True, order=True):
+    """Whom something concerns, within a site."""
+
+    site: str
+    type: SubjectType
+    id: str
+
+
+class Clock(StrEnum):
+    """Whose time `occurred_at` is."""
+
+    DEVICE = "device"
+    ARRIVAL = "arrival"  # the device gave none
+    SKEWED = "skewed"  # the device's was in the future or before 2020: arrival time is used, `device_at` keeps theirs
+
+
+class Event(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, tag_field="event", tag=True):
+    """Common part. `source_key` identifies the event at its source: seen twice, it happened once."""
+
+    site: str
+    device: str = ""
+    source_key: str = ""
+    occurred_at: UtcMs
+    received_at: UtcMs
+    clock: Clock = Clock.DEVICE
+    device_at: UtcMs | None = None  # the device's own time where it was not believed
+    late: bool = False  # older than what is known already; set by the pipeline
+    live: bool = True  # False: retained by the broker, or a baseline read after a start; not news
+    extra: dict[str, Any] | None = None  # fields of the payload that the profile does not name
+
+    def subject(self) -> Subject:
+        """The device that it concerns; the site where there is none."""
+        if self.device:
+            return Subject(self.site, SubjectType.DEVICE, self.device)
+        return Subject(self.site, SubjectType.SITE, self.site)
+
+
+# --- what elevators say -----------------------------------------------------------------------------------
+
+
+class ElevatorAlarm(Event, frozen=True, kw_only=True):
+    """An alarm or fault came or went, in the device's own judgement."""
+
+    type: AlarmType
+    state: AlarmState
+    fault: ElevatorFault | None = None  # the profile's translation of `code`
+    trapped: TrappedPlace | None = None  # with type `trapped`
+    code: str | None = None  # the vendor's own code, as text
+    floor: str | None = None
+    held_s: float | None = None  # how long the button was held, where the device says
+    detail: str | None = None
+
+
+class ElevatorState(Event, frozen=True, kw_only=True):
+    """Real-time status, GB/T 24476 clause 9. None and `unknown` mean that nobody knows, never 'no'."""
+
+    service_mode: ServiceMode = ServiceMode.UNKNOWN
+    car_status: CarStatus = CarStatus.UNKNOWN
+    direction: Direction = Direction.UNKNOWN
+    door_zone: bool | None = None
+    doors: tuple[Doors, ...] = (Doors.UNKNOWN,)  # one per car door
+    passenger: bool | None = None
+    floor: str | None = None
+    power: Power = Power.UNKNOWN
+    speed_mps: float | None = None
+    load_percent: float | None = None
+    # Conditions that the device reports as standing bits rather than as messages. None: it does not report them.
+    trapped: TrappedPlace | None = None
+    trapped_known: bool = False  # True: `trapped` is None because the device says that nobody is
+    button: bool | None = None
+    faults: tuple[ElevatorFault, ...] | None = None
+    code: str | None = None  # raw fault word or code, kept as evidence
+
+
+# --- what meters say --------------------------------------------------------------------------------------
+
+
+class MeterReading(Event, frozen=True, kw_only=True):
+    """One reading of a meter. `credit` is remaining minus overdraft, in fen or Wh after `unit`; None: not readable."""
+
+    credit: int | None
+    unit: BalanceUnit
+    energy_wh: int | None = None
+    purchases: int | None = None
+    relay: Relay = Relay.UNKNOWN
+    meter_alarm: int | None = None  # 0 none, 1 alarm 1, 2 alarm 2, 3 off
+    serial: str | None = None
+    power_w: int | None = None
+    voltage_dv: int | None = None  # tenths of a volt
+
+
+# --- what access controllers and doors say ----------------------------------------------------------------
+
+
+class AccessResult(StrEnum):
+    """Decision of the controller; reasons after ONVIF, BACnet's finer ones in `reason`."""
+
+    GRANTED = "granted"
+    DENIED = "denied"
+
+
+class DoorState(StrEnum):
+    """ONVIF DoorAlarmState and physical state, flat as in the contract."""
+
+    CLOSED = "closed"
+    OPEN = "open"
+    FORCED_OPEN = "forced_open"
+    HELD_OPEN = "held_open"
+    TAMPER = "tamper"
+    NORMAL = "normal"
+
+
+class CardNumber(msgspec.Struct, frozen=True):
+    """A credential as a reader spells it; leading zeros are significant."""
+
+    format: str
+    value: str
+
+
+class AccessEvent(Event, frozen=True, kw_only=True):
+    """A card was presented."""
+
+    door: str
+    card: CardNumber | None
+    result: AccessResult
+    reason: str | None = None
+    index: int | None = None
+    direction: str | None = None
+
+
+class DoorEvent(Event, frozen=True, kw_only=True):
+    """A door changed."""
+
+    door: str
+    state: DoorState
+
+
+# --- what any device or connector says --------------------------------------------------------------------
+
+
+class DeviceStatus(Event, frozen=True, kw_only=True):
+    """Online, or gone (also as last will)."""
+
+    online: bool
+    boot_id: str | None = None
+    firmware: str | None = None
+
+
+class CommandResult(Event, frozen=True, kw_only=True):
+    """A device's answer to a command of ours."""
+
+    command_id: str
+    ok: bool
+    detail: str | None = None
+    cards: tuple[dict[str, Any], ...] | None = None
+
+
+class Unreachable(Event, frozen=True, kw_only=True):
+    """A polled device did not answer while its bus was alive."""
+
+    cause: str  # timeout | exception_04 | exception_0b | short_reply | wrong_function | …
+
+
+class GatewayChanged(Event, frozen=True, kw_only=True):
+    """A bus or the broker connection came up or went down: what hangs on it is unknown, not silent."""
+
+    gateway: str  # bus id, or `mqtt`
+    up: bool
+    cause: str
+
+    def subject(self) -> Subject:
+        """The gateway itself."""
+        return Subject(self.site, SubjectType.GATEWAY, self.gateway)
+
+
+# --- what clocks and people bring -------------------------------------------------------------------------
+
+
+class TimerFired(Event, frozen=True, kw_only=True):
+    """A deadline that a rule has set fell due. `received_at` is when it was fired, `occurred_at` when it was due."""
+
+    rule: str
+    key: str
+    about: Subject
+
+    def subject(self) -> Subject:
+        """Whose deadline it is."""
+        return self.about
+
+
+class SupervisionTick(Event, frozen=True, kw_only=True):
+    """Time to look whether everything has been heard of; the facts carry when."""
+
+
+class TicketMoved(Event, frozen=True, kw_only=True):
+    """A ticket was moved by a person (or by the desk's clocks), so that rules can follow."""
+
+    kind: str
+    about: Subject
+    action: str
+    state: str
+    active: bool
+    by: str
+
+    def subject(self) -> Subject:
+        """Whom the ticket concerns."""
+        return self.about
+
+
+class PowerLost(Event, frozen=True, kw_only=True):
+    """Derived by the entrapment rule for its site: this car lost its supply."""
+
+    occupied: bool | None  # latched; None: unknown
+    was_moving: bool
+
+    def subject(self) -> Subject:
+        """The site: outages are clustered there."""
+        return Subject(self.site, SubjectType.SITE, self.site)
+
+
+class Canary(Event, frozen=True, kw_only=True):
+    """A message of our own on its way through broker, pipeline and feed."""
+
+    number: int
+
+
+def with_order(event: Event, *, late: bool) -> Event:
+    """The same event, marked late."""
+    return msgspec.structs.replace(event, late=late) if event.late != late else event

@@ -1,0 +1,60 @@
+"""What a rule may know besides the event: the registry's facts, resolved limits, and when devices were heard."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from enum import StrEnum
+from typing import Any
+
+import msgspec
+
+from hub.vocabulary.instants import UtcMs
+from hub.vocabulary.units import BalanceUnit
+
+
+class DeviceKind(StrEnum):
+    """Kinds of devices in a site file."""
+
+    ELEVATOR = "elevator"
+    METER = "meter"
+    ACCESS_CONTROLLER = "access_controller"
+
+
+class DeviceFacts(msgspec.Struct, frozen=True, kw_only=True):
+    """One device as its site file and profile describe it."""
+
+    pk: int  # of the database row; small and stable
+    site: str
+    id: str
+    kind: DeviceKind
+    name: str
+    place: str  # `b1` or `b1/0101`
+    building: str
+    profile: str
+    gateway: str  # bus id, or `mqtt`
+    balance_unit: BalanceUnit | None = None
+    expects_test_call: bool = False  # the profile can report the 72-hour test of EN 81-28
+
+
+class SiteFacts(msgspec.Struct, frozen=True, kw_only=True):
+    """One site."""
+
+    id: str
+    name: str
+    timezone: str  # IANA name
+    locale: str
+
+
+class Facts(msgspec.Struct, frozen=True, kw_only=True):
+    """Handed to a rule with each event. `limits` is the rule's own Limits struct, resolved site → building → device.
+
+    `devices` and `heard` (device id → when last heard, received clock) are filled for site-wide subjects only;
+    `started_at` is when this process began to listen (start-up grace).
+    """
+
+    site: SiteFacts
+    device: DeviceFacts | None
+    limits: Any
+    started_at: UtcMs
+    devices: Mapping[str, DeviceFacts] = msgspec.field(default_factory=dict)
+    heard: Mapping[str, UtcMs] = msgspec.field(default_factory=dict)

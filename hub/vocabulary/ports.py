@@ -1,0 +1,99 @@
+"""Where the outside meets the core: what connectors hand in, and what they are asked to do.
+
+Protocols only. Connectors implement or call them; `hub.wiring` brings both together.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from enum import IntEnum
+from typing import Any, Protocol
+
+import msgspec
+
+from hub.vocabulary.events import Event
+from hub.vocabulary.instants import UtcMs
+from hub.vocabulary.rejected import Rejected
+
+
+class Lane(IntEnum):
+    """Order within a batch: alarms never wait behind readings."""
+
+    ALARM = 0
+    TELEMETRY = 1
+
+
+class Receipt(msgspec.Struct, frozen=True, gc=False):
+    """What the broker needs to hear: valid only within the connection that it came on."""
+
+    epoch: int
+    packet_id: int
+    qos: int
+
+
+class AckSink(Protocol):
+    """A connector that can acknowledge."""
+
+    def acknowledge(self, receipts: Sequence[Receipt]) -> None:
+        """Tell the broker that these are safe. Receipts of an older epoch are dropped. Never raises."""
+
+
+class RawMessage(msgspec.Struct, frozen=True, kw_only=True, gc=False):
+    """Bytes as they came. `channel` chooses the decoder: `mqtt`, `modbus`, `http`; `address` is the topic or the device."""
+
+    channel: str
+    address: str
+    payload: bytes
+    received_at: UtcMs
+    lane: Lane = Lane.TELEMETRY
+    retained: bool = False
+    sink: AckSink | None = None
+    receipt: Receipt | None = None
+    replay_of: int | None = None  # row in `rejected`
+
+
+class Intake(Protocol):
+    """The pipeline's front door."""
+
+    def offer(self, message: RawMessage) -> None:
+        """Take a message. Thread-safe, returns at once, never raises and never drops."""
+
+    def report(self, event: Event) -> None:
+        """Take an event that a connector noticed itself (GatewayChanged, Unreachable)."""
+
+
+class Decoder(Protocol):
+    """Turns a message into events. Pure; one per channel."""
+
+    def decode(self, message: RawMessage) -> Sequence[Event] | Rejected:
+        """Events in the order in which they happened, or why the message cannot be used. Never raises on input."""
+
+
+class DeviceEntry(msgspec.Struct, frozen=True, kw_only=True):
+    """What a connector needs to know of one device (from the site file, checked)."""
+
+    site: str
+    device: str
+    kind: str
+    profile: str
+    timezone: str  # of the site; for times without offset
+    bus: str | None = None
+    unit_id: int | None = None
+    balance_unit: str | None = None
+    options: Mapping[str, Any] = msgspec.field(default_factory=dict)  # timeout_ms, every_s, fast_ms, doors …
+
+
+class BusEntry(msgspec.Struct, frozen=True, kw_only=True):
+    """What a connector needs to know of one bus."""
+
+    site: str
+    bus: str
+    url: str
+    options: Mapping[str, Any] = msgspec.field(default_factory=dict)
+
+
+class CommandSender(Protocol):
+    """A connector that can carry a command to a device."""
+
+    def send(self, site: str, device: str, command_id: str, name: str, args: Mapping[str, Any], reply_by: UtcMs) -> bool:
+        """Hand the command over; False when this connector cannot reach the device now. Never raises."""

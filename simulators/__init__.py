@@ -1,0 +1,1 @@
+"""Simulated elevators, meters, door controllers and estates; shares no code with what it tests."""
