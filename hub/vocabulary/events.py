@@ -259,6 +259,7 @@ class PowerLost(Event, frozen=True, kw_only=True):
 class Canary(Event, frozen=True, kw_only=True):
     """A message of our own on its way through broker, pipeline and feed."""
 
+    lane: str  # which of the two sessions it went through: `alarm` or `telemetry`
     number: int
 
 
