@@ -1,3 +1,4 @@
+#!/usr/bin/env python3
 """Sets up and starts the property hub: `python3 run.py demo`, `python3 run.py test`, `python3 run.py setup`.
 
 Rule: standard library only, and nothing here may need what it installs. It must also parse on an old Python 3, so that
@@ -244,12 +245,12 @@ def _run_attached(command: Command) -> int:
         raise
 
 
-def _become(command: Command) -> int:
+def _become(command: list[str]) -> int:  # noqa: RET503 - execv never returns
     """Runs instead of this process, so that signals and the exit code need no passing on."""
     if WINDOWS:
         return subprocess.call(command)
     sys.stdout.flush()
-    os.execv(command[0], command)  # noqa: S606, RET503 - no shell is wanted, and it never returns
+    os.execv(command[0], command)  # noqa: S606 - no shell is wanted
 
 
 def main(arguments: Sequence[str]) -> int:
