@@ -95,5 +95,7 @@ class BusEntry(msgspec.Struct, frozen=True, kw_only=True):
 class CommandSender(Protocol):
     """A connector that can carry a command to a device."""
 
-    def send(self, site: str, device: str, command_id: str, name: str, args: Mapping[str, Any], reply_by: UtcMs) -> bool:
+    def send(
+        self, site: str, device: str, command_id: str, name: str, args: Mapping[str, Any], reply_by: UtcMs
+    ) -> bool:
         """Hand the command over; False when this connector cannot reach the device now. Never raises."""

@@ -1,0 +1,235 @@
+"""Opening the database: one writer at a time, readers beside it, SQLite and PostgreSQL alike.
+
+Every write transaction goes through `Store.write()`: it holds the process-wide writer's place, and on SQLite begins
+IMMEDIATE, because a deferred transaction that turns into a writer fails at once when another one has committed in
+between (domain/reliability.md P12). `synchronous=FULL`: what is acknowledged to the broker must survive a power cut.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import sqlite3
+import sys
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy import Connection, Engine, create_engine, event, inspect, make_url, select, text
+from sqlalchemy.exc import DBAPIError, SQLAlchemyError
+from sqlalchemy.pool import QueuePool
+
+from hub.store import migrate
+from hub.store.schema import meta
+
+if sys.platform != "win32":
+    import fcntl
+
+PAGE_CACHE_KIB = 32_768
+BUSY_TIMEOUT_MS = 5_000
+QUICK_CHECK_MAX_BYTES = 256 * 1024 * 1024
+ADVISORY_LOCK = 0x70726F70  # 'prop'
+
+
+class StoreError(Exception):
+    """The database cannot be used; the message says in one sentence why and what to do."""
+
+
+class Store:
+    """An open database at the schema's newest revision."""
+
+    def __init__(self, url: str) -> None:
+        self.url = make_url(url)
+        self.is_sqlite = self.url.get_backend_name() == "sqlite"
+        self._writer_place = threading.Lock()
+        self._claim: Any = None
+        self.reader: Engine
+        self.writer: Engine
+        if self.is_sqlite:
+            self.reader = _sqlite_engine(self.url.render_as_string(False), begin="BEGIN")
+            self.writer = _sqlite_engine(self.url.render_as_string(False), begin="BEGIN IMMEDIATE")
+        else:
+            self.reader = create_engine(self.url, pool_size=8, max_overflow=16, pool_pre_ping=True)
+            self.writer = self.reader
+
+    @property
+    def engine(self) -> Engine:
+        """For reading."""
+        return self.reader
+
+    @contextlib.contextmanager
+    def read(self) -> Iterator[Connection]:
+        """A consistent view; nothing is written."""
+        with self.reader.connect() as connection:
+            if not self.is_sqlite:
+                connection = connection.execution_options(isolation_level="REPEATABLE READ")  # noqa: PLW2901
+            yield connection
+            connection.rollback()
+
+    @contextlib.contextmanager
+    def write(self) -> Iterator[Connection]:
+        """One write transaction; committed at the end, rolled back on an exception."""
+        with self._writer_place, self.writer.begin() as connection:
+            yield connection
+
+    def claim(self) -> None:
+        """Take this database for the one hub process that may write to it; raises StoreError when another has it."""
+        if self.is_sqlite:
+            self._claim = _lock_file(Path(str(self.url.database) + ".lock"))
+            return
+        connection = self.writer.connect().execution_options(isolation_level="AUTOCOMMIT")
+        if not connection.execute(text("SELECT pg_try_advisory_lock(:key)"), {"key": ADVISORY_LOCK}).scalar_one():
+            connection.close()
+            raise StoreError(
+                "Another hub is running on this database: stop it first, or give this one a database of its own."
+            )
+        self._claim = connection
+
+    def close(self) -> None:
+        """Let go of everything."""
+        if self._claim is not None:
+            self._claim.close()
+            self._claim = None
+        self.reader.dispose()
+        self.writer.dispose()
+
+
+def open_store(url: str) -> Store:
+    """Open and bring up to date.
+
+    Raises StoreError: damaged, newer than this program, not reachable, no permission, disk full. Nothing is touched then.
+    """
+    store: Store | None = None
+    try:
+        if make_url(url).get_backend_name() == "sqlite":
+            _prepare_sqlite_place(url)
+        store = Store(url)
+        migrate.bring_up_to_date(store.writer, is_sqlite=store.is_sqlite)
+    except StoreError:
+        raise
+    except migrate.NewerDatabaseError as error:
+        _close(store)
+        raise StoreError(str(error)) from error
+    except (SQLAlchemyError, OSError, sqlite3.Error) as error:
+        _close(store)
+        raise StoreError(explain(error, url)) from error
+    return store
+
+
+def _close(store: Store | None) -> None:
+    if store is not None:
+        store.close()
+
+
+def explain(error: BaseException, url: str = "") -> str:
+    """One sentence for a person: what is wrong with the database and what to do."""
+    original = error.orig if isinstance(error, DBAPIError) and error.orig is not None else error
+    words = str(original).strip().splitlines()[0] if str(original).strip() else type(original).__name__
+    place = make_url(url).render_as_string(hide_password=True) if url else "the database"
+    known = (
+        ("malformed", "is damaged: restore a backup (`hub restore`), nothing was changed"),
+        ("not a database", "is not a database or is damaged: restore a backup (`hub restore`), nothing was changed"),
+        ("disk is full", "cannot be written: the disk is full; free some space"),
+        ("No space left", "cannot be written: the disk is full; free some space"),
+        ("disk I/O error", "cannot be written: the disk reports an input/output error or is full"),
+        ("readonly", "cannot be written: no permission"),
+        ("unable to open", "cannot be opened: the folder is missing or there is no permission"),
+        ("Permission denied", "cannot be opened: no permission"),
+        ("connection", "cannot be reached"),
+    )
+    for word, sentence in known:
+        if word.lower() in words.lower():
+            return f"{place} {sentence} ({words})."
+    return f"{place} cannot be used: {words}."
+
+
+def is_empty(engine: Engine) -> bool:
+    """No tables at all: a place that a backup may be restored into."""
+    return not inspect(engine).get_table_names()
+
+
+def get_meta(connection: Connection, key: str) -> str | None:
+    """A remembered value of the process itself."""
+    return connection.execute(select(meta.c.value).where(meta.c.key == key)).scalar_one_or_none()
+
+
+def set_meta(connection: Connection, key: str, value: str) -> None:
+    """Remember a value of the process itself."""
+    updated = connection.execute(meta.update().where(meta.c.key == key).values(value=value))
+    if updated.rowcount == 0:
+        connection.execute(meta.insert().values(key=key, value=value))
+
+
+def _prepare_sqlite_place(url: str) -> None:
+    database = make_url(url).database
+    if not database or database == ":memory:":
+        raise StoreError("The hub needs a database file (sqlite:///var/hub.db): what is in memory does not survive.")
+    path = Path(database)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    if path.exists() and path.stat().st_size:
+        _check_sqlite(path)
+
+
+def _check_sqlite(path: Path) -> None:
+    """Refuse a damaged file before anything is written to it (read-only, so that it stays as it was found)."""
+    wal = Path(f"{path}-wal")
+    mode = "rw" if wal.exists() else "ro"  # a WAL left by a crash must be recovered to be read at all
+    probe = sqlite3.connect(f"{path.resolve().as_uri()}?mode={mode}", uri=True)
+    thorough = path.stat().st_size <= QUICK_CHECK_MAX_BYTES  # a large file is not read through at every start
+    try:
+        found = probe.execute("PRAGMA quick_check(1)" if thorough else "SELECT 'ok' FROM sqlite_master").fetchone()
+    finally:
+        probe.close()
+    if found is None or found[0] != "ok":
+        raise StoreError(
+            f"{path} is damaged ({found[0] if found else 'no answer'}): restore a backup (`hub restore`), nothing was changed."
+        )
+
+
+def _sqlite_engine(url: str, begin: str) -> Engine:
+    engine = create_engine(
+        url,
+        poolclass=QueuePool,
+        pool_size=4,
+        max_overflow=16,
+        connect_args={"check_same_thread": False, "timeout": BUSY_TIMEOUT_MS / 1000, "cached_statements": 256},
+    )
+
+    @event.listens_for(engine, "connect")
+    def _set_up(connection: sqlite3.Connection, _record: object) -> None:
+        connection.isolation_level = None  # we say BEGIN ourselves
+        for pragma in (
+            "journal_mode=WAL",
+            "synchronous=FULL",
+            f"busy_timeout={BUSY_TIMEOUT_MS}",
+            "foreign_keys=ON",
+            f"cache_size=-{PAGE_CACHE_KIB if 'IMMEDIATE' in begin else 4096}",
+            "wal_autocheckpoint=4000",
+            "journal_size_limit=67108864",
+        ):
+            connection.execute(f"PRAGMA {pragma}")
+
+    @event.listens_for(engine, "begin")
+    def _begin(connection: Connection) -> None:
+        connection.exec_driver_sql(begin)
+
+    return engine
+
+
+def _lock_file(path: Path) -> Any:
+    """Hold `path` locked for as long as the handle lives; the file names the process for whoever comes second."""
+    handle = path.open("a+")
+    if sys.platform == "win32":  # one hub per database is then a matter of the service manager
+        return handle
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        handle.seek(0)
+        owner = handle.read().strip() or "unknown"
+        handle.close()
+        raise StoreError(f"Another hub (process {owner}) is running on this database: stop it first.") from None
+    handle.truncate(0)
+    handle.write(str(os.getpid()))
+    handle.flush()
+    return handle

@@ -1,0 +1,52 @@
+"""Bringing a database to the newest revision with Alembic; a database from a newer program is left alone."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from alembic import command
+from alembic.config import Config
+from alembic.runtime.migration import MigrationContext
+from alembic.script import ScriptDirectory
+from sqlalchemy import Engine
+
+MIGRATIONS = Path(__file__).parent / "migrations"
+
+
+class NewerDatabaseError(Exception):
+    """The database was written by a newer version of the hub."""
+
+
+def _config(engine: Engine | None = None) -> Config:
+    config = Config()
+    config.set_main_option("script_location", str(MIGRATIONS))
+    config.set_main_option("path_separator", "os")
+    config.attributes["engine"] = engine
+    return config
+
+
+def head_revision() -> str:
+    """The newest revision that this program knows."""
+    head = ScriptDirectory.from_config(_config()).get_current_head()
+    assert head is not None, "no migrations shipped"
+    return head
+
+
+def current_revision(engine: Engine) -> str | None:
+    """Revision of the database; None where there are no tables yet."""
+    with engine.connect() as connection:
+        return MigrationContext.configure(connection).get_current_revision()
+
+
+def bring_up_to_date(engine: Engine, *, is_sqlite: bool) -> None:
+    """Run what is missing. Raises NewerDatabaseError."""
+    current = current_revision(engine)
+    if current == head_revision():
+        return
+    known = {script.revision for script in ScriptDirectory.from_config(_config()).walk_revisions()}
+    if current is not None and current not in known:
+        raise NewerDatabaseError(
+            f"The database was written by a newer version of the hub (revision {current}): "
+            "install that version, or restore a backup of this one; nothing was changed."
+        )
+    command.upgrade(_config(engine), "head")
