@@ -1,0 +1,78 @@
+"""Fixtures for everybody: brokers, databases, a browser, free ports, waiting; and the rule that CI may skip nothing.
+
+Rule: a fixture is listed here by name; its code lives in tests/support.
+"""
+
+import os
+from collections.abc import Generator
+
+import pytest
+from hypothesis import HealthCheck, settings
+
+from support.fixtures import (
+    chromium_browser,
+    database_url,
+    free_port,
+    mosquitto_broker,
+    mosquitto_tls_broker,
+    mqtt_broker,
+    nats_broker,
+    postgres_server,
+    postgres_url,
+    rumqttd_broker,
+    tls_files,
+    wait_until,
+)
+
+__all__ = [
+    "chromium_browser",
+    "database_url",
+    "free_port",
+    "mosquitto_broker",
+    "mosquitto_tls_broker",
+    "mqtt_broker",
+    "nats_broker",
+    "postgres_server",
+    "postgres_url",
+    "rumqttd_broker",
+    "tls_files",
+    "wait_until",
+]
+
+REQUIRE_ALL = os.environ.pop("HUB_REQUIRE_ALL", "") == "1"
+
+# No deadline: the machine is shared. CI repeats the same examples, so that red means a change.
+settings.register_profile("local", deadline=None, suppress_health_check=[HealthCheck.too_slow], print_blob=True)
+settings.register_profile("ci", settings.get_profile("local"), derandomize=True, database=None)
+settings.load_profile("ci" if REQUIRE_ALL else "local")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """A developer's own HUB_… settings must not reach a test."""
+    del config
+    for name in [name for name in os.environ if name.startswith("HUB_")]:
+        del os.environ[name]
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport() -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """With HUB_REQUIRE_ALL=1 a skipped test is a failed one: what is missing must be installed."""
+    report = yield
+    if REQUIRE_ALL and report.skipped and not hasattr(report, "wasxfail"):
+        report.outcome = "failed"
+        report.longrepr = f"skipped, but HUB_REQUIRE_ALL is set: {_reason(report.longrepr)}"
+    return report
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_make_collect_report() -> Generator[None, pytest.CollectReport, pytest.CollectReport]:
+    """The same for a file that skips itself whole."""
+    report = yield
+    if REQUIRE_ALL and report.skipped:
+        report.outcome = "failed"
+        report.longrepr = f"skipped, but HUB_REQUIRE_ALL is set: {_reason(report.longrepr)}"
+    return report
+
+
+def _reason(longrepr: object) -> str:
+    return str(longrepr[2]) if isinstance(longrepr, tuple) else str(longrepr)
