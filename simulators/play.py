@@ -1,0 +1,166 @@
+"""Plays a scenario against a running hub and says whether the right tickets came, and no others.
+
+Only tickets that did not exist before count, so the hub may have a past; but an active ticket of an expected kind about one
+of the scenario's subjects would swallow what the scenario causes, so it is refused at the start.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass
+from typing import Any
+
+from simulators.check import Outcome, Ticket, Verdict, unexpected
+from simulators.estate import Estate, Player
+from simulators.hub_api import HubApi, HubError
+from simulators.scenario import Script
+
+LOOK_EVERY_S = 0.4
+CONNECT_WITHIN_S = 20.0
+BORROWED_LOOKS = 5
+
+
+class NotPlayableError(Exception):
+    """The scenario cannot be judged on this hub now."""
+
+
+@dataclass(frozen=True)
+class Result:
+    """How it came out: the expectations, and tickets that nothing expected."""
+
+    verdicts: tuple[Verdict, ...]
+    unexpected: tuple[Ticket, ...]
+
+    @property
+    def passed(self) -> bool:
+        """Whether everything came as expected and nothing else."""
+        return not self.unexpected and all(verdict.outcome is Outcome.PASSED for verdict in self.verdicts)
+
+
+class Judge:
+    """Looks at the hub's tickets while the scenario runs. `slack_s` are real seconds that a hub may take for anything."""
+
+    def __init__(self, script: Script, api: HubApi, speed: float, slack_s: float) -> None:
+        self._script, self._api, self._allowance_s = script, api, slack_s * speed
+        self._subjects = sorted({target.id for target in script.targets})
+        self._known: set[str] = set()
+        self.verdicts = tuple(Verdict(item) for item in script.expectations)
+        self.tickets: list[dict[str, Any]] = []
+
+    def remember(self) -> None:
+        """Note the tickets that exist already. Raises NotPlayableError when one of them would swallow an expected one."""
+        tickets = self._api.tickets(self._subjects)
+        self._known = set(tickets)
+        awaited = {
+            (item.kind, subject) for item in self._script.expectations if item.count_max for subject in item.subjects
+        }
+        for ticket in tickets.values():
+            if ticket["active"] and (ticket["kind"], ticket["subject"]["id"]) in awaited:
+                number = ticket.get("number", ticket["id"])
+                raise NotPlayableError(
+                    f"ticket {number} about {ticket['subject']['id']} is still active: close it first"
+                )
+
+    def fetch(self) -> None:
+        """Ask the hub for the tickets that are new since `remember`."""
+        found = self._api.tickets(self._subjects)
+        self.tickets = [ticket for ticket_id, ticket in found.items() if ticket_id not in self._known]
+
+    def judge(self, asked_s: float, answered_s: float) -> None:
+        """Let every expectation look at what `fetch` brought; the times are the scenario's."""
+        for verdict in self.verdicts:
+            held = verdict.expectation.hold
+            verdict.look(self.tickets, asked_s if held else asked_s - self._allowance_s, answered_s)
+
+    @property
+    def waiting(self) -> bool:
+        """Whether something that should happen has not been seen yet."""
+        return any(verdict.outcome is Outcome.WAITING and not verdict.expectation.hold for verdict in self.verdicts)
+
+    def result(self) -> Result:
+        """Close every expectation and name what nothing expected."""
+        for verdict in self.verdicts:
+            verdict.close()
+        return Result(self.verdicts, tuple(unexpected(self._script, self.tickets)))
+
+
+async def play(script: Script, estate: Estate, api: HubApi, slack_s: float) -> Result:
+    """Run the scenario and judge it. Raises NotPlayableError and HubError."""
+    judge = Judge(script, api, estate.speed, slack_s)
+    await asyncio.to_thread(judge.remember)
+    estate.check(script)
+    stop = asyncio.Event()
+    try:
+        await estate.start()
+        await _connected(estate)
+        player = Player(script, estate, elapsed_s=-script.settle_s)
+        running = asyncio.create_task(estate.run(stop, player))
+        await _watch(judge, player, script, running, slack_s * estate.speed)
+        stop.set()
+        await running
+    finally:
+        stop.set()
+        await estate.stop()
+    return judge.result()
+
+
+async def _connected(estate: Estate) -> None:
+    deadline = asyncio.get_running_loop().time() + CONNECT_WITHIN_S
+    while not estate.connected:
+        if asyncio.get_running_loop().time() > deadline:
+            raise NotPlayableError("the broker does not accept the simulated devices")
+        await asyncio.sleep(0.05)
+
+
+async def _watch(judge: Judge, player: Player, script: Script, running: asyncio.Task[None], allowance_s: float) -> None:
+    """Look again and again until the scenario is over and nothing is awaited any more, or the allowance is used up."""
+    failures = 0
+    while not running.done():
+        asked_s = player.elapsed_s
+        try:
+            await asyncio.to_thread(judge.fetch)
+            failures = 0
+        except HubError:
+            failures += 1
+            if failures >= BORROWED_LOOKS:
+                raise
+        else:
+            judge.judge(asked_s, player.elapsed_s)
+        over_s = player.elapsed_s - script.ends_at_s
+        if over_s > allowance_s or (over_s > 0 and not judge.waiting):
+            return
+        await asyncio.sleep(LOOK_EVERY_S)
+    await running  # the estate broke: its own error says why
+
+
+def table(result: Result) -> str:
+    """The judgement as lines of text: expected, seen, verdict."""
+    rows = [("kind", "subject", "expected", "between", "seen", "verdict")]
+    for verdict in result.verdicts:
+        item = verdict.expectation
+        subject = item.subjects[0] if len(item.subjects) == 1 else f"{item.subjects[0]} … ({len(item.subjects)})"
+        between = f"{item.from_s:g}–{item.by_s:g} s"
+        rows.append((item.kind, subject, _expected(verdict), between, str(verdict.seen), verdict.outcome.value))
+    rows.extend(
+        (ticket["kind"], ticket["subject"]["id"], "nothing", "", ticket["state"], "unexpected")
+        for ticket in result.unexpected
+    )
+    widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
+    return "\n".join(
+        "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows
+    )
+
+
+def _expected(verdict: Verdict) -> str:
+    item = verdict.expectation
+    count = str(item.count_min) if item.count_min == item.count_max else f"{item.count_min}–{item.count_max}"
+    words = [count]
+    if item.active is not None:
+        words.append("active" if item.active else "not active")
+    if item.states:
+        words.append("/".join(item.states))
+    if item.repeats_min:
+        words.append(f"repeated ≥{item.repeats_min}")
+    if item.hold:
+        words.append("throughout")
+    return " ".join(words)
