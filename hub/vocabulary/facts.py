@@ -20,6 +20,15 @@ class DeviceKind(StrEnum):
     ACCESS_CONTROLLER = "access_controller"
 
 
+class ProfileFacts(msgspec.Struct, frozen=True, kw_only=True):
+    """What a device model's profile promises, as far as site files are checked against it."""
+
+    kinds: tuple[DeviceKind, ...]
+    channel: str  # `mqtt`, or `modbus`: then the device hangs on a bus
+    balance_unit: str | None = None  # `CNY`, `kWh`, `$site` (the site file must say), or None: each reading says it
+    expects_test_call: bool = False
+
+
 class DeviceFacts(msgspec.Struct, frozen=True, kw_only=True):
     """One device as its site file and profile describe it."""
 

@@ -1,0 +1,31 @@
+"""hub.yaml, HUB_ variables and site files, read once into frozen values; every mistake is reported with file and line."""
+
+from hub.settings.hub_file import load, public
+from hub.settings.mistakes import ConfigurationErrors, Mistake
+from hub.settings.model import (
+    BuildingConfig,
+    BusConfig,
+    DeviceConfig,
+    DoorConfig,
+    HttpSettings,
+    MqttSettings,
+    Secret,
+    Settings,
+    SiteConfig,
+)
+
+__all__ = [
+    "BuildingConfig",
+    "BusConfig",
+    "ConfigurationErrors",
+    "DeviceConfig",
+    "DoorConfig",
+    "HttpSettings",
+    "Mistake",
+    "MqttSettings",
+    "Secret",
+    "Settings",
+    "SiteConfig",
+    "load",
+    "public",
+]

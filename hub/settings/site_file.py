@@ -1,0 +1,282 @@
+"""One site file: its buildings, buses, devices and limits, checked against the profiles and rules that there are.
+
+References are checked after everything is read, so that one slip in a building's id is one mistake and not a hundred.
+"""
+
+from __future__ import annotations
+
+import re
+import zoneinfo
+from collections.abc import Mapping
+from functools import cache
+from pathlib import Path
+from typing import Final
+
+from hub.settings.limits import LimitTypes, merged, read_limits
+from hub.settings.mistakes import Mistake, listed, nearest
+from hub.settings.model import BuildingConfig, BusConfig, DeviceConfig, DoorConfig, RuleLimits, SiteConfig
+from hub.settings.section import Section
+from hub.settings.source import Located
+from hub.settings.urls import BUS_ALLOWED, UrlError, bus_url
+from hub.vocabulary.facts import DeviceKind, ProfileFacts
+from hub.vocabulary.units import BalanceUnit
+
+LOCALES: Final = ("zh-CN", "en")
+RESERVED_BUSES: Final = ("mqtt",)
+UNIT: Final = re.compile(r"[A-Za-z0-9_-]{1,32}")
+UNIT_ALLOWED: Final = 'letters, digits, - and _, at most 32, quoted: "0101"'
+PLACE: Final = re.compile(r"[a-z0-9][a-z0-9_-]{0,62}(/[A-Za-z0-9_-]{1,32})?")
+PLACE_ALLOWED: Final = "a building (b1) or building/unit (b1/0101)"
+SITE_BALANCE_UNIT: Final = "$site"
+
+Profiles = Mapping[str, ProfileFacts]
+
+
+def read_site(document: Located, path: Path, profiles: Profiles, rules: LimitTypes, log: list[Mistake]) -> SiteConfig:
+    """The site; what is wrong is in `log`, and then the result is not to be used."""
+    root = Section(document, "", log)
+    head = root.section("site", required=True)
+    site_id, name, timezone, locale = _read_head(head) if head is not None else ("", "", "", "")
+    limits = read_limits(root, rules, {})
+    buildings = _read_buildings(root, rules, limits)
+    buses = _read_buses(root)
+    devices = _read_devices(root, _Estate(buildings, buses, profiles, rules, limits))
+    root.finish()
+    return SiteConfig(
+        id=site_id,
+        name=name or site_id,
+        timezone=timezone,
+        locale=locale,
+        file=path,
+        buildings=tuple(buildings.values()),
+        buses=tuple(buses.values()),
+        devices=devices,
+        rules=limits,
+    )
+
+
+def _read_head(head: Section) -> tuple[str, str, str, str]:
+    site_id = head.id()
+    name = head.text("name")
+    timezone = head.text("timezone", required=True, allowed="an IANA name such as Asia/Shanghai")
+    if timezone and timezone not in _timezones():
+        near = nearest(timezone, _timezones())
+        head.wrong("timezone", f"{timezone!r} is no time zone{near}", "an IANA name such as Asia/Shanghai")
+    locale = head.choice("locale", LOCALES, default="zh-CN")
+    head.finish()
+    return site_id, name, timezone, locale or "zh-CN"
+
+
+@cache
+def _timezones() -> frozenset[str]:
+    return frozenset(zoneinfo.available_timezones())
+
+
+class _Once:
+    """Remembers what was there already; a second one is a mistake that names the line of the first."""
+
+    def __init__(self, what: str) -> None:
+        self.what = what
+        self.lines: dict[object, int] = {}
+
+    def new(self, section: Section, key: str, value: object) -> bool:
+        if value in ("", None):
+            return False
+        if value in self.lines:
+            first = self.lines[value]
+            section.wrong(key, f"{self.what} {_said(value)} stands twice (first in line {first})", "each once")
+            return False
+        self.lines[value] = section.place(key).line
+        return True
+
+
+def _said(value: object) -> str:
+    return " on ".join(map(str, value)) if isinstance(value, tuple) else repr(value)
+
+
+def _read_buildings(root: Section, rules: LimitTypes, outer: RuleLimits) -> dict[str, BuildingConfig]:
+    found: dict[str, BuildingConfig] = {}
+    once = _Once("building")
+    for section in root.sections("buildings"):
+        building_id = section.id()
+        building = BuildingConfig(
+            id=building_id,
+            name=section.text("name") or building_id,
+            units=tuple(filter(None, section.texts("units", UNIT, UNIT_ALLOWED))),
+            rules=read_limits(section, rules, outer),
+        )
+        section.finish()
+        if once.new(section, "id", building.id):
+            found[building.id] = building
+    return found
+
+
+def _read_buses(root: Section) -> dict[str, BusConfig]:
+    found: dict[str, BusConfig] = {}
+    ids = _Once("bus")
+    urls = _Once("the address")
+    for section in root.sections("buses"):
+        bus_id = section.id()
+        if bus_id in RESERVED_BUSES:
+            section.wrong("id", f"{bus_id!r} is the hub's own word", "another id")
+        timeout_ms, every_s, fast_ms = _read_periods(section)
+        bus = BusConfig(id=bus_id, url=_read_bus_url(section), timeout_ms=timeout_ms, every_s=every_s, fast_ms=fast_ms)
+        section.finish()
+        urls.new(section, "url", bus.url)
+        if ids.new(section, "id", bus_id):
+            found[bus_id] = bus
+    return found
+
+
+def _read_bus_url(section: Section) -> str:
+    text = section.text("url", required=True, allowed=BUS_ALLOWED)
+    if not text:
+        return ""
+    try:
+        return bus_url(text)
+    except UrlError as error:
+        section.wrong("url", error.problem, error.allowed)
+        return ""
+
+
+def _read_periods(section: Section) -> tuple[int | None, float | None, int | None]:
+    return (
+        section.integer("timeout_ms", 10, 60_000),
+        section.number("every_s", 0.1, 86_400),
+        section.integer("fast_ms", 50, 60_000),
+    )
+
+
+class _Estate:
+    """What devices refer to."""
+
+    def __init__(
+        self,
+        buildings: Mapping[str, BuildingConfig],
+        buses: Mapping[str, BusConfig],
+        profiles: Profiles,
+        rules: LimitTypes,
+        limits: RuleLimits,
+    ) -> None:
+        self.buildings = buildings
+        self.units = {building.id: frozenset(building.units) for building in buildings.values()}
+        self.buses = buses
+        self.profiles = profiles
+        self.rules = rules
+        self.limits = {building.id: merged(limits, building.rules) for building in buildings.values()}
+        self.site_limits = limits
+
+
+def _read_devices(root: Section, estate: _Estate) -> tuple[DeviceConfig, ...]:
+    found: list[DeviceConfig] = []
+    ids, units, doors = _Once("device"), _Once("unit_id"), _Once("door")
+    for section in root.sections("devices"):
+        device = _read_device(section, estate, doors)
+        if ids.new(section, "id", device.id):
+            found.append(device)
+        if device.bus and device.unit_id is not None:
+            units.new(section, "unit_id", (device.unit_id, device.bus))
+    return tuple(found)
+
+
+def _read_device(section: Section, estate: _Estate, doors: _Once) -> DeviceConfig:
+    device_id = section.id()
+    kind = section.choice("kind", DeviceKind, required=True)
+    profile_name, profile = _read_profile(section, estate, kind)
+    place, building, unit = _read_place(section, estate)
+    bus, unit_id = _read_bus(section, estate, profile)
+    timeout_ms, every_s, fast_ms = _read_periods(section)
+    device = DeviceConfig(
+        id=device_id,
+        kind=kind or DeviceKind.ELEVATOR,
+        profile=profile_name,
+        place=place,
+        building=building,
+        unit=unit,
+        name=section.text("name") or device_id,
+        bus=bus,
+        unit_id=unit_id,
+        balance_unit=_read_balance_unit(section, kind, profile),
+        expects_test_call=profile is not None and profile.expects_test_call,
+        doors=_read_doors(section, kind, doors),
+        timeout_ms=timeout_ms,
+        every_s=every_s,
+        fast_ms=fast_ms,
+        rules=read_limits(section, estate.rules, estate.limits.get(building, estate.site_limits)),
+    )
+    section.finish()
+    return device
+
+
+def _read_profile(section: Section, estate: _Estate, kind: DeviceKind | None) -> tuple[str, ProfileFacts | None]:
+    name = section.text("profile", required=True, allowed=listed(estate.profiles))
+    profile = estate.profiles.get(name)
+    if not name:
+        return "", None
+    if profile is None:
+        near = nearest(name, estate.profiles)
+        section.wrong("profile", f"there is no profile {name!r}{near}", listed(estate.profiles))
+    elif kind is not None and kind not in profile.kinds:
+        fitting = [other for other, facts in estate.profiles.items() if kind in facts.kinds]
+        kinds = " and ".join(profile.kinds)
+        section.wrong("profile", f"{name!r} describes {kinds}, not {kind}", listed(fitting) or "no profile yet")
+    return name, profile
+
+
+def _read_place(section: Section, estate: _Estate) -> tuple[str, str, str | None]:
+    place = section.text("place", required=True, pattern=PLACE, allowed=PLACE_ALLOWED)
+    building, _, unit = place.partition("/")
+    if place and building not in estate.buildings:
+        near = nearest(building, estate.buildings)
+        section.wrong("place", f"there is no building {building!r}{near}", listed(estate.buildings) or "none is listed")
+    elif unit and unit not in estate.units[building]:
+        problem = f"building {building!r} has no unit {unit!r}{nearest(unit, estate.units[building])}"
+        section.wrong("place", problem, listed(sorted(estate.units[building])) or "no unit is listed")
+    return place, building, unit or None
+
+
+def _read_bus(section: Section, estate: _Estate, profile: ProfileFacts | None) -> tuple[str | None, int | None]:
+    modbus = profile is not None and profile.channel == "modbus"
+    bus = section.text("bus", required=modbus, allowed=listed(estate.buses) or "no bus is listed") or None
+    if bus is not None and bus not in estate.buses:
+        problem = f"there is no bus {bus!r}{nearest(bus, estate.buses)}"
+        section.wrong("bus", problem, listed(estate.buses) or "no bus is listed")
+        low, high = 0, 255
+    else:
+        # 0 is the broadcast and 248–255 are reserved on a serial line; behind pure TCP, 0 and 255 mean the device itself.
+        pure_tcp = bus is not None and estate.buses[bus].url.startswith("modbus+tcp:")
+        low, high = (0, 255) if pure_tcp else (1, 247)
+    unit_id = section.integer("unit_id", low, high, required=modbus)
+    if profile is not None and not modbus:
+        for key in ("bus", "unit_id"):
+            if key in section.fields:
+                section.wrong(key, f"this profile speaks {profile.channel}, it hangs on no bus", "leave it out")
+    return bus, unit_id
+
+
+def _read_balance_unit(section: Section, kind: DeviceKind | None, profile: ProfileFacts | None) -> BalanceUnit | None:
+    wanted = profile.balance_unit if profile is not None else None
+    unit = section.choice(
+        "balance_unit", BalanceUnit, required=kind is DeviceKind.METER and wanted == SITE_BALANCE_UNIT
+    )
+    if "balance_unit" in section.fields and kind is not None and kind is not DeviceKind.METER:
+        section.wrong("balance_unit", "only meters have a balance", "leave it out")
+    fixed = BalanceUnit(wanted) if wanted in tuple(BalanceUnit) else None
+    if fixed is not None and unit is not None and unit is not fixed:
+        section.wrong("balance_unit", f"the profile says that this meter counts {fixed}", f"{fixed}, or leave it out")
+    return unit or fixed
+
+
+def _read_doors(section: Section, kind: DeviceKind | None, doors: _Once) -> tuple[DoorConfig, ...]:
+    found: list[DoorConfig] = []
+    numbers = _Once("door number")
+    for door in section.sections("doors"):
+        number = door.integer("number", 0, 65_535, required=True)
+        door_id = door.id()
+        door.finish()
+        numbers.new(door, "number", number)
+        if doors.new(door, "id", door_id) and number is not None:
+            found.append(DoorConfig(id=door_id, number=number))
+    if "doors" in section.fields and kind is not None and kind is not DeviceKind.ACCESS_CONTROLLER:
+        section.wrong("doors", "only access controllers have doors", "leave it out")
+    return tuple(found)
