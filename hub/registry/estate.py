@@ -119,7 +119,7 @@ def _device_facts(site: str, device: DeviceConfig, pk: int) -> DeviceFacts:
 
 
 def _device_entry(site: SiteConfig, device: DeviceConfig) -> DeviceEntry:
-    options: dict[str, Any] = _periods(device)
+    options: dict[str, Any] = {**_periods(device), **device.options}
     if device.doors:
         options["doors"] = {door.id: door.number for door in device.doors}
     return DeviceEntry(

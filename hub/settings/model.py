@@ -94,6 +94,7 @@ class DeviceConfig(msgspec.Struct, frozen=True, kw_only=True):
     timeout_ms: int | None = None
     every_s: float | None = None
     fast_ms: int | None = None
+    options: Mapping[str, str] = msgspec.field(default_factory=dict)  # what the profile asks for
     rules: RuleLimits = msgspec.field(default_factory=dict)
 
 

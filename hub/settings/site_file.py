@@ -169,13 +169,15 @@ class _Estate:
 
 def _read_devices(root: Section, estate: _Estate) -> tuple[DeviceConfig, ...]:
     found: list[DeviceConfig] = []
-    ids, units, doors = _Once("device"), _Once("unit_id"), _Once("door")
+    ids, units, doors, options = _Once("device"), _Once("unit_id"), _Once("door"), _Once("the value")
     for section in root.sections("devices"):
         device = _read_device(section, estate, doors)
         if ids.new(section, "id", device.id):
             found.append(device)
         if device.bus and device.unit_id is not None:
             units.new(section, "unit_id", (device.unit_id, device.bus))
+        for name, value in device.options.items():
+            options.new(section, name, f"{name} {value}")
     return tuple(found)
 
 
@@ -202,6 +204,7 @@ def _read_device(section: Section, estate: _Estate, doors: _Once) -> DeviceConfi
         timeout_ms=timeout_ms,
         every_s=every_s,
         fast_ms=fast_ms,
+        options=_read_options(section, profile),
         rules=read_limits(section, estate.rules, estate.limits.get(building, estate.site_limits)),
     )
     section.finish()
@@ -265,6 +268,12 @@ def _read_balance_unit(section: Section, kind: DeviceKind | None, profile: Profi
     if fixed is not None and unit is not None and unit is not fixed:
         section.wrong("balance_unit", f"the profile says that this meter counts {fixed}", f"{fixed}, or leave it out")
     return unit or fixed
+
+
+def _read_options(section: Section, profile: ProfileFacts | None) -> dict[str, str]:
+    """What this profile asks for beside the common fields; these are its sender's own names for the device."""
+    read = {name: section.text(name) for name in (profile.options if profile is not None else ())}
+    return {name: value for name, value in read.items() if value}
 
 
 def _read_doors(section: Section, kind: DeviceKind | None, doors: _Once) -> tuple[DoorConfig, ...]:

@@ -115,6 +115,23 @@ SITE_CASES = [
         "this meter counts kWh",
         "kWh, or leave it out",
     ),
+    Case(
+        "field of another profile",
+        E1,
+        E1.replace("}", ", register_number: x}"),
+        "devices[0].register_number",
+        "unknown",
+    ),
+    Case(
+        "own field twice",
+        f"{E1}\n  - {E2}",
+        "\n  - ".join(
+            f'{{id: c{n}, kind: elevator, profile: city-push, register_number: "9", place: b1}}' for n in (1, 2)
+        ),
+        "devices[1].register_number",
+        "'register_number 9' stands twice (first in line 9)",
+        at="{id: c2",
+    ),
     Case("door twice", "id: b1-back", "id: b1-main", "devices[5].doors[1].id", "'b1-main' stands twice"),
     Case("door number twice", "number: 2", "number: 1", "devices[5].doors[1].number", "1 stands twice"),
     Case("door number", "number: 2", "number: -1", "devices[5].doors[1].number", "-1 is out of range", "0 to 65535"),

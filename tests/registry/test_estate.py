@@ -39,6 +39,12 @@ def test_connectors_get_every_device_with_what_its_file_sets(estate):
     assert entries["lakeside", "gate-1"].options == {"doors": {"b1-main": 1, "b1-back": 2}}
 
 
+def test_a_profiles_own_fields_reach_its_connector(tmp_path):
+    text = SITE_YAML.replace("hub-json, place: b1, name", 'city-push, register_number: "31-0001", place: b1, name')
+    estate = Estate(load_configuration(write_configuration(tmp_path, lakeside=text)), RULES)
+    assert estate.device_entries()[0].options == {"register_number": "31-0001"}
+
+
 def test_connectors_get_every_bus_with_what_its_file_sets(estate):
     entries = {(entry.site, entry.bus): entry for entry in estate.bus_entries()}
     assert set(entries) == {(site, bus) for site in ("lakeside", "hillside") for bus in ("meters-1", "serial-1")}

@@ -65,6 +65,7 @@ PROFILES: Mapping[str, ProfileFacts] = {
     "hub-json": ProfileFacts(kinds=tuple(DeviceKind), channel="mqtt"),
     "car-top-monitor": ProfileFacts(kinds=(DeviceKind.ELEVATOR,), channel="modbus", expects_test_call=True),
     "acrel-adf400l-1p": ProfileFacts(kinds=(DeviceKind.METER,), channel="modbus", balance_unit="$site"),
+    "city-push": ProfileFacts(kinds=(DeviceKind.ELEVATOR,), channel="mqtt", options=("register_number",)),
     "kwh-meter": ProfileFacts(kinds=(DeviceKind.METER,), channel="modbus", balance_unit="kWh"),
 }
 
