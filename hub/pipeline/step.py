@@ -1,0 +1,369 @@
+"""One step: a batch of items, one write transaction, everything that they cause.
+
+Order inside: deadlines that have fallen due, then alarms, then people and connectors' reports, then readings. Nothing
+in memory changes before `committed()`; a step that fails is as if it had never been.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections import deque
+from collections.abc import Sequence
+from concurrent.futures import Future
+from typing import Any
+
+import msgspec
+from sqlalchemy import Connection
+
+from hub.meters import readings
+from hub.pipeline import feed, history, problems, rejects
+from hub.pipeline.commands import CommandLog
+from hub.pipeline.core import Core, Intakes
+from hub.pipeline.rulebook import Decided, RuleFailure
+from hub.pipeline.timers import TimerKey
+from hub.tickets.desk import Desk
+from hub.tickets.lifecycle import Actor, Refused, Ticket
+from hub.tickets.view import ticket_view
+from hub.vocabulary.decisions import (
+    CancelTimer,
+    ClearProblem,
+    Decision,
+    Derive,
+    MoveTicket,
+    RaiseProblem,
+    RaiseTicket,
+    SendCommand,
+    SetTimer,
+    Severity,
+    Verdict,
+)
+from hub.vocabulary.events import (
+    Canary,
+    CommandResult,
+    Event,
+    GatewayChanged,
+    MeterReading,
+    Subject,
+    SubjectType,
+    SupervisionTick,
+    TicketMoved,
+    TimerFired,
+    with_order,
+)
+from hub.vocabulary.facts import DeviceFacts
+from hub.vocabulary.instants import HOUR_MS, UtcMs
+from hub.vocabulary.ports import RawMessage
+
+log = logging.getLogger(__name__)
+
+CLOCK = "clock"  # the rule name of the tickets' clocks among the timers
+MAX_DERIVED = 64
+
+
+class Step:
+    """The work of one transaction. Made for one batch, used once."""
+
+    def __init__(self, connection: Connection, core: Core, now: UtcMs) -> None:
+        self._connection = connection
+        self._core = core
+        self.now = now
+        self._desk = Desk(connection, core.names, now)
+        self._overlay = core.rules.overlay()
+        self._timers: dict[TimerKey, UtcMs | None] = {}
+        self._events = history.EventLog(now)
+        self._commands = CommandLog(now)
+        self._feed: list[tuple[str, UtcMs, str, Any]] = []
+        self._passing: list[feed.FeedRow] = []
+        self._noted: list[tuple[DeviceFacts, Event, int]] = []
+        self._answers: list[tuple[Future[Any], Any]] = []
+        self._derived: deque[Event] = deque()
+        self._rows: list[feed.FeedRow] = []
+        self._flushes = False
+        self._newest: dict[tuple[int, type[Event]], UtcMs] = {}
+        self._late_hours: list[tuple[int, UtcMs]] = []
+
+    # --- the batch --------------------------------------------------------------------------------------
+
+    def run(self, intakes: Intakes, due: Sequence[tuple[UtcMs, TimerKey]]) -> None:
+        """Everything of this batch, in order, and the writes at its end."""
+        for due_at, timer in due:
+            self._fire(due_at, timer)
+        for message, why in intakes.rejected:
+            self.reject(message, why)
+        stored = history.known_keys(self._connection, [key for _, _, key in intakes.events])
+        for event, device, key in intakes.events:
+            if key not in stored:
+                stored.add(key)
+                self._take(event, device, key)
+        for message in intakes.replayed:
+            assert message.replay_of is not None
+            rejects.settle(self._connection, message.replay_of, rejects.ACCEPTED, self.now)
+        for task in intakes.tasks:
+            self._do(task.run, task.answer)
+        self._take_readings(intakes.readings)
+        self._write()
+
+    def _take(self, event: Event, device: DeviceFacts | None, key: bytes) -> None:
+        if device is not None:
+            event = with_order(event, late=self._is_late(device, event))
+            self._noted.append((device, event, 0))
+        if isinstance(event, Canary):
+            body = msgspec.json.encode({"lane": event.lane, "number": event.number}).decode()
+            self._passing.append(feed.FeedRow(0, event.site, self.now, "canary", body))
+            return
+        if isinstance(event, SupervisionTick):  # comes every few seconds and says nothing: not history
+            self.decide(event, None)
+            return
+        self._events.add(event, device, key)
+        if isinstance(event, GatewayChanged):
+            self._gateway_changed(event)
+        elif isinstance(event, CommandResult):
+            self._commands.answered(event)
+        self.decide(event, key)
+
+    def _take_readings(self, rows: Sequence[tuple[MeterReading, DeviceFacts, int]]) -> None:
+        """Store the readings of the batch at once, then let the rules see those that are new, in order."""
+        board = self._core.board
+        fresh: dict[tuple[int, int, int], tuple[MeterReading, DeviceFacts]] = {}
+        for event, device, key in rows:
+            if not board.repeats_last(device, key):
+                fresh.setdefault((device.pk, event.occurred_at, key), (event, device))
+        late = {identity: self._is_late(device, event) for identity, (event, device) in fresh.items()}
+        table = [
+            readings.row_of(event, device.pk, identity[2], late=late[identity])
+            for identity, (event, device) in fresh.items()
+        ]
+        known = readings.insert_new(self._connection, table)
+        for identity, (event, device) in fresh.items():
+            if identity in known:
+                continue
+            if late[identity]:
+                self._late_hours.append((device.pk, event.occurred_at - event.occurred_at % HOUR_MS))
+            self._noted.append((device, event, identity[2]))
+            self.decide(with_order(event, late=late[identity]), None)
+
+    def _is_late(self, device: DeviceFacts, event: Event) -> bool:
+        """Whether newer data of its kind is known, from earlier steps or from this one."""
+        slot = (device.pk, type(event))
+        newest = self._newest.get(slot)
+        if newest is None:
+            newest = self._core.board.newest(device, event)
+        if event.occurred_at < newest:
+            return True
+        self._newest[slot] = event.occurred_at
+        return False
+
+    # --- rules ------------------------------------------------------------------------------------------
+
+    def decide(self, event: Event, key: bytes | None) -> None:
+        """Let the rules decide on an event, and on what they derive from it."""
+        self._decide_one(event, key)
+        count = 0
+        while self._derived:
+            count += 1
+            if count > MAX_DERIVED:
+                self._derived.clear()
+                self._rule_failed(
+                    RuleFailure("derive", event.subject(), f"more than {MAX_DERIVED} events derived from one")
+                )
+                return
+            self._decide_one(self._derived.popleft(), key)
+
+    def _decide_one(self, event: Event, key: bytes | None) -> None:
+        for outcome in self._core.rules.decide(event, self._overlay, self.now):
+            if isinstance(outcome, RuleFailure):
+                self._rule_failed(outcome)
+                continue
+            for decision in outcome.decisions:
+                self._apply(decision, outcome, key)
+
+    def _apply(self, decision: Decision, by: Decided, key: bytes | None) -> None:
+        match decision:
+            case Verdict():
+                pass  # kept by the rule book
+            case RaiseTicket():
+                self._desk.raise_ticket(decision, f"rule:{by.rule}", key)
+            case MoveTicket():
+                self._desk.move_ticket(decision, f"rule:{by.rule}", key)
+            case SetTimer():
+                self._timers[TimerKey(by.rule, by.subject, decision.key)] = decision.due_at
+            case CancelTimer():
+                self._timers[TimerKey(by.rule, by.subject, decision.key)] = None
+            case Derive():
+                self._derived.append(decision.event)
+            case RaiseProblem():
+                self.raise_problem(decision)
+            case ClearProblem():
+                self.clear_problem(decision)
+            case SendCommand():
+                self._commands.send(decision)
+
+    def _rule_failed(self, failure: RuleFailure) -> None:
+        detail = {"rule": failure.rule, "error": failure.error[:300]}
+        self.raise_problem(
+            RaiseProblem(code="rule_failed", subject=failure.subject, severity=Severity.HIGH, detail=detail)
+        )
+
+    def _fire(self, due_at: UtcMs, key: TimerKey) -> None:
+        if self._timers.get(key, due_at) != due_at:
+            return
+        self._timers[key] = None
+        if key.rule == CLOCK:
+            ticket_id, _, clock = key.key.partition(":")
+            self._desk.breach(int(ticket_id), clock, due_at)
+            return
+        device = key.subject.id if key.subject.type is SubjectType.DEVICE else ""
+        self.decide(
+            TimerFired(
+                site=key.subject.site,
+                device=device,
+                source_key=f"{key.rule}/{key.key}/{due_at}",
+                occurred_at=due_at,
+                received_at=self.now,
+                rule=key.rule,
+                key=key.key,
+                about=key.subject,
+            ),
+            None,
+        )
+
+    # --- the hub's own concerns -------------------------------------------------------------------------
+
+    def raise_problem(self, raised: RaiseProblem) -> None:
+        """A problem comes up, or again; announced only when it is new."""
+        change = problems.raise_problem(self._connection, raised, self.now)
+        if change.count == 1:
+            self._feed.append((raised.subject.site, self.now, "problem_raised", change))
+
+    def clear_problem(self, cleared: ClearProblem) -> None:
+        """A problem is over."""
+        change = problems.clear_problem(self._connection, cleared, self.now)
+        if change is not None:
+            self._feed.append((cleared.subject.site, self.now, "problem_cleared", change))
+
+    def _gateway_changed(self, event: GatewayChanged) -> None:
+        """A bus or the broker went or came; a lost session may have taken messages along: ask the devices again."""
+        subject = event.subject()
+        if event.cause == "session_lost":
+            detail = {"gateway": event.gateway}
+            self.raise_problem(
+                RaiseProblem(code="possible_loss", subject=subject, severity=Severity.HIGH, detail=detail)
+            )
+            for device in self._core.world.devices_of(event.site).values():
+                if device.gateway == event.gateway:
+                    self._commands.send(
+                        SendCommand(subject=Subject(event.site, SubjectType.DEVICE, device.id), name="report_state")
+                    )
+        elif event.up:
+            self.clear_problem(ClearProblem(code="gateway_down", subject=subject))
+        else:
+            self.raise_problem(
+                RaiseProblem(
+                    code="gateway_down", subject=subject, severity=Severity.HIGH, detail={"cause": event.cause}
+                )
+            )
+
+    def reject(self, message: RawMessage, why: Any) -> None:
+        """Put input aside; announced when it is new."""
+        if message.replay_of is not None:
+            rejects.settle(self._connection, message.replay_of, str(why.reason), self.now)
+            return
+        row, is_new = rejects.keep(self._connection, message, why)
+        if is_new:
+            body = {
+                "id": row,
+                "site": why.site,
+                "device": why.device,
+                "reason": str(why.reason),
+                "detail": why.detail[:300],
+            }
+            self._feed.append((why.site, self.now, "rejected", body))
+
+    # --- people -----------------------------------------------------------------------------------------
+
+    def _do(self, run: Any, answer: Future[Any]) -> None:
+        """A person's wish. A refusal is an answer, and must not spoil the others' step: it happens before any write."""
+        try:
+            self._answers.append((answer, run(self)))
+        except Refused as refusal:
+            self._answers.append((answer, refusal))
+
+    def act(self, ticket_id: int, action: str, fields: dict[str, Any], actor: Actor, if_match: int | None) -> Ticket:
+        """A person's action on a ticket; rules that follow the ticket hear of it. Raises Refused."""
+        ticket = self._desk.act(ticket_id, action, fields, actor, if_match)
+        self._tell_rules(ticket, action, actor.name)
+        return ticket
+
+    def open_by_hand(self, raised: RaiseTicket, actor: Actor) -> Ticket:
+        """A ticket raised by a person."""
+        ticket = self._desk.raise_ticket(raised, actor.name)
+        self._tell_rules(ticket, "raised_by_hand", actor.name)
+        return ticket
+
+    def replay_outcome(self, rejected_id: int) -> str:
+        """What came of a replay that went through in this step or before."""
+        return rejects.outcome(self._connection, rejected_id)
+
+    def knows(self, subject: Subject) -> bool:
+        """Whether a ticket may be raised about this subject by hand."""
+        world = self._core.world
+        if subject.type is SubjectType.DEVICE:
+            return world.device(subject.site, subject.id) is not None
+        return world.site(subject.site) is not None
+
+    def _tell_rules(self, ticket: Ticket, action: str, by: str) -> None:
+        subject = ticket.subject
+        moved = TicketMoved(
+            site=subject.site,
+            device=subject.id if subject.type is SubjectType.DEVICE else "",
+            source_key=f"{ticket.id}/{ticket.revision}",
+            occurred_at=self.now,
+            received_at=self.now,
+            kind=ticket.kind,
+            about=subject,
+            action=action,
+            state=ticket.state,
+            active=ticket.active,
+            by=by,
+        )
+        self.decide(moved, None)
+
+    # --- the end ----------------------------------------------------------------------------------------
+
+    def _write(self) -> None:
+        connection, core = self._connection, self._core
+        self._events.write(connection)
+        core.rules.write(connection, self._overlay, self.now)
+        for timer in self._desk.timers:
+            subject = Subject(timer.site, SubjectType.SITE, timer.site)
+            self._timers[TimerKey(CLOCK, subject, f"{timer.ticket_id}:{timer.clock}")] = timer.due_at
+        core.timers.write(connection, self._timers, self.now)
+        self._commands.write(connection)
+        readings.mark_late(connection, self._late_hours)
+        self._flushes = core.board.flush_due(self.now)
+        if self._flushes:
+            core.board.flush(connection)
+        for ticket_id, ticket in self._desk.touched.items():
+            word = "ticket_opened" if ticket_id in self._desk.opened_ids else "ticket_changed"
+            view = ticket_view(ticket, core.zone(ticket.subject.site))
+            self._feed.append((ticket.subject.site, self.now, word, view))
+        self._rows = feed.append(connection, self._feed)
+
+    def committed(self) -> None:
+        """The transaction is in the database: now memory follows, answers are given, listeners are told."""
+        core = self._core
+        core.rules.apply(self._overlay)
+        core.timers.apply(self._timers)
+        if self._flushes:
+            core.board.flushed(self.now)
+        for device, event, key in self._noted:
+            core.board.note(device, event, key)
+        core.feed.publish([*self._rows, *self._passing])
+        for answer, result in self._answers:
+            if not answer.set_running_or_notify_cancel():
+                continue
+            if isinstance(result, Refused):
+                answer.set_exception(result)
+            else:
+                answer.set_result(result)
+        core.dispatch(self._commands.to_send)

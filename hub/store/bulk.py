@@ -1,0 +1,79 @@
+"""Many rows at once: Core statements, compiled once per dialect and handed to the driver with plain tuples.
+
+The hot path's rows go through here; building a dict of bound parameters per row would cost more than the insert.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from sqlalchemy import Connection, Table, func
+from sqlalchemy.dialects import postgresql, sqlite
+
+_INSERTS: dict[str, Any] = {"sqlite": sqlite.insert, "postgresql": postgresql.insert}
+
+
+class _Compiled:
+    """A statement's text per dialect, with positional parameters in the order of `columns`."""
+
+    def __init__(self, table: Table, columns: tuple[str, ...]) -> None:
+        self._table = table
+        self._columns = columns
+        self._texts: dict[str, str] = {}
+
+    def _statement(self, insert: Any) -> Any:
+        raise NotImplementedError
+
+    def run(self, connection: Connection, rows: Sequence[tuple[Any, ...]]) -> int:
+        """Execute for all rows; the number of rows that were written."""
+        if not rows:
+            return 0
+        name = connection.dialect.name
+        text = self._texts.get(name)
+        if text is None:
+            text = self._texts[name] = self._compile(name)
+        return connection.exec_driver_sql(text, list(rows)).rowcount
+
+    def _compile(self, name: str) -> str:
+        dialect: Any = sqlite.dialect() if name == "sqlite" else postgresql.dialect(paramstyle="format")
+        compiled = self._statement(_INSERTS[name](self._table)).compile(
+            dialect=dialect, column_keys=list(self._columns)
+        )
+        assert tuple(compiled.positiontup or ()) == self._columns, f"{compiled.positiontup} is not {self._columns}"
+        return str(compiled)
+
+
+class Insert(_Compiled):
+    """Plain insert."""
+
+    def _statement(self, insert: Any) -> Any:
+        return insert
+
+
+class InsertNew(_Compiled):
+    """Insert what is not there yet; `run` says how many were new."""
+
+    def _statement(self, insert: Any) -> Any:
+        return insert.on_conflict_do_nothing()
+
+
+class Upsert(_Compiled):
+    """Insert, or replace the other columns; `keep_if_null` columns keep their old value where the new one is null."""
+
+    def __init__(
+        self, table: Table, key: tuple[str, ...], columns: tuple[str, ...], keep_if_null: tuple[str, ...] = ()
+    ) -> None:
+        super().__init__(table, columns)
+        self._key = key
+        self._keep_if_null = keep_if_null
+
+    def _statement(self, insert: Any) -> Any:
+        changed = {
+            name: func.coalesce(insert.excluded[name], self._table.c[name])
+            if name in self._keep_if_null
+            else insert.excluded[name]
+            for name in self._columns
+            if name not in self._key
+        }
+        return insert.on_conflict_do_update(index_elements=list(self._key), set_=changed)

@@ -1,0 +1,212 @@
+"""The desk: carries moves of tickets into the database, within the pipeline's transaction.
+
+One desk lives for one step. Every ticket that it touched is announced on the feed once, as it stands at the end.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from datetime import datetime
+from typing import Any
+from zoneinfo import ZoneInfo
+
+import msgspec
+from sqlalchemy import Connection, select
+
+from hub.store.schema import ticket_clocks, ticket_milestones, ticket_numbers, ticket_timeline, tickets
+from hub.tickets import lifecycle, rows
+from hub.tickets.kinds import KINDS
+from hub.tickets.lifecycle import Actor, Change, Refused, Ticket
+from hub.vocabulary.decisions import MoveTicket, RaiseTicket
+from hub.vocabulary.events import Subject, SubjectType
+from hub.vocabulary.facts import DeviceFacts, SiteFacts
+from hub.vocabulary.instants import UtcMs
+
+
+class Names(msgspec.Struct, frozen=True, kw_only=True):
+    """Where the desk finds out what things are called."""
+
+    site: Callable[[str], SiteFacts | None]
+    device: Callable[[str, str], DeviceFacts | None]
+
+
+class ClockTimer(msgspec.Struct, frozen=True, kw_only=True):
+    """A deadline to be set (due_at) or forgotten (None), for (ticket, clock)."""
+
+    site: str
+    ticket_id: int
+    clock: str
+    due_at: UtcMs | None
+
+
+class Desk:
+    """Moves tickets; collects what else has to happen: `touched` tickets for the feed, `timers` for the clocks."""
+
+    def __init__(self, connection: Connection, names: Names, now: UtcMs) -> None:
+        self._connection = connection
+        self._names = names
+        self._now = now
+        self.touched: dict[int, Ticket] = {}
+        self.opened_ids: set[int] = set()
+        self.timers: list[ClockTimer] = []
+
+    # --- rules ------------------------------------------------------------------------------------------
+
+    def raise_ticket(self, raised: RaiseTicket, by: str, event_key: bytes | None = None) -> Ticket:
+        """Open a ticket, or count on the active one."""
+        active = rows.active_of(self._connection, raised.kind, raised.subject)
+        if active is None:
+            return self._store_new(lifecycle.opened(raised, by, self._named(raised), self._now), event_key)
+        return self._store(lifecycle.repeated(active, raised, by, self._now), event_key)
+
+    def move_ticket(self, move: MoveTicket, by: str, event_key: bytes | None = None) -> Ticket | None:
+        """A rule's report on the active ticket; None where none is active or the table has no such move."""
+        active = rows.active_of(self._connection, move.kind, move.subject)
+        change = None if active is None else lifecycle.triggered(active, move, by, self._now)
+        return None if change is None else self._store(change, event_key)
+
+    # --- people -----------------------------------------------------------------------------------------
+
+    def act(self, ticket_id: int, action: str, fields: Mapping[str, Any], actor: Actor, if_match: int | None) -> Ticket:
+        """A person's action. Raises Refused."""
+        ticket = rows.find(self._connection, select(tickets).where(tickets.c.id == ticket_id))
+        if ticket is None:
+            raise Refused("not_found", f"There is no ticket {ticket_id}.")
+        if if_match is not None and if_match != ticket.revision:
+            raise Refused("stale", f"The ticket has changed: it is at revision {ticket.revision} now.")
+        change = lifecycle.acted(ticket, action, fields, actor, self._now)
+        if action == "rebind":
+            change = msgspec.structs.replace(change, ticket=self._rebound(change.ticket, str(fields["device"])))
+        if change.ticket.active:
+            self._only_active(change.ticket)
+        return self._store(change, None)
+
+    def breach(self, ticket_id: int, clock: str, due_at: UtcMs) -> None:
+        """A clock's deadline fell due."""
+        running = select(ticket_clocks.c.state).where(
+            ticket_clocks.c.ticket_id == ticket_id, ticket_clocks.c.name == clock, ticket_clocks.c.due_at == due_at
+        )
+        ticket = rows.find(self._connection, select(tickets).where(tickets.c.id == ticket_id))
+        if ticket is None or self._connection.execute(running).scalar_one_or_none() != "running":
+            return
+        self._set_clock(ticket_id, clock, "breached")
+        self._store(lifecycle.breached(ticket, clock, due_at, self._now), None)
+
+    # --- storing ----------------------------------------------------------------------------------------
+
+    def _store_new(self, change: Change, event_key: bytes | None) -> Ticket:
+        number = self._next_number(change.ticket.subject.site)
+        ticket = msgspec.structs.replace(change.ticket, number=number)
+        inserted = self._connection.execute(tickets.insert().values(**rows.row_of(ticket)))
+        assert inserted.inserted_primary_key is not None
+        ticket = msgspec.structs.replace(ticket, id=inserted.inserted_primary_key[0])
+        self.opened_ids.add(ticket.id)
+        self._write_trail(msgspec.structs.replace(change, ticket=ticket), event_key)
+        return ticket
+
+    def _store(self, change: Change, event_key: bytes | None) -> Ticket:
+        ticket = change.ticket
+        self._connection.execute(tickets.update().where(tickets.c.id == ticket.id).values(**rows.row_of(ticket)))
+        self._write_trail(change, event_key)
+        return ticket
+
+    def _write_trail(self, change: Change, event_key: bytes | None) -> None:
+        ticket, entry = change.ticket, change.entry
+        self.touched[ticket.id] = ticket
+        self._connection.execute(
+            ticket_timeline.insert().values(
+                ticket_id=ticket.id,
+                entry=entry.entry,
+                name=entry.name,
+                reason=entry.reason,
+                by=entry.by,
+                occurred_at=entry.occurred_at,
+                recorded_at=self._now,
+                state_from=entry.state_from,
+                state_to=entry.state_to,
+                data_json=rows.json_text(entry.data),
+                event_key=event_key,
+            )
+        )
+        for name in change.milestones:
+            values = {"ticket_id": ticket.id, "name": name, "at": self._now, "by": entry.by}
+            self._connection.execute(ticket_milestones.insert().values(**values))
+        self._move_clocks(change)
+
+    def _move_clocks(self, change: Change) -> None:
+        ticket = change.ticket
+        for name in change.stopped:
+            self._set_clock(ticket.id, name, "met")
+        for start in change.started:
+            self._connection.execute(
+                ticket_clocks.delete().where(ticket_clocks.c.ticket_id == ticket.id, ticket_clocks.c.name == start.name)
+            )
+            values = {"started_at": self._now, "due_at": start.due_at, "state": "running"}
+            self._connection.execute(ticket_clocks.insert().values(ticket_id=ticket.id, name=start.name, **values))
+            self._set_timer(ticket, start.name, start.due_at)
+        if not ticket.active:
+            self._stop_all(ticket)
+
+    def _set_clock(self, ticket_id: int, name: str, state: str) -> None:
+        where = (
+            ticket_clocks.c.ticket_id == ticket_id,
+            ticket_clocks.c.name == name,
+            ticket_clocks.c.state == "running",
+        )
+        if self._connection.execute(ticket_clocks.update().where(*where).values(state=state)).rowcount:
+            ticket = self.touched.get(ticket_id)
+            if ticket is not None:
+                self._set_timer(ticket, name, None)
+
+    def _stop_all(self, ticket: Ticket) -> None:
+        """A ticket that is over has no clocks but those that begin with its end (the report)."""
+        after_end = {name for name, spec in KINDS[ticket.kind].clocks.items() if spec.start in ("released", "closed")}
+        running = select(ticket_clocks.c.name).where(
+            ticket_clocks.c.ticket_id == ticket.id, ticket_clocks.c.state == "running"
+        )
+        for name in self._connection.execute(running).scalars().all():
+            if name not in after_end or ticket.state == "false_alarm":
+                self._set_clock(ticket.id, name, "met")
+
+    def _set_timer(self, ticket: Ticket, clock: str, due_at: UtcMs | None) -> None:
+        self.timers.append(ClockTimer(site=ticket.subject.site, ticket_id=ticket.id, clock=clock, due_at=due_at))
+
+    # --- names and numbers ------------------------------------------------------------------------------
+
+    def _named(self, raised: RaiseTicket) -> tuple[str, str, str]:
+        site = self._names.site(raised.subject.site)
+        device = self._names.device(raised.subject.site, raised.subject.id)
+        is_device = raised.subject.type is SubjectType.DEVICE and device is not None
+        name = device.name if is_device and device is not None else self._plain_name(raised.subject, site)
+        place = device.place if is_device and device is not None else ""
+        titles = KINDS[raised.kind].title
+        title = titles.get(site.locale if site else "en", titles["en"])
+        return name, place, f"{title} · {name}"
+
+    @staticmethod
+    def _plain_name(subject: Subject, site: SiteFacts | None) -> str:
+        return site.name if subject.type is SubjectType.SITE and site is not None else subject.id
+
+    def _next_number(self, site: str) -> str:
+        facts = self._names.site(site)
+        zone = ZoneInfo(facts.timezone if facts else "UTC")
+        year = datetime.fromtimestamp(self._now / 1000, zone).year
+        where = (ticket_numbers.c.site == site, ticket_numbers.c.year == year)
+        bump = ticket_numbers.update().where(*where).values(last=ticket_numbers.c.last + 1)
+        number = self._connection.execute(bump.returning(ticket_numbers.c.last)).scalar_one_or_none()
+        if number is None:
+            number = 1
+            self._connection.execute(ticket_numbers.insert().values(site=site, year=year, last=number))
+        return f"{site.upper()}-{year}-{number:05d}"
+
+    def _rebound(self, ticket: Ticket, device_id: str) -> Ticket:
+        device = self._names.device(ticket.subject.site, device_id)
+        if device is None or device.kind != "elevator":
+            raise Refused("invalid", "Some fields are wrong.", errors=(("device", "no elevator of this site"),))
+        subject = Subject(ticket.subject.site, SubjectType.DEVICE, device_id)
+        return msgspec.structs.replace(ticket, subject=subject, subject_name=device.name, place=device.place)
+
+    def _only_active(self, ticket: Ticket) -> None:
+        other = rows.active_of(self._connection, ticket.kind, ticket.subject)
+        if other is not None and other.id != ticket.id:
+            raise Refused("conflict", f"Ticket {other.number} of the same kind is active for {ticket.subject_name}.")
