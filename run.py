@@ -174,8 +174,9 @@ def _one_at_a_time(lock: Path, say: Callable[[str], None]) -> Iterator[None]:
 
 
 def _run_quietly(command: Command) -> subprocess.CompletedProcess[str]:
+    environment = {"UV_NATIVE_TLS": "true", **os.environ}  # uv, as pip, then trusts what a company's machine trusts
     try:
-        return subprocess.run(command, capture_output=True, text=True, errors="replace", check=False)
+        return subprocess.run(command, env=environment, capture_output=True, text=True, errors="replace", check=False)
     except OSError as error:
         return subprocess.CompletedProcess(command, 127, "", str(error))
 
