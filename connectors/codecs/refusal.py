@@ -5,7 +5,7 @@ from __future__ import annotations
 from hub.vocabulary.rejected import RejectReason
 
 
-class Refusal(Exception):
+class Refusal(Exception):  # noqa: N818 - an answer, not a failure
     """The input cannot be used: `reason`, `detail` (what was wrong, what is allowed), `path` of the field where known."""
 
     def __init__(self, reason: RejectReason, detail: str, path: str = "") -> None:

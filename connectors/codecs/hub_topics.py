@@ -1,0 +1,29 @@
+"""Topics of the hub's own messages: commands to devices, and the canaries that it sends to itself.
+
+Everything here lies under `hub/v1/`; `_hub` can be no site's id.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+from hub.vocabulary.ports import Lane
+
+ROOT: Final = "hub/v1"
+SELF: Final = "_hub"
+CANARY_WORDS: Final = {Lane.ALARM: "canary-alarm", Lane.TELEMETRY: "canary-telemetry"}
+
+
+def command_topic(site: str, device: str) -> str:
+    """Where a device of profile hub-json listens."""
+    return f"{ROOT}/{site}/{device}/command"
+
+
+def canary_topic(client_id: str, lane: Lane) -> str:
+    """Where this hub's canary of one lane goes."""
+    return f"{ROOT}/{SELF}/{client_id}/{CANARY_WORDS[lane]}"
+
+
+def is_command(levels: list[str]) -> bool:
+    """Whether a topic (cut at `/`) is a command of the hub's own, which its wide subscription brings back to it."""
+    return len(levels) == 5 and levels[-1] == "command" and levels[:2] == ["hub", "v1"]
