@@ -1,0 +1,408 @@
+"""A step is one transaction: everything that a batch causes, once, on SQLite and PostgreSQL alike."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from enum import StrEnum
+from typing import Any
+
+import msgspec
+import pytest
+from sqlalchemy import func, select
+from sqlalchemy.exc import OperationalError
+
+from hub.pipeline import rulebook
+from hub.store import schema
+from hub.store.database import Store, open_store
+from hub.tickets.lifecycle import Actor, Refused
+from hub.vocabulary.decisions import Derive, MoveTicket, RaiseTicket, SetTimer, Severity, TicketKind, Verdict
+from hub.vocabulary.elevator import AlarmState, AlarmType
+from hub.vocabulary.events import (
+    Canary,
+    CommandResult,
+    ElevatorAlarm,
+    Event,
+    GatewayChanged,
+    MeterReading,
+    Subject,
+    SubjectType,
+    TimerFired,
+)
+from hub.vocabulary.facts import DeviceKind, Facts
+from hub.vocabulary.roles import Role
+from hub.vocabulary.rule import Outcome
+from hub.vocabulary.units import BalanceUnit
+from support.rig import SITE, START, Rig, device
+
+OPERATOR = Actor("li", frozenset({Role.CONTROL_ROOM}))
+LIFT = Subject(SITE, SubjectType.DEVICE, "lift-1")
+
+
+class Why(StrEnum):
+    PRESSED = "pressed"
+    WAITED = "waited"
+    LOW = "low"
+    FINE = "fine"
+    GONE = "gone"
+
+
+class Count(msgspec.Struct, frozen=True):
+    seen: int = 0
+
+
+class Limits(msgspec.Struct, frozen=True):
+    pass
+
+
+class Trial:
+    """A rule that does one of each: tickets, timers, derived events, verdicts, and a failure on demand."""
+
+    name = "trial"
+    version = 1
+    wants: tuple[type[Event], ...] = (ElevatorAlarm, MeterReading)
+    state_type = Count
+    limits_type = Limits
+
+    def subject(self, event: Event, facts: Facts) -> Subject | None:
+        return event.subject()
+
+    def migrate(self, version: int, stored: dict[str, Any]) -> msgspec.Struct | None:
+        return Count(seen=int(stored["seen"]) + 100)
+
+    def decide(self, event: Event, state: Count, facts: Facts, now: int) -> Outcome:
+        grown = Count(state.seen + 1)
+        match event:
+            case ElevatorAlarm(detail="fail"):
+                raise ZeroDivisionError("the rule's own mistake")
+            case ElevatorAlarm(detail="later"):
+                return Outcome(grown, [SetTimer(key="wait", due_at=now + 30_000)])
+            case ElevatorAlarm(detail="endless"):
+                return Outcome(grown, [Derive(event=event)])
+            case ElevatorAlarm(state=AlarmState.CLEAR):
+                move = MoveTicket(
+                    kind=TicketKind.ENTRAPMENT,
+                    subject=event.subject(),
+                    trigger="sensor_clear",
+                    reason=Why.GONE,
+                    occurred_at=now,
+                )
+                return Outcome(grown, [move])
+            case ElevatorAlarm():
+                return Outcome(grown, [self._raise(event, Why.PRESSED)])
+            case TimerFired():
+                return Outcome(grown, [self._raise(event, Why.WAITED)])
+            case MeterReading(credit=credit) if credit is not None and credit < 0:
+                return Outcome(grown, [self._raise(event, Why.LOW)])
+        return Outcome(state, [Verdict(reason=Why.FINE)])
+
+    def _raise(self, event: Event, why: Why) -> RaiseTicket:
+        return RaiseTicket(
+            kind=TicketKind.ENTRAPMENT,
+            subject=event.subject(),
+            reason=why,
+            severity=Severity.HIGH,
+            occurred_at=event.occurred_at,
+            fields={"sources": [str(why)]},
+        )
+
+
+@pytest.fixture
+def store(database_url: str) -> Iterator[Store]:
+    opened = open_store(database_url)
+    yield opened
+    opened.close()
+
+
+@pytest.fixture
+def rig(store: Store) -> Rig:
+    return fresh(store)
+
+
+def fresh(store: Store, now: int = START) -> Rig:
+    return Rig(store, [Trial()], [device("lift-1"), device("lift-2"), device("m-1", DeviceKind.METER)], now=now)
+
+
+def alarm(id_: str, rig: Rig, **other: Any) -> ElevatorAlarm:
+    values = {
+        "type": AlarmType.PASSENGER_ALARM,
+        "state": AlarmState.ADD,
+        "occurred_at": rig.now,
+        "received_at": rig.now,
+    }
+    return ElevatorAlarm(**(values | {"site": SITE, "device": "lift-1", "source_key": id_} | other))
+
+
+def reading(id_: str, rig: Rig, credit: int | None = 500, **other: Any) -> MeterReading:
+    values = {"site": SITE, "device": "m-1", "source_key": id_, "credit": credit, "unit": BalanceUnit.CNY}
+    return MeterReading(**(values | {"occurred_at": rig.now, "received_at": rig.now} | other))
+
+
+def count(rig: Rig, table: Any, *where: Any) -> int:
+    with rig.store.read() as connection:
+        return connection.execute(select(func.count()).select_from(table).where(*where)).scalar_one()
+
+
+def ticket(rig: Rig) -> Any:
+    with rig.store.read() as connection:
+        return connection.execute(select(schema.tickets)).mappings().one()
+
+
+def test_the_same_message_three_times_is_one_ticket_counted_once_and_all_are_acknowledged(rig: Rig) -> None:
+    messages = [rig.message(alarm("a1", rig)) for _ in range(3)]
+    rig.take(messages[0], messages[1])
+    rig.take(messages[2])
+    assert (ticket(rig)["count"], count(rig, schema.events)) == (1, 1)
+    assert rig.sink.acknowledged == [1, 2, 3]
+
+
+def test_a_further_alarm_is_counted_on_the_active_ticket_and_unites_its_sources(rig: Rig) -> None:
+    rig.take(alarm("a1", rig), alarm("a2", rig))
+    row = ticket(rig)
+    assert (row["count"], row["state"], row["fields_json"]) == (2, "suspected", '{"sources":["pressed"]}')
+
+
+def test_tickets_are_numbered_per_site_and_year_without_gaps(rig: Rig) -> None:
+    rig.take(alarm("a1", rig), alarm("b1", rig, device="lift-2"))
+    with rig.store.read() as connection:
+        numbers = connection.execute(select(schema.tickets.c.number).order_by(schema.tickets.c.id)).scalars().all()
+    assert numbers == ["LAKESIDE-2026-00001", "LAKESIDE-2026-00002"]
+
+
+def test_a_failed_commit_leaves_no_trace_and_acknowledges_nothing(rig: Rig, monkeypatch: pytest.MonkeyPatch) -> None:
+    message = rig.message(alarm("a1", rig))
+
+    def break_down(*_: Any) -> None:
+        raise OperationalError("INSERT", {}, Exception("database or disk is full"))
+
+    with monkeypatch.context() as broken:
+        broken.setattr(rulebook.RuleBook, "write", break_down)
+        with pytest.raises(OperationalError):
+            rig.engine.step([message])
+    assert (rig.sink.acknowledged, count(rig, schema.tickets), rig.fed) == ([], 0, [])
+    rig.engine.step([message])
+    assert (rig.sink.acknowledged, count(rig, schema.tickets), ticket(rig)["count"]) == ([1], 1, 1)
+
+
+def test_a_failed_commit_does_not_turn_a_reading_into_its_own_duplicate(
+    rig: Rig, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    message = rig.message(reading("r1", rig, credit=-1))
+    with monkeypatch.context() as broken:
+        broken.setattr(rulebook.RuleBook, "write", lambda *_: (_ for _ in ()).throw(OSError("disk full")))
+        with pytest.raises(OSError, match="disk full"):
+            rig.engine.step([message])
+    rig.engine.step([message])
+    assert (count(rig, schema.readings), count(rig, schema.tickets)) == (1, 1)
+
+
+def test_a_rule_that_fails_costs_its_own_event_and_is_shown_as_a_problem(rig: Rig) -> None:
+    rig.take(alarm("bad", rig, detail="fail"), alarm("good", rig))
+    assert (count(rig, schema.tickets), count(rig, schema.events)) == (1, 2)
+    with rig.store.read() as connection:
+        problem = connection.execute(select(schema.problems)).mappings().one()
+    assert (problem["code"], problem["active"]) == ("rule_failed", True)
+    assert "ZeroDivisionError" in problem["detail_json"]
+
+
+def test_a_rule_that_derives_without_end_is_stopped_and_shown(rig: Rig) -> None:
+    rig.take(alarm("loop", rig, detail="endless"))
+    assert count(rig, schema.problems, schema.problems.c.code == "rule_failed") == 1
+
+
+def test_input_that_cannot_be_used_is_kept_once_counted_and_acknowledged(rig: Rig) -> None:
+    bad = [msgspec.structs.replace(rig.message(payload=b"bad"), address="one/topic") for _ in range(3)]
+    rig.take(*bad)
+    rig.take(rig.message(payload=b"defect"), alarm("a1", rig))
+    with rig.store.read() as connection:
+        rows = connection.execute(select(schema.rejected).order_by(schema.rejected.c.id)).mappings().all()
+    assert [(row["reason"], row["count"], bytes(row["payload"])) for row in rows] == [
+        ("not_json", 3, b"bad"),
+        ("codec_failed", 1, b"defect"),
+    ]
+    assert rig.sink.acknowledged == [1, 2, 3, 4, 5]
+    assert count(rig, schema.tickets) == 1
+
+
+def test_an_event_of_a_device_that_is_not_ours_is_rejected(rig: Rig) -> None:
+    rig.take(alarm("a1", rig, device="lift-99"))
+    with rig.store.read() as connection:
+        row = connection.execute(select(schema.rejected)).mappings().one()
+    assert (row["reason"], row["device"], count(rig, schema.events)) == ("unknown_device", "lift-99", 0)
+
+
+def test_rejected_input_can_be_replayed_after_a_fix(rig: Rig) -> None:
+    message = rig.message(alarm("a1", rig), payload=b"bad")
+    rig.take(message)
+    with rig.store.read() as connection:
+        from hub.pipeline import rejects
+
+        again = rejects.fetch(connection, 1)
+    assert again is not None
+    rig.engine.step([again])
+    assert (count(rig, schema.rejected, schema.rejected.c.outcome == "not_json"), count(rig, schema.tickets)) == (1, 0)
+    rig.engine.step([msgspec.structs.replace(again, payload=b"fixed")])
+    assert (count(rig, schema.rejected, schema.rejected.c.outcome == "accepted"), count(rig, schema.tickets)) == (1, 1)
+
+
+def test_a_deadline_survives_a_restart_and_fires_once(rig: Rig) -> None:
+    rig.take(alarm("a1", rig, detail="later"))
+    again = fresh(rig.store, now=START + 3_600_000)
+    again.engine.step([])
+    again.engine.step([])
+    assert (ticket(again)["reason"], ticket(again)["count"]) == ("waited", 1)
+    third = fresh(rig.store, now=START + 7_200_000)
+    third.engine.step([])
+    assert ticket(third)["count"] == 1
+
+
+def test_deadlines_that_fell_due_fire_oldest_first(rig: Rig) -> None:
+    rig.take(alarm("a1", rig, detail="later"))
+    rig.now += 1_000
+    rig.take(alarm("b1", rig, device="lift-2", detail="later"))
+    rig.advance(120_000, tick_ms=120_000)
+    with rig.store.read() as connection:
+        order = connection.execute(select(schema.tickets.c.subject_id).order_by(schema.tickets.c.id)).scalars().all()
+    assert order == ["lift-1", "lift-2"]
+
+
+def test_the_state_of_a_rule_survives_a_restart_and_a_new_version_migrates_it(rig: Rig) -> None:
+    rig.take(alarm("a1", rig), alarm("a2", rig))
+    key = rulebook.StateKey("trial", LIFT)
+    assert fresh(rig.store).rules.overlay().get(key, None) == Count(2)
+
+    class Newer(Trial):
+        version = 2
+
+    newer = Rig(rig.store, [Newer()], [device("lift-1")])
+    assert newer.rules.overlay().get(key, None) == Count(102)
+
+
+def test_readings_are_stored_once_and_only_new_ones_reach_the_rules(rig: Rig) -> None:
+    first = reading("r1", rig, credit=-1)
+    rig.take(first, reading("r2", rig, credit=-2, occurred_at=rig.now + 1))
+    rig.take(first, reading("r3", rig, credit=-3, occurred_at=rig.now + 2))
+    assert (count(rig, schema.readings), ticket(rig)["count"]) == (3, 3)
+    again = fresh(rig.store)
+    again.take(first)
+    assert (count(again, schema.readings), ticket(again)["count"]) == (3, 3)
+
+
+def test_a_reading_sent_again_under_the_same_id_with_another_time_is_no_second_reading(rig: Rig) -> None:
+    rig.take(reading("r1", rig))
+    rig.now += 5_000
+    rig.take(reading("r1", rig))
+    assert count(rig, schema.readings) == 1
+
+
+def test_older_data_than_what_is_known_is_marked_late_within_a_batch_and_after_a_restart(rig: Rig) -> None:
+    rig.take(reading("r2", rig), reading("r1", rig, occurred_at=rig.now - 60_000))
+    again = fresh(rig.store)
+    again.take(reading("r0", again, occurred_at=again.now - 90_000))
+    assert count(rig, schema.readings, schema.readings.c.late == 1) == 2
+    assert count(rig, schema.rollup_due) >= 1
+
+
+def test_the_feed_is_numbered_without_gaps_and_listeners_hear_after_the_commit(rig: Rig) -> None:
+    rig.take(alarm("a1", rig))
+    rig.take(alarm("a2", rig), alarm("b1", rig, device="lift-2"))
+    assert [(row.seq, row.type) for row in rig.fed] == [
+        (1, "ticket_opened"),
+        (2, "ticket_changed"),
+        (3, "ticket_opened"),
+    ]
+    with rig.store.read() as connection:
+        stored = connection.execute(select(schema.feed.c.seq).order_by(schema.feed.c.seq)).scalars().all()
+    assert stored == [1, 2, 3]
+    assert rig.core.feed.since(1) == rig.fed[1:]
+
+
+def test_a_canary_goes_round_and_leaves_nothing_behind(rig: Rig) -> None:
+    rig.take(Canary(site="_hub", source_key="1", occurred_at=rig.now, received_at=rig.now, lane="alarm", number=7))
+    assert [(row.seq, row.type, row.body) for row in rig.fed] == [(0, "canary", '{"lane":"alarm","number":7}')]
+    assert (count(rig, schema.events), count(rig, schema.feed)) == (0, 0)
+
+
+def test_people_are_answered_after_the_commit_and_two_at_once_get_one_effect(rig: Rig) -> None:
+    rig.take(alarm("a1", rig))
+    answers = [rig.inbox.ask(lambda step: step.act(1, "acknowledge", {}, OPERATOR, None)) for _ in range(2)]
+    rig.engine.step(rig.inbox.take(10))
+    assert answers[0].result(0).revision == 2
+    with pytest.raises(Refused) as refused:
+        answers[1].result(0)
+    assert refused.value.status == "conflict"
+    assert "release" in refused.value.allowed
+    assert count(rig, schema.ticket_timeline) == 2
+
+
+def test_an_edit_of_a_stale_revision_is_refused(rig: Rig) -> None:
+    rig.take(alarm("a1", rig), alarm("a2", rig))
+    with pytest.raises(Refused) as refused:
+        rig.ask(lambda step: step.act(1, "acknowledge", {}, OPERATOR, 1))
+    assert refused.value.status == "stale"
+
+
+def test_a_sensor_going_quiet_is_not_the_end_of_an_entrapment(rig: Rig) -> None:
+    rig.take(alarm("a1", rig))
+    rig.take(alarm("c1", rig, state=AlarmState.CLEAR))
+    assert (ticket(rig)["state"], ticket(rig)["active"]) == ("release_pending", True)
+    rig.take(alarm("a2", rig))
+    assert ticket(rig)["state"] == "suspected"
+
+
+def test_a_clock_that_runs_out_is_breached_once_and_one_that_was_met_never(rig: Rig) -> None:
+    rig.take(alarm("a1", rig), alarm("b1", rig, device="lift-2"))
+    rig.ask(lambda step: step.act(2, "acknowledge", {}, OPERATOR, None))
+    rig.advance(90_000)
+    with rig.store.read() as connection:
+        clocks = schema.ticket_clocks.c
+        states = {
+            (row.ticket_id, row.name): row.state
+            for row in connection.execute(select(clocks.ticket_id, clocks.name, clocks.state))
+        }
+    assert states[(1, "acknowledge")] == "breached"
+    assert states[(2, "acknowledge")] == "met"
+    assert count(rig, schema.ticket_timeline, schema.ticket_timeline.c.entry == "clock") == 1
+
+
+def test_a_lost_broker_session_is_a_problem_and_devices_are_asked_again(rig: Rig) -> None:
+    lost = GatewayChanged(
+        site=SITE,
+        source_key="x",
+        occurred_at=rig.now,
+        received_at=rig.now,
+        gateway="mqtt",
+        up=True,
+        cause="session_lost",
+    )
+    rig.engine.step([lost])
+    assert count(rig, schema.problems, schema.problems.c.code == "possible_loss") == 1
+    assert {(each.device, each.name) for each in rig.sent} == {
+        (id_, "report_state") for id_ in ("lift-1", "lift-2", "m-1")
+    }
+    answer = CommandResult(
+        site=SITE,
+        device="lift-1",
+        source_key="ok",
+        occurred_at=rig.now,
+        received_at=rig.now,
+        command_id=rig.sent[0].id,
+        ok=True,
+    )
+    rig.take(answer)
+    assert count(rig, schema.commands, schema.commands.c.state == "done") == 1
+
+
+def test_why_not_is_remembered_with_how_often(rig: Rig) -> None:
+    rig.take(reading("r1", rig), reading("r2", rig, occurred_at=rig.now + 1))
+    why = rig.rules.why(SITE, "m-1")
+    assert [(each["reason"], each["fired"], each["count"]) for each in why] == [("fine", False, 2)]
+
+
+def test_a_device_that_left_the_site_file_is_retired_and_comes_back_as_the_same(rig: Rig) -> None:
+    rig.take(alarm("a1", rig))
+    less = Rig(rig.store, [Trial()], [device("lift-2")])
+    assert less.alignment.retired == (f"{SITE}/lift-1", f"{SITE}/m-1")
+    back = fresh(rig.store)
+    assert f"{SITE}/lift-1" in back.alignment.returned
+    known = back.world.device(SITE, "lift-1"), rig.world.device(SITE, "lift-1")
+    assert known[0] == known[1]
