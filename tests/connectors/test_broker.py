@@ -236,3 +236,22 @@ def test_the_broker_ends_with_a_killed_hub_and_the_next_hub_starts_at_once_on_th
         assert not runs(pid)
     finally:
         broker.stop()
+
+
+def test_while_an_orphan_still_holds_the_store_no_second_server_opens_it(tmp_path, monkeypatch):
+    monkeypatch.setattr(module, "LOCK_WAIT_S", 0.1)
+    command = [sys.executable, "-c", HUB, str(tmp_path), "0"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, cwd=Path(__file__).parents[2]) as hub:
+        orphan = int(hub.stdout.readline())
+        os.kill(orphan, signal.SIGSTOP)  # a server that is too busy to end in time
+        hub.kill()
+    broker = EmbeddedBroker(tmp_path)
+    try:
+        with pytest.raises(BrokerError, match="already uses"):
+            broker.start()
+        os.kill(orphan, signal.SIGKILL)
+        wait_until(lambda: not runs(orphan), 10)
+        broker.start()
+        assert broker.alive
+    finally:
+        broker.stop()
