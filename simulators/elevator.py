@@ -128,6 +128,7 @@ class Car:
     def _through_doors(self) -> None:
         if self.doors is not Doors.OPEN or not self.door_zone:
             raise RefusedError("people pass only through open doors at a landing")
+        self.in_door_state_s = min(self.in_door_state_s, DWELL_S / 2)  # the light curtain keeps the doors open
 
     def stick(self) -> None:
         """Hold the car between two landings: now when it is there, else on its next way."""

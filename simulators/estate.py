@@ -238,13 +238,16 @@ class Estate:
 
 
 class Player:
-    """Plays a script as simulated time passes, again and again when it loops; `elapsed_s` below 0 is the time to settle."""
+    """Plays a script as simulated time passes, again and again when it loops; the script's time stands while `paused`."""
 
-    def __init__(self, script: Script, estate: Estate, elapsed_s: float = 0.0) -> None:
-        self._script, self._estate, self.elapsed_s, self._next = script, estate, elapsed_s, 0
+    def __init__(self, script: Script, estate: Estate, paused: bool = False) -> None:
+        self._script, self._estate, self.paused = script, estate, paused
+        self.elapsed_s, self._next = 0.0, 0
 
     async def advance(self, seconds: float) -> None:
         """Do every step that fell due."""
+        if self.paused:
+            return
         self.elapsed_s += seconds
         steps = self._script.steps
         while self._next < len(steps) and steps[self._next].at_s <= self.elapsed_s:

@@ -119,10 +119,12 @@ class BusServer:
     async def close(self) -> None:
         """Stop listening and drop every connection, as a gateway without power does."""
         server, self._server = self._server, None
-        if server is not None:
-            server.close()
+        if server is None:
+            return
+        server.close()
         for writer in tuple(self._connections):
             writer.transport.abort()
+        await server.wait_closed()
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self._connections.add(writer)

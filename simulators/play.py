@@ -1,7 +1,7 @@
 """Plays a scenario against a running hub and says whether the right tickets came, and no others.
 
 Only tickets that did not exist before count, so the hub may have a past; but an active ticket of an expected kind about one
-of the scenario's subjects would swallow what the scenario causes, so it is refused at the start.
+of the scenario's subjects would swallow what the scenario causes, so the scenario does not start while there is one.
 """
 
 from __future__ import annotations
@@ -17,7 +17,8 @@ from simulators.scenario import Script
 
 LOOK_EVERY_S = 0.4
 CONNECT_WITHIN_S = 20.0
-BORROWED_LOOKS = 5
+READY_WITHIN_S = 30.0
+FAILED_LOOKS = 5
 
 
 class NotPlayableError(Exception):
@@ -47,19 +48,18 @@ class Judge:
         self.verdicts = tuple(Verdict(item) for item in script.expectations)
         self.tickets: list[dict[str, Any]] = []
 
-    def remember(self) -> None:
-        """Note the tickets that exist already. Raises NotPlayableError when one of them would swallow an expected one."""
+    def remember(self) -> list[str]:
+        """Note the tickets that exist already; the answer names those that would swallow an expected one."""
         tickets = self._api.tickets(self._subjects)
         self._known = set(tickets)
         awaited = {
             (item.kind, subject) for item in self._script.expectations if item.count_max for subject in item.subjects
         }
-        for ticket in tickets.values():
-            if ticket["active"] and (ticket["kind"], ticket["subject"]["id"]) in awaited:
-                number = ticket.get("number", ticket["id"])
-                raise NotPlayableError(
-                    f"ticket {number} about {ticket['subject']['id']} is still active: close it first"
-                )
+        return [
+            f"{ticket.get('number', ticket['id'])} ({ticket['kind']}, {ticket['subject']['id']})"
+            for ticket in tickets.values()
+            if ticket["active"] and (ticket["kind"], ticket["subject"]["id"]) in awaited
+        ]
 
     def fetch(self) -> None:
         """Ask the hub for the tickets that are new since `remember`."""
@@ -85,23 +85,38 @@ class Judge:
 
 
 async def play(script: Script, estate: Estate, api: HubApi, slack_s: float) -> Result:
-    """Run the scenario and judge it. Raises NotPlayableError and HubError."""
-    judge = Judge(script, api, estate.speed, slack_s)
-    await asyncio.to_thread(judge.remember)
+    """Run the scenario and judge it. Raises EstateError, NotPlayableError and HubError."""
     estate.check(script)
+    judge = Judge(script, api, estate.speed, slack_s)
+    player = Player(script, estate, paused=True)
     stop = asyncio.Event()
     try:
         await estate.start()
-        await _connected(estate)
-        player = Player(script, estate, elapsed_s=-script.settle_s)
         running = asyncio.create_task(estate.run(stop, player))
-        await _watch(judge, player, script, running, slack_s * estate.speed)
-        stop.set()
-        await running
+        try:
+            await _connected(estate)
+            await asyncio.sleep(script.settle_s / estate.speed)
+            await _ready(judge)
+            player.paused = False
+            await _watch(judge, player, script, running, slack_s * estate.speed)
+        finally:
+            stop.set()
+            await running
     finally:
-        stop.set()
         await estate.stop()
     return judge.result()
+
+
+async def _ready(judge: Judge) -> None:
+    """Wait until no active ticket is in the way: those about silent devices end by themselves once the devices speak."""
+    deadline = asyncio.get_running_loop().time() + READY_WITHIN_S
+    while True:
+        in_the_way = await asyncio.to_thread(judge.remember)
+        if not in_the_way:
+            return
+        if asyncio.get_running_loop().time() > deadline:
+            raise NotPlayableError(f"still active, close them first: {', '.join(in_the_way)}")
+        await asyncio.sleep(LOOK_EVERY_S)
 
 
 async def _connected(estate: Estate) -> None:
@@ -122,7 +137,7 @@ async def _watch(judge: Judge, player: Player, script: Script, running: asyncio.
             failures = 0
         except HubError:
             failures += 1
-            if failures >= BORROWED_LOOKS:
+            if failures >= FAILED_LOOKS:
                 raise
         else:
             judge.judge(asked_s, player.elapsed_s)
@@ -130,7 +145,6 @@ async def _watch(judge: Judge, player: Player, script: Script, running: asyncio.
         if over_s > allowance_s or (over_s > 0 and not judge.waiting):
             return
         await asyncio.sleep(LOOK_EVERY_S)
-    await running  # the estate broke: its own error says why
 
 
 def table(result: Result) -> str:
