@@ -8,7 +8,7 @@ from alembic import command
 from alembic.config import Config
 from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
-from sqlalchemy import Engine
+from sqlalchemy import Connection, Engine
 
 MIGRATIONS = Path(__file__).parent / "migrations"
 
@@ -35,7 +35,22 @@ def head_revision() -> str:
 def current_revision(engine: Engine) -> str | None:
     """Revision of the database; None where there are no tables yet."""
     with engine.connect() as connection:
-        return MigrationContext.configure(connection).get_current_revision()
+        return revision_of(connection)
+
+
+def revision_of(connection: Connection) -> str | None:
+    """As `current_revision`, within an open transaction."""
+    return MigrationContext.configure(connection).get_current_revision()
+
+
+def known_revisions() -> frozenset[str]:
+    """Every revision that this program can bring up to date."""
+    return frozenset(script.revision for script in ScriptDirectory.from_config(_config()).walk_revisions())
+
+
+def create_at(engine: Engine, revision: str) -> None:
+    """Make the tables of a known revision in an empty database, for the rows of a backup of that time."""
+    command.upgrade(_config(engine), revision)
 
 
 def bring_up_to_date(engine: Engine, *, is_sqlite: bool) -> None:
@@ -43,8 +58,7 @@ def bring_up_to_date(engine: Engine, *, is_sqlite: bool) -> None:
     current = current_revision(engine)
     if current == head_revision():
         return
-    known = {script.revision for script in ScriptDirectory.from_config(_config()).walk_revisions()}
-    if current is not None and current not in known:
+    if current is not None and current not in known_revisions():
         raise NewerDatabaseError(
             f"The database was written by a newer version of the hub (revision {current}): "
             "install that version, or restore a backup of this one; nothing was changed."
