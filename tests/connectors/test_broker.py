@@ -1,5 +1,6 @@
 """The embedded broker keeps what it acknowledged, comes back when it dies, never runs twice on one store, ends with the hub."""
 
+import contextlib
 import os
 import signal
 import socket
@@ -254,4 +255,6 @@ def test_while_an_orphan_still_holds_the_store_no_second_server_opens_it(tmp_pat
         broker.start()
         assert broker.alive
     finally:
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(orphan, signal.SIGKILL)
         broker.stop()
