@@ -5,6 +5,7 @@ The hot path's rows go through here; building a dict of bound parameters per row
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from typing import Any
 
@@ -14,7 +15,11 @@ from sqlalchemy.dialects import postgresql, sqlite
 _INSERTS: dict[str, Any] = {"sqlite": sqlite.insert, "postgresql": postgresql.insert}
 
 
-class _Compiled:
+def _psycopg_dialect() -> Any:
+    return postgresql.dialect(paramstyle="format")  # type: ignore[no-untyped-call]
+
+
+class _Compiled(ABC):
     """A statement's text per dialect, with positional parameters in the order of `columns`."""
 
     def __init__(self, table: Table, columns: tuple[str, ...]) -> None:
@@ -22,8 +27,9 @@ class _Compiled:
         self._columns = columns
         self._texts: dict[str, str] = {}
 
+    @abstractmethod
     def _statement(self, insert: Any) -> Any:
-        raise NotImplementedError
+        """The whole statement, from the dialect's insert into the table."""
 
     def run(self, connection: Connection, rows: Sequence[tuple[Any, ...]]) -> int:
         """Execute for all rows; the number of rows that were written."""
@@ -36,7 +42,7 @@ class _Compiled:
         return connection.exec_driver_sql(text, list(rows)).rowcount
 
     def _compile(self, name: str) -> str:
-        dialect: Any = sqlite.dialect() if name == "sqlite" else postgresql.dialect(paramstyle="format")
+        dialect: Any = sqlite.dialect() if name == "sqlite" else _psycopg_dialect()
         compiled = self._statement(_INSERTS[name](self._table)).compile(
             dialect=dialect, column_keys=list(self._columns)
         )
