@@ -1,1 +1,19 @@
 """Pure decisions, one file per rule: event, state, facts and now become a new state and decisions."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from hub.vocabulary.rule import Rule
+from rules.earthquake_check import EarthquakeCheck
+from rules.elevator_fault import ElevatorFaultRule
+from rules.entrapment.rule import Entrapment
+from rules.mass_power_cut import MassPowerCut
+
+RULES: Final[tuple[Rule, ...]] = (
+    Entrapment(),
+    ElevatorFaultRule(),
+    MassPowerCut(),
+    EarthquakeCheck(),
+)
+"""Every rule of the product, in the order in which an event is handed to them."""

@@ -256,6 +256,33 @@ class PowerLost(Event, frozen=True, kw_only=True):
         return Subject(self.site, SubjectType.SITE, self.site)
 
 
+class PowerBack(Event, frozen=True, kw_only=True):
+    """Derived by the entrapment rule for its site: this car has its supply again."""
+
+    def subject(self) -> Subject:
+        """The site, as with PowerLost."""
+        return Subject(self.site, SubjectType.SITE, self.site)
+
+
+class EarthquakeStop(Event, frozen=True, kw_only=True):
+    """Derived by the entrapment rule for its site: this car went into earthquake operation."""
+
+    occupied: bool | None  # latched; None: unknown
+    was_moving: bool
+
+    def subject(self) -> Subject:
+        """The site: all its cars have to be looked at."""
+        return Subject(self.site, SubjectType.SITE, self.site)
+
+
+class InferredFault(Event, frozen=True, kw_only=True):
+    """Derived by the entrapment rule: a fault that the car's state shows and no message named, here or over."""
+
+    fault: ElevatorFault
+    present: bool
+    facts: dict[str, Any] = msgspec.field(default_factory=dict)  # what it was concluded from
+
+
 class Canary(Event, frozen=True, kw_only=True):
     """A message of our own on its way through broker, pipeline and feed."""
 

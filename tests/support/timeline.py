@@ -12,6 +12,8 @@ from typing import Any
 
 import msgspec
 
+from hub.tickets.kinds import ANY_STATE, KINDS
+from hub.tickets.lifecycle import merged
 from hub.vocabulary.decisions import (
     SEVERITY_RANK,
     CancelTimer,
@@ -27,7 +29,16 @@ from hub.vocabulary.decisions import (
     TicketKind,
     Verdict,
 )
-from hub.vocabulary.events import Event, Subject, SubjectType, TicketMoved, TimerFired, with_order
+from hub.vocabulary.events import (
+    DeviceStatus,
+    Event,
+    Subject,
+    SubjectType,
+    TicketMoved,
+    TimerFired,
+    Unreachable,
+    with_order,
+)
 from hub.vocabulary.facts import DeviceFacts, DeviceKind, Facts, SiteFacts
 from hub.vocabulary.instants import SECOND_MS, UtcMs
 from hub.vocabulary.rule import Outcome, Rule
@@ -36,19 +47,6 @@ T0: UtcMs = 1_767_225_600_000
 """2026-01-01T00:00:00Z: where stories begin unless they say otherwise."""
 
 SITE = SiteFacts(id="lakeside", name="湖畔花园", timezone="Asia/Shanghai", locale="zh-CN")
-INACTIVE = frozenset({"resolved", "closed", "false_alarm"})
-MOVES: dict[tuple[TicketKind | None, str, str], str] = {
-    (None, "open", "recovered"): "resolved",
-    (None, "acknowledged", "recovered"): "resolved",
-    (TicketKind.LOW_BALANCE, "open", "recovered"): "closed",
-    (TicketKind.LOW_BALANCE, "open", "paid"): "closed",
-    (TicketKind.LOW_BALANCE, "open", "superseded"): "closed",
-    (TicketKind.LOW_BALANCE, "acknowledged", "recovered"): "closed",
-    (TicketKind.LOW_BALANCE, "acknowledged", "paid"): "closed",
-    (TicketKind.LOW_BALANCE, "acknowledged", "superseded"): "closed",
-    (TicketKind.ENTRAPMENT, "suspected", "sensor_clear"): "release_pending",
-    (TicketKind.ENTRAPMENT, "confirmed", "sensor_clear"): "release_pending",
-}
 
 
 def device_facts(
@@ -89,7 +87,7 @@ class Ticket:
 
     @property
     def active(self) -> bool:
-        return self.state not in INACTIVE
+        return self.state in KINDS[self.kind].active_states
 
     @property
     def reason(self) -> str:
@@ -104,20 +102,20 @@ class Ticket:
         self.count += decision.count
         if SEVERITY_RANK[decision.severity] < SEVERITY_RANK[self.severity]:
             self.severity = decision.severity
-        if self.kind is TicketKind.ENTRAPMENT and self.state in {"release_pending", "released"}:
-            self.state = "suspected"
+        self.state = KINDS[self.kind].on_repeat.get(self.state, self.state)
         self.told(decision)
 
     def told(self, decision: RaiseTicket) -> None:
         self.reasons.append(str(decision.reason))
-        self.fields |= decision.fields
+        self.fields = merged(self.fields, decision.fields)
         self.evidence.append(decision.evidence)
 
     def moved(self, decision: MoveTicket) -> None:
-        self.moves.append((decision.trigger, str(decision.reason)))
-        self.fields |= decision.fields
-        specific = MOVES.get((self.kind, self.state, decision.trigger))
-        self.state = specific or MOVES.get((None, self.state, decision.trigger), self.state)
+        trigger = KINDS[self.kind].triggers[decision.trigger]
+        if trigger.from_states == ANY_STATE or self.state in trigger.from_states:
+            self.moves.append((decision.trigger, str(decision.reason)))
+            self.fields = merged(self.fields, decision.fields)
+            self.state = trigger.to_state or self.state
 
 
 class Timeline:
@@ -140,6 +138,7 @@ class Timeline:
         self.rules = rules
         self.now = T0
         self.devices = {device.id: device for device in devices} or {"b1-e1": device_facts()}
+        self.device_limits: dict[str, dict[str, Any]] = {}  # of single devices, for rules about the whole site
         self.limits = dict(limits or {})  # one rule's limits by key, or {rule name: {key: value}}
         self.started_at = started_at
         self.restarts = restarts
@@ -241,7 +240,8 @@ class Timeline:
     # --- the engine -------------------------------------------------------------------------------------------
 
     def _hear(self, event: Event) -> None:
-        if event.device:
+        silent = isinstance(event, Unreachable) or (isinstance(event, DeviceStatus) and not event.online)
+        if event.device and not silent:
             self.heard[event.device] = event.received_at
 
     def _ordered(self, event: Event) -> Event:
@@ -270,7 +270,11 @@ class Timeline:
             started_at=self.started_at,
             devices=self.devices if wide else {},
             heard=dict(self.heard) if wide else {},
+            limits_of=self._limits_of(rule) if wide else {},
         )
+
+    def _limits_of(self, rule: Rule) -> dict[str, Any]:
+        return {name: msgspec.convert(own, rule.limits_type) for name, own in self.device_limits.items()}
 
     def _keyed_by_rule(self) -> bool:
         return any(name in {rule.name for rule in self.rules} for name in self.limits)
@@ -333,7 +337,7 @@ class Timeline:
             Ticket(
                 kind=decision.kind,
                 subject=decision.subject,
-                state="suspected" if decision.kind is TicketKind.ENTRAPMENT else "open",
+                state=KINDS[decision.kind].initial,
                 severity=decision.severity,
                 opened_at=self.now,
                 occurred_at=decision.occurred_at,
