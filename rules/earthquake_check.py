@@ -36,8 +36,8 @@ class EarthquakeCheck:
     name = NAME
     version = 1
     wants: tuple[type[Event], ...] = (EarthquakeStop, TicketMoved)
-    state_type = ClusterState
-    limits_type = EarthquakeLimits
+    state_type: type[msgspec.Struct] = ClusterState
+    limits_type: type[msgspec.Struct] = EarthquakeLimits
 
     def subject(self, event: Event, facts: Facts) -> Subject | None:
         """The site."""

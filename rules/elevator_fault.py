@@ -111,8 +111,8 @@ class ElevatorFaultRule:
     name = NAME
     version = 1
     wants: tuple[type[Event], ...] = (ElevatorAlarm, ElevatorState, InferredFault, TicketMoved)
-    state_type = ElevatorFaultState
-    limits_type = ElevatorFaultLimits
+    state_type: type[msgspec.Struct] = ElevatorFaultState
+    limits_type: type[msgspec.Struct] = ElevatorFaultLimits
 
     def subject(self, event: Event, facts: Facts) -> Subject | None:
         """The elevator."""

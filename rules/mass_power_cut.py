@@ -43,8 +43,8 @@ class MassPowerCut:
     name = NAME
     version = 1
     wants: tuple[type[Event], ...] = (PowerLost, PowerBack, TicketMoved)
-    state_type = ClusterState
-    limits_type = MassPowerCutLimits
+    state_type: type[msgspec.Struct] = ClusterState
+    limits_type: type[msgspec.Struct] = MassPowerCutLimits
 
     def subject(self, event: Event, facts: Facts) -> Subject | None:
         """The site."""

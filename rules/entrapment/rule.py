@@ -11,6 +11,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, Final
 
+import msgspec
+
 from hub.vocabulary.decisions import Derive, TicketKind
 from hub.vocabulary.elevator import AlarmState, AlarmType, ServiceMode
 from hub.vocabulary.events import (
@@ -54,8 +56,8 @@ class Entrapment:
         TimerFired,
         TicketMoved,
     )
-    state_type = EntrapmentState
-    limits_type = EntrapmentLimits
+    state_type: type[msgspec.Struct] = EntrapmentState
+    limits_type: type[msgspec.Struct] = EntrapmentLimits
 
     def subject(self, event: Event, facts: Facts) -> Subject | None:
         """The elevator; None for other devices, other rules' timers, and tickets of other kinds."""
