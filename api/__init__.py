@@ -1,1 +1,1 @@
-"""The HTTP API and the console: one router per noun, authentication, problem details."""
+"""The outside of the hub over HTTP: one router per noun, the console, and who may see what."""

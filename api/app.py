@@ -1,0 +1,54 @@
+"""The ASGI app: routers, guards, errors, headers. Denied by default: a route that does not say whose it is stops the start.
+
+`app.state.streams.close()` ends the open feed streams; call it before the server is asked to stop, which would
+otherwise wait for them.
+"""
+
+from __future__ import annotations
+
+from fastapi import APIRouter, FastAPI
+from fastapi.responses import Response
+
+from api import auth, devices, feed, headers, health, meters, openapi, problem_details, problems, rejected, tickets
+from api.console import pages
+from api.requests import Json
+from api.services import Services
+from api.stream import Streams
+
+BASE = "/api/v1"
+MAX_BODY_BYTES = 64 * 1024
+
+
+def create_app(services: Services) -> FastAPI:
+    """The app over a running hub. Raises UnguardedRouteError where a route has no guard."""
+    app = FastAPI(
+        title="Property hub",
+        version=services.version,
+        openapi_url=None,
+        docs_url=None,
+        redoc_url=None,
+        redirect_slashes=False,
+        max_body_size=MAX_BODY_BYTES,
+    )
+    app.state.services = services
+    app.state.streams = Streams()
+    api = APIRouter(prefix=BASE)
+    for noun in (tickets, feed, devices, meters, rejected, problems):
+        api.include_router(noun.router)
+    app.include_router(api)
+    app.include_router(health.router)
+    app.include_router(pages.router)
+    _serve_document(app)
+    problem_details.install(app)
+    pages.install(app)
+    app.add_middleware(headers.SecurityHeaders, over_tls=services.cookie_secure)
+    auth.demand_guards(app)
+    return app
+
+
+def _serve_document(app: FastAPI) -> None:
+    openapi.install(app)
+
+    @app.get(f"{BASE}/openapi.json", include_in_schema=False, dependencies=[auth.FOR_ALL])
+    async def document() -> Response:
+        return Json(app.openapi())

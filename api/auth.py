@@ -1,0 +1,185 @@
+"""Who is asking, and whether this route is theirs. Denied by default: a route without a guard stops the app from starting.
+
+A bearer token or the console's session cookie. Writes with the cookie also need the session's CSRF token in a header;
+both are looked up on every request, so that a revoked one ends at once.
+"""
+
+from __future__ import annotations
+
+import hmac
+import logging
+from collections.abc import Iterator
+from typing import Annotated
+
+import msgspec
+from fastapi import Depends, FastAPI, Request, Security
+from fastapi.dependencies.models import Dependant
+from fastapi.routing import APIRoute, RouteContext, iter_route_contexts
+from fastapi.security import APIKeyCookie, HTTPAuthorizationCredentials, HTTPBearer
+
+from api.problem_details import ProblemError
+from api.services import Services
+from hub.store.accounts import Principal, by_session, by_token
+from hub.tickets.lifecycle import Actor
+from hub.vocabulary.roles import EMERGENCY_STAFF, EVERYONE, Role
+
+log = logging.getLogger(__name__)
+
+SESSION_COOKIE = "hub_session"
+CSRF_HEADER = "X-CSRF-Token"
+SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
+LOOPBACK = frozenset({"127.0.0.1", "::1"})
+
+_bearer = HTTPBearer(auto_error=False, scheme_name="token", description="A machine client's token (`hub token add`).")
+_cookie = APIKeyCookie(name=SESSION_COOKIE, auto_error=False, scheme_name="session", description="The console's own.")
+
+Bearer = Annotated[HTTPAuthorizationCredentials | None, Security(_bearer)]
+Cookie = Annotated[str | None, Security(_cookie)]
+
+
+class Credential(msgspec.Struct, frozen=True):
+    """What a caller showed: exactly one of the two."""
+
+    token: str | None = None
+    session: str | None = None
+
+
+class UnguardedRouteError(Exception):
+    """A route of the app does not say whose it is."""
+
+
+class SignInNeededError(Exception):
+    """A page was asked for by somebody who has not signed in."""
+
+
+def services_of(request: Request) -> Services:
+    """The hub behind this app."""
+    services = request.app.state.services
+    assert isinstance(services, Services)
+    return services
+
+
+def authenticate(services: Services, credential: Credential) -> Principal | None:
+    """Whose credential it is now; None when it is unknown, over, or was taken away. Reads the database."""
+    if credential.token is not None:
+        return by_token(services.store, credential.token)
+    if credential.session is not None:
+        return by_session(services.store, credential.session, services.now())
+    return None
+
+
+class Guard:
+    """A dependency: lets the roles in and answers who it is; 401, 403 for everybody else."""
+
+    def __init__(self, roles: frozenset[Role]) -> None:
+        self.roles = roles
+
+    def __call__(self, request: Request, bearer: Bearer, cookie: Cookie) -> Principal:
+        """The caller, or ProblemError."""
+        return self.admit(request, _shown(request, bearer, cookie))
+
+    def admit(self, request: Request, credential: Credential | None) -> Principal:
+        """Check credential, CSRF token and roles."""
+        principal = authenticate(services_of(request), credential) if credential else None
+        if principal is None or credential is None:
+            raise self.unknown(credential)
+        if credential.session is not None and request.method not in SAFE_METHODS:
+            _check_csrf(request, principal)
+        if not principal.roles & self.roles:
+            log.warning("%s was refused %s %s", principal.name, request.method, request.url.path)
+            allowed = sorted(str(role) for role in self.roles)
+            raise ProblemError(403, "role", "This is not for your roles.", allowed=allowed)
+        request.state.credential = credential
+        return principal
+
+    def unknown(self, credential: Credential | None) -> Exception:
+        """The answer to somebody who is not known: the same whatever was wrong."""
+        hint = 'Bearer realm="hub"' + (', error="invalid_token"' if credential else "")
+        return ProblemError(
+            401, "sign_in", "Sign in, or send a valid bearer token.", headers={"WWW-Authenticate": hint}
+        )
+
+
+class PageGuard(Guard):
+    """For pages: whoever is not signed in is sent to the sign-in page."""
+
+    def unknown(self, credential: Credential | None) -> Exception:
+        """To the sign-in page."""
+        return SignInNeededError()
+
+
+class LoopbackGuard(Guard):
+    """For probes on the same machine: no sign-in from loopback, unless a proxy speaks for somebody else."""
+
+    def __call__(self, request: Request, bearer: Bearer, cookie: Cookie) -> Principal:
+        """The caller; `loopback` where it is this machine itself."""
+        peer = request.client.host if request.client else ""
+        forwarded = "x-forwarded-for" in request.headers or "forwarded" in request.headers
+        if peer in LOOPBACK and not forwarded:
+            return Principal("loopback", frozenset(), frozenset())
+        return super().__call__(request, bearer, cookie)
+
+
+class Open:
+    """A dependency that says on purpose: this route is for everybody, also for whoever has not signed in."""
+
+    def __call__(self) -> None:
+        """Let pass."""
+
+
+def _shown(request: Request, bearer: HTTPAuthorizationCredentials | None, cookie: str | None) -> Credential | None:
+    if "authorization" in request.headers:  # a wrong header is not healed by a cookie
+        return Credential(token=bearer.credentials if bearer else "")
+    return Credential(session=cookie) if cookie else None
+
+
+def _check_csrf(request: Request, principal: Principal) -> None:
+    given = request.headers.get(CSRF_HEADER, "").encode("utf-8", "replace")
+    if principal.csrf is None or not hmac.compare_digest(given, principal.csrf.encode()):
+        raise ProblemError(403, "csrf", f"Writes with the console's session need the header {CSRF_HEADER}.")
+
+
+def actor(principal: Principal) -> Actor:
+    """The caller as the tickets know them."""
+    return Actor(principal.name, principal.roles)
+
+
+def visible(principal: Principal, site: str) -> bool:
+    """Whether something of this site is theirs to see; what belongs to no site is everybody's."""
+    return site in {"", "_hub"} or principal.may_see(site)
+
+
+def guards_of(dependant: Dependant) -> Iterator[Guard | Open]:
+    """The guards that stand before a route."""
+    for dependency in dependant.dependencies:
+        if isinstance(dependency.call, Guard | Open):
+            yield dependency.call
+        yield from guards_of(dependency)
+
+
+def routes_of(app: FastAPI) -> Iterator[RouteContext]:
+    """Every route of the app, with its whole path; raises UnguardedRouteError on one that no guard can stand before."""
+    for context in iter_route_contexts(app.routes):
+        if not isinstance(context.original_route, APIRoute):
+            raise UnguardedRouteError(f"{context.original_route!r} cannot be guarded")
+        yield context
+
+
+def demand_guards(app: FastAPI) -> None:
+    """Denied by default: UnguardedRouteError names the routes that do not say whose they are."""
+    bare = [f"{route.methods} {route.path}" for route in routes_of(app) if not any(guards_of(route.dependant))]
+    if bare:
+        raise UnguardedRouteError(f"routes without a guard: {bare}")
+
+
+# Whose is what. Personal data (readings of a household's meter) only for those who need it (procedures.md 7).
+STAFF = EVERYONE
+METER_STAFF = EVERYONE - {Role.SECURITY, Role.CARD_CUSTODIAN}
+INPUT_STAFF = (EMERGENCY_STAFF - {Role.SECURITY}) | {Role.INTEGRATOR}
+
+ForStaff = Annotated[Principal, Security(Guard(STAFF))]
+ForMeterStaff = Annotated[Principal, Security(Guard(METER_STAFF))]
+ForInputStaff = Annotated[Principal, Security(Guard(INPUT_STAFF))]
+ForProbes = Annotated[Principal, Security(LoopbackGuard(EVERYONE))]
+ForPages = Annotated[Principal, Security(PageGuard(EVERYONE))]
+FOR_ALL = Depends(Open())

@@ -1,0 +1,8 @@
+"""stub"""
+
+from fastapi import APIRouter, FastAPI
+
+router = APIRouter()
+
+
+def install(app: FastAPI) -> None: ...

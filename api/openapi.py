@@ -1,0 +1,80 @@
+"""The OpenAPI document: FastAPI's routes with the schemas of our structs, and problem details for every error."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+from fastapi import FastAPI
+from fastapi.openapi.utils import get_openapi
+
+from api import problem_details, shapes
+
+REF = "#/components/schemas/{name}"
+
+_ERRORS = {
+    "400": "The request cannot be read.",
+    "401": "Not signed in.",
+    "403": "Not for these roles.",
+    "404": "There is none, or none that this caller may see.",
+    "409": "Not possible now; `allowed` says what is, where that is known.",
+    "412": "The ETag of If-Match is not the current one.",
+    "413": "The body is larger than 64 kB.",
+    "422": "Fields are missing or wrong; `errors` names each.",
+    "429": "Too many attempts; Retry-After says when to try again.",
+    "500": "A defect of the hub.",
+    "503": "The hub cannot do it now.",
+}
+
+DESCRIPTION = """
+Tickets, devices, meters, the feed and what could not be used.
+
+Lists answer `{"items": […], "next": cursor or null}`. Times are ISO 8601 with offset; money is decimal text with its
+currency; enums are lower_snake words. Writes take `Idempotency-Key`, edits take `If-Match` with the ETag. The body of
+an action is one JSON object with the action's fields. Errors are `application/problem+json` (RFC 9457).
+Notices, cards and top-ups are not served yet: their paths answer 404.
+"""
+
+
+def _content(shape: type) -> dict[str, Any]:
+    return {"application/json": {"schema": {"$ref": REF.format(name=shape.__name__)}}}
+
+
+def answers(shape: type, *, counted: type | None = None, conflict: bool = False) -> dict[int | str, dict[str, Any]]:
+    """What a route answers: 200 (or 201, and 200 where it was counted) with this shape."""
+    if counted is None:
+        return {200: {"description": "Done." if conflict else "Found.", "content": _content(shape)}}
+    return {
+        201: {"description": "Opened.", "content": _content(shape)},
+        200: {"description": "Counted on the one that was active.", "content": _content(counted)},
+    }
+
+
+def install(app: FastAPI) -> None:
+    """Serve this document as the app's own (`app.openapi()`)."""
+
+    def openapi() -> dict[str, Any]:
+        if app.openapi_schema is None:
+            app.openapi_schema = build(app)
+        return app.openapi_schema
+
+    app.openapi = openapi  # type: ignore[method-assign]
+
+
+def build(app: FastAPI) -> dict[str, Any]:
+    """The document."""
+    document = get_openapi(title=app.title, version=app.version, description=DESCRIPTION, routes=app.routes)
+    schemas = document.setdefault("components", {}).setdefault("schemas", {})
+    ours, components = msgspec.json.schema_components(
+        (*shapes.ANSWERS, problem_details.ProblemDetails), ref_template=REF
+    )
+    del ours
+    schemas.pop("HTTPValidationError", None)
+    schemas.pop("ValidationError", None)
+    schemas.update(components)
+    problem = {"application/problem+json": {"schema": {"$ref": REF.format(name="ProblemDetails")}}}
+    for path in document["paths"].values():
+        for operation in path.values():
+            for status, description in _ERRORS.items():
+                operation["responses"].setdefault(status, {"description": description})["content"] = problem
+    return document

@@ -1,0 +1,68 @@
+"""Problems over HTTP: what the hub itself finds wrong with its inputs, with what to do, in every language of the screens."""
+
+from __future__ import annotations
+
+from datetime import tzinfo
+from typing import Annotated, Any
+
+import msgspec
+from fastapi import APIRouter, Query, Request
+from fastapi.responses import Response
+from sqlalchemy import Row
+
+from api import shapes
+from api.auth import ForStaff, services_of
+from api.console.catalogue import LANGUAGES, fill, text
+from api.openapi import answers
+from api.requests import Cursor, Json, Limit, Site, before
+from hub.pipeline import problem_queries
+from hub.vocabulary.events import SubjectType
+from hub.vocabulary.instants import iso
+
+router = APIRouter(prefix="/problems", tags=["problems"])
+
+
+def problem_shape(row: Row[Any], zone: tzinfo) -> shapes.Problem:
+    """A problem's row as it is answered."""
+    detail = msgspec.json.decode(row.detail_json)
+    values = {**detail, "site": row.site, "subject": row.subject_id}
+    return shapes.Problem(
+        id=row.id,
+        site=row.site,
+        code=row.code,
+        subject=shapes.Subject(type=SubjectType(row.subject_type), id=row.subject_id),
+        severity=row.severity,
+        active=bool(row.active),
+        since=iso(row.since, zone),
+        last_at=iso(row.last_at, zone),
+        cleared_at=shapes.instant(row.cleared_at, zone),
+        count=row.times,
+        detail=detail,
+        texts={
+            language: shapes.ProblemText(
+                text=fill(text(language, f"problem.{row.code}", row.code), values),
+                what_to_do=fill(text(language, f"problem.{row.code}.do", ""), values),
+            )
+            for language in LANGUAGES
+        },
+    )
+
+
+@router.get("", responses=answers(shapes.ProblemList))
+def list_problems(
+    request: Request,
+    principal: ForStaff,
+    active: Annotated[
+        bool | None, Query(description="Only those that are active, or only those that are over.")
+    ] = None,
+    site: Site = None,
+    cursor: Cursor = None,
+    limit: Limit = 100,
+) -> Response:
+    """Problems, newest first."""
+    services = services_of(request)
+    with services.store.read() as connection:
+        rows = problem_queries.page(connection, active, site, principal.sites, before(cursor), limit + 1)
+    items = [problem_shape(row, services.zone(row.site)) for row in rows[:limit]]
+    found = shapes.ProblemList(items=items, next=str(items[-1].id) if len(rows) > limit else None)
+    return Json(msgspec.json.encode(found))

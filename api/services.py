@@ -1,0 +1,140 @@
+"""What the API needs of a running hub, handed in as one frozen value: nothing here is reached any other way.
+
+API processes are stateless: whatever must survive a request is in the database or in the hub behind these ports.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, tzinfo
+from functools import cached_property
+from typing import Any, Protocol
+from zoneinfo import ZoneInfo
+
+import msgspec
+from prometheus_client import CollectorRegistry
+
+from hub.store.database import Store
+from hub.tickets.lifecycle import Actor
+from hub.vocabulary.decisions import Severity
+from hub.vocabulary.events import Subject
+from hub.vocabulary.facts import DeviceKind, SiteFacts
+from hub.vocabulary.instants import MINUTE_MS, UtcMs
+
+STALE_AFTER_MS: Mapping[str, int] = {
+    DeviceKind.ELEVATOR: 10 * MINUTE_MS,
+    DeviceKind.METER: 60 * MINUTE_MS,
+    DeviceKind.ACCESS_CONTROLLER: 60 * MINUTE_MS,
+}
+
+
+class DoorPort(Protocol):
+    """The one door for change (hub.pipeline.door). Thread-safe; every call returns after the commit; raises Refused."""
+
+    def act(
+        self,
+        ticket_id: int,
+        action: str,
+        fields: dict[str, Any],
+        by: Actor,
+        if_match: int | None,
+        timeout_s: float = 10,
+    ) -> None:
+        """Do an action on a ticket."""
+
+    def open_ticket(
+        self,
+        kind: str,
+        subject: Subject,
+        fields: dict[str, Any],
+        severity: Severity | None,
+        by: Actor,
+        title: str | None = None,
+        occurred_at: UtcMs | None = None,
+    ) -> int:
+        """Open a ticket by hand, or count on the active one; its id."""
+
+    def replay(self, rejected_id: int, by: Actor) -> str:
+        """Offer a rejected message again; the outcome word."""
+
+
+class FeedRowPort(Protocol):
+    """One committed public change; `body` is JSON text."""
+
+    @property
+    def seq(self) -> int: ...
+    @property
+    def site(self) -> str: ...
+    @property
+    def at(self) -> UtcMs: ...
+    @property
+    def type(self) -> str: ...
+    @property
+    def body(self) -> str: ...
+
+
+class FeedPort(Protocol):
+    """The newest committed changes, in memory."""
+
+    @property
+    def latest_seq(self) -> int:
+        """The newest committed number."""
+
+    def subscribe(self, callback: Callable[[Sequence[Any]], None]) -> Callable[[], None]:
+        """Call back with new rows, in the engine's thread, after each commit; returns how to end it."""
+
+    def since(self, seq: int) -> Sequence[Any] | None:
+        """Rows after `seq`; None where memory does not reach that far back."""
+
+
+class Part(msgspec.Struct, frozen=True):
+    """One thing that has to work. `name`: intake, database, broker, canary, bus …; `id` tells several of a kind apart.
+
+    `why` says in one sentence what is wrong where `ok` is False. Where `required` is False the hub is ready without it.
+    """
+
+    name: str
+    ok: bool
+    id: str = ""
+    why: str = ""
+    required: bool = True
+
+
+class Health(msgspec.Struct, frozen=True, kw_only=True):
+    """How the hub is. `canary_age_ms` per lane (`alarm`, `telemetry`); None: none has come through yet."""
+
+    parts: tuple[Part, ...]
+    canary_age_ms: Mapping[str, int | None]
+    oldest_unacked_ms: int | None = None
+    last_event_at: UtcMs | None = None
+
+    @property
+    def ready(self) -> bool:
+        """Whether everything that is required works."""
+        return all(part.ok for part in self.parts if part.required)
+
+
+@dataclass(frozen=True)
+class Services:
+    """A running hub, as far as the API may know it."""
+
+    store: Store
+    door: DoorPort
+    feed: FeedPort
+    now: Callable[[], UtcMs]
+    health: Callable[[], Health]
+    why: Callable[[str, str], list[dict[str, Any]]]  # (site, device) → last evaluations of the rules, newest first
+    sites: Sequence[SiteFacts]
+    metrics_registry: CollectorRegistry
+    version: str
+    cookie_secure: bool = False
+    stale_after_ms: Mapping[str, int] = field(default_factory=lambda: STALE_AFTER_MS)
+
+    @cached_property
+    def _zones(self) -> Mapping[str, tzinfo]:
+        return {site.id: ZoneInfo(site.timezone) for site in self.sites}
+
+    def zone(self, site: str) -> tzinfo:
+        """A site's time zone; UTC for what belongs to none."""
+        return self._zones.get(site, UTC)

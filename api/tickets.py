@@ -1,0 +1,277 @@
+"""Tickets over HTTP: lists, one with its history, raising by hand, moving on. Every change goes through the door."""
+
+from __future__ import annotations
+
+from datetime import tzinfo
+from typing import Annotated, Any
+
+import msgspec
+from fastapi import APIRouter, Body, Path, Query, Request
+from fastapi.responses import Response
+from pydantic import BaseModel, ConfigDict
+from sqlalchemy import Connection, Row
+
+from api import shapes
+from api.auth import ForStaff, actor, services_of, visible
+from api.devices import find_device
+from api.openapi import answers
+from api.problem_details import invalid, not_found
+from api.requests import (
+    Cursor,
+    Fields,
+    Filter,
+    Id,
+    IdempotencyKey,
+    IfMatch,
+    InstantIn,
+    Json,
+    Limit,
+    RowId,
+    Site,
+    Words,
+    before,
+    etag,
+    once,
+    revision,
+)
+from api.services import Services
+from hub.store.accounts import Principal
+from hub.tickets import queries
+from hub.tickets.kinds import KINDS
+from hub.tickets.lifecycle import allowed_actions
+from hub.vocabulary.decisions import Severity, TicketKind
+from hub.vocabulary.events import Subject, SubjectType
+from hub.vocabulary.instants import iso
+
+router = APIRouter(prefix="/tickets", tags=["tickets"])
+
+STATES = sorted({state for kind in KINDS.values() for state in kind.states} | {"active", "closed"})
+ACTIONS = sorted({name for kind in KINDS.values() for name in kind.actions})
+
+StateFilter = Annotated[
+    str | None,
+    Query(
+        pattern=f"^({'|'.join(STATES)})$",
+        description="`active`, `closed` (all that are not active), or one state of a kind.",
+    ),
+]
+
+
+class SubjectIn(BaseModel):
+    """Whom a new ticket concerns."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    type: SubjectType = SubjectType.DEVICE
+    id: Id
+
+
+class NewTicket(BaseModel):
+    """A ticket raised by hand. `site` may be left out where it is clear."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    kind: TicketKind
+    subject: SubjectIn
+    site: Id | None = None
+    severity: Severity | None = None
+    title: Words | None = None
+    occurred_at: InstantIn | None = None
+    fields: Fields = {}
+
+
+def _subject(row: Row[Any]) -> shapes.SubjectShape:
+    return shapes.SubjectShape(
+        type=SubjectType(row.subject_type), id=row.subject_id, name=row.subject_name, place=row.place
+    )
+
+
+def _common(row: Row[Any], principal: Principal, zone: tzinfo, acknowledged: bool) -> dict[str, Any]:
+    return {
+        "id": row.id,
+        "number": row.number,
+        "kind": row.kind,
+        "site": row.site,
+        "subject": _subject(row),
+        "state": row.state,
+        "active": bool(row.active),
+        "severity": row.severity,
+        "reason": row.reason,
+        "title": row.title,
+        "occurred_at": iso(row.occurred_at, zone),
+        "opened_at": iso(row.opened_at, zone),
+        "updated_at": iso(row.updated_at, zone),
+        "ended_at": shapes.instant(row.ended_at, zone),
+        "count": row.times,
+        "assignee": row.assignee,
+        "fields": msgspec.Raw(row.fields_json.encode()),
+        "drill": bool(row.drill),
+        "acknowledged": acknowledged,
+        "revision": row.revision,
+        "actions": allowed_actions(row.kind, row.state, principal.roles),
+    }
+
+
+def ticket_page(
+    services: Services,
+    connection: Connection,
+    principal: Principal,
+    wanted: queries.TicketFilter,
+    cursor: int | None,
+    limit: int,
+) -> shapes.TicketList:
+    """A page of tickets as this caller sees them; times in each site's zone, as on the feed."""
+    rows = queries.page(connection, wanted, cursor, limit + 1)
+    known = queries.acknowledged(connection, [row.id for row in rows])
+    items = [shapes.Ticket(**_common(row, principal, services.zone(row.site), row.id in known)) for row in rows[:limit]]
+    return shapes.TicketList(items=items, next=str(items[-1].id) if len(rows) > limit else None)
+
+
+def _detail(services: Services, connection: Connection, principal: Principal, ticket_id: int) -> shapes.TicketDetail:
+    found = queries.history(connection, ticket_id)
+    if found is None or not visible(principal, found.ticket.site):
+        raise not_found("ticket")
+    row = found.ticket
+    known = row.id in queries.acknowledged(connection, [row.id])
+    zone = services.zone(row.site)
+    common = _common(row, principal, zone, known)
+    return shapes.TicketDetail(
+        **common,
+        timeline=[_entry(entry, zone) for entry in found.timeline],
+        milestones=[shapes.Milestone(name=item.name, at=iso(item.at, zone), by=item.by) for item in found.milestones],
+        clocks=[
+            shapes.Clock(
+                name=item.name,
+                started_at=iso(item.started_at, zone),
+                due_at=iso(item.due_at, zone),
+                state=item.state,
+            )
+            for item in found.clocks
+        ],
+        action_fields={name: _fields(row.kind, name) for name in common["actions"]},
+    )
+
+
+def _entry(row: Row[Any], zone: tzinfo) -> shapes.TimelineEntry:
+    data: Any = msgspec.Raw(row.data_json.encode())
+    return shapes.TimelineEntry(
+        entry=row.entry,
+        name=row.name,
+        reason=row.reason,
+        by=row.by,
+        occurred_at=iso(row.occurred_at, zone),
+        recorded_at=iso(row.recorded_at, zone),
+        state_from=row.state_from,
+        state_to=row.state_to,
+        data=data,
+    )
+
+
+def _fields(kind: str, action: str) -> list[shapes.ActionField]:
+    return [
+        shapes.ActionField(name=field.name, type=field.type, required=field.required)  # type: ignore[arg-type]
+        for field in KINDS[kind].actions[action].fields
+    ]
+
+
+def _answer(services: Services, principal: Principal, ticket_id: int, status: int = 200) -> Response:
+    with services.store.read() as connection:
+        detail = _detail(services, connection, principal, ticket_id)
+    headers = {"ETag": etag(detail.revision)}
+    if status == 201:
+        headers["Location"] = f"/api/v1/tickets/{ticket_id}"
+    return Json(msgspec.json.encode(detail), status, headers)
+
+
+@router.get("", responses=answers(shapes.TicketList))
+def list_tickets(
+    request: Request,
+    principal: ForStaff,
+    kind: TicketKind | None = None,
+    state: StateFilter = None,
+    subject: Filter = None,
+    site: Site = None,
+    cursor: Cursor = None,
+    limit: Limit = 100,
+) -> Response:
+    """Tickets, newest first."""
+    wanted = queries.TicketFilter(kind=kind, state=state, subject=subject, site=site, sites=principal.sites)
+    services = services_of(request)
+    with services.store.read() as connection:
+        found = ticket_page(services, connection, principal, wanted, before(cursor), limit)
+    return Json(msgspec.json.encode(found))
+
+
+@router.get("/{ticket_id}", responses=answers(shapes.TicketDetail))
+def show_ticket(request: Request, principal: ForStaff, ticket_id: RowId) -> Response:
+    """A ticket with its timeline, milestones, clocks, and the actions allowed to this caller."""
+    return _answer(services_of(request), principal, ticket_id)
+
+
+@router.post("", status_code=201, responses=answers(shapes.TicketDetail, counted=shapes.TicketDetail))
+def raise_ticket(
+    request: Request, principal: ForStaff, new: NewTicket, idempotency_key: IdempotencyKey = None
+) -> Response:
+    """Raise a ticket by hand: 201; 200 where one was active for this kind and subject and this was counted on it."""
+    services = services_of(request)
+
+    def write() -> Response:
+        subject = Subject(_site_of(services, principal, new), new.subject.type, new.subject.id)
+        ticket_id = services.door.open_ticket(
+            new.kind,
+            subject,
+            dict(new.fields),
+            new.severity,
+            actor(principal),
+            title=new.title,
+            occurred_at=new.occurred_at,
+        )
+        with services.store.read() as connection:
+            row = queries.one(connection, ticket_id)
+        return _answer(services, principal, ticket_id, 201 if row is None or row.times == 1 else 200)
+
+    return once(request, services, principal, idempotency_key, new.model_dump(mode="json"), write)
+
+
+@router.post("/{ticket_id}/actions/{action}", responses=answers(shapes.TicketDetail, conflict=True))
+def act(
+    request: Request,
+    principal: ForStaff,
+    ticket_id: RowId,
+    action: Annotated[Id, Path(examples=ACTIONS)],
+    fields: Annotated[
+        Fields | None, Body(description="The action's fields, see `action_fields` of the ticket.")
+    ] = None,
+    if_match: IfMatch = None,
+    idempotency_key: IdempotencyKey = None,
+) -> Response:
+    """Do an action: the ticket as it is afterwards, or 409 with what is allowed now, or 422 naming each field."""
+    services = services_of(request)
+    given = dict(fields or {})
+    with services.store.read() as connection:
+        row = queries.one(connection, ticket_id)
+    if row is None or not visible(principal, row.site):
+        raise not_found("ticket")
+
+    def write() -> Response:
+        services.door.act(ticket_id, action, given, actor(principal), revision(if_match))
+        return _answer(services, principal, ticket_id)
+
+    return once(request, services, principal, idempotency_key, [given, if_match], write)
+
+
+def _site_of(services: Services, principal: Principal, new: NewTicket) -> str:
+    """The site that a new ticket belongs to. Raises ProblemError where it is unknown, theirs not to see, or not clear."""
+    mine = [site.id for site in services.sites if principal.may_see(site.id)]
+    if new.site is not None:
+        if new.site not in mine:
+            raise not_found("site")
+        return new.site
+    if new.subject.type is SubjectType.SITE and new.subject.id in mine:
+        return new.subject.id
+    if len(mine) == 1:
+        return mine[0]
+    if new.subject.type is SubjectType.DEVICE:
+        with services.store.read() as connection:
+            return str(find_device(connection, principal, new.subject.id, None).site)
+    raise invalid(("site", f"missing; one of: {', '.join(mine)}"))

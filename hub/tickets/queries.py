@@ -1,0 +1,100 @@
+"""Reading tickets: pages, one with everything that happened to it, and who has taken notice. Nothing here writes.
+
+Newest first; the cursor is the id of the last ticket seen, so that new tickets never shift a page.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+from typing import Any
+
+import msgspec
+from sqlalchemy import Connection, Row, Select, select
+
+from hub.store.schema import ticket_clocks, ticket_milestones, ticket_timeline, tickets
+
+ACKNOWLEDGED = "acknowledged"
+REOPENED = "reopened"
+
+# A row is a tuple, whose own `count` hides the column's: it is read as `times`.
+_COLUMNS = [column.label("times") if column.name == "count" else column for column in tickets.c]
+
+
+class TicketFilter(msgspec.Struct, frozen=True, kw_only=True):
+    """Which tickets. `state` is `active`, `closed` (all that are not active) or one state; no `sites` means all sites."""
+
+    kind: str | None = None
+    state: str | None = None
+    subject: str | None = None
+    site: str | None = None
+    sites: frozenset[str] = frozenset()
+
+
+class TicketHistory(msgspec.Struct, frozen=True):
+    """A ticket with its timeline (oldest first), milestones and clocks."""
+
+    ticket: Row[Any]
+    timeline: Sequence[Row[Any]]
+    milestones: Sequence[Row[Any]]
+    clocks: Sequence[Row[Any]]
+
+
+def page(connection: Connection, wanted: TicketFilter, before: int | None, limit: int) -> Sequence[Row[Any]]:
+    """Tickets with an id below `before`, newest first."""
+    statement = _filtered(select(*_COLUMNS), wanted).order_by(tickets.c.id.desc()).limit(limit)
+    if before is not None:
+        statement = statement.where(tickets.c.id < before)
+    return connection.execute(statement).all()
+
+
+def _filtered(statement: Select[Any], wanted: TicketFilter) -> Select[Any]:
+    if wanted.state == "active":
+        statement = statement.where(tickets.c.active)
+    elif wanted.state == "closed":
+        statement = statement.where(~tickets.c.active)
+    elif wanted.state is not None:
+        statement = statement.where(tickets.c.state == wanted.state)
+    if wanted.kind is not None:
+        statement = statement.where(tickets.c.kind == wanted.kind)
+    if wanted.subject is not None:
+        statement = statement.where(tickets.c.subject_id == wanted.subject)
+    if wanted.site is not None:
+        statement = statement.where(tickets.c.site == wanted.site)
+    if wanted.sites:
+        statement = statement.where(tickets.c.site.in_(sorted(wanted.sites)))
+    return statement
+
+
+def one(connection: Connection, ticket_id: int) -> Row[Any] | None:
+    """The ticket's row."""
+    return connection.execute(select(*_COLUMNS).where(tickets.c.id == ticket_id)).one_or_none()
+
+
+def history(connection: Connection, ticket_id: int) -> TicketHistory | None:
+    """The ticket with all that happened to it."""
+    row = one(connection, ticket_id)
+    if row is None:
+        return None
+    timeline = select(ticket_timeline).where(ticket_timeline.c.ticket_id == ticket_id)
+    milestones = select(ticket_milestones).where(ticket_milestones.c.ticket_id == ticket_id)
+    clocks = select(ticket_clocks).where(ticket_clocks.c.ticket_id == ticket_id)
+    return TicketHistory(
+        row,
+        connection.execute(timeline.order_by(ticket_timeline.c.id)).all(),
+        connection.execute(milestones.order_by(ticket_milestones.c.id)).all(),
+        connection.execute(clocks.order_by(ticket_clocks.c.due_at, ticket_clocks.c.name)).all(),
+    )
+
+
+def acknowledged(connection: Connection, ticket_ids: Collection[int]) -> frozenset[int]:
+    """Which of these somebody has taken notice of, and has not reopened since."""
+    if not ticket_ids:
+        return frozenset()
+    statement = (
+        select(ticket_milestones.c.ticket_id, ticket_milestones.c.name)
+        .where(ticket_milestones.c.ticket_id.in_(list(ticket_ids)))
+        .where(ticket_milestones.c.name.in_((ACKNOWLEDGED, REOPENED)))
+        .order_by(ticket_milestones.c.id)
+    )
+    latest = {row.ticket_id: row.name for row in connection.execute(statement)}
+    return frozenset(ticket for ticket, name in latest.items() if name == ACKNOWLEDGED)
