@@ -5,15 +5,21 @@ from __future__ import annotations
 from typing import Final
 
 from hub.vocabulary.rule import Rule
+from rules.device_silent import DeviceSilent
 from rules.earthquake_check import EarthquakeCheck
 from rules.elevator_fault import ElevatorFaultRule
 from rules.entrapment.rule import Entrapment
+from rules.low_balance import LowBalance
 from rules.mass_power_cut import MassPowerCut
+from rules.missing_test_call import MissingTestCall
 
 RULES: Final[tuple[Rule, ...]] = (
     Entrapment(),
     ElevatorFaultRule(),
     MassPowerCut(),
     EarthquakeCheck(),
+    LowBalance(),
+    DeviceSilent(),
+    MissingTestCall(),
 )
 """Every rule of the product, in the order in which an event is handed to them."""

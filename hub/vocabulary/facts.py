@@ -58,8 +58,9 @@ class SiteFacts(msgspec.Struct, frozen=True, kw_only=True):
 class Facts(msgspec.Struct, frozen=True, kw_only=True):
     """Handed to a rule with each event. `limits` is the rule's own Limits struct, resolved site → building → device.
 
-    `devices` and `heard` (device id → when last heard, received clock) are filled for site-wide subjects only;
-    `started_at` is when this process began to listen (start-up grace).
+    `devices`, `limits_of` (device id → the rule's limits for it; absent: those of the site) and `heard` are filled for
+    site-wide subjects only. `heard` is device id → when its own words last arrived: neither Unreachable nor a last will
+    nor a retained message is a sign of life. `started_at` is when this process began to listen (start-up grace).
     """
 
     site: SiteFacts
@@ -68,3 +69,4 @@ class Facts(msgspec.Struct, frozen=True, kw_only=True):
     started_at: UtcMs
     devices: Mapping[str, DeviceFacts] = msgspec.field(default_factory=dict)
     heard: Mapping[str, UtcMs] = msgspec.field(default_factory=dict)
+    limits_of: Mapping[str, Any] = msgspec.field(default_factory=dict)
