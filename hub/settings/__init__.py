@@ -1,6 +1,6 @@
 """hub.yaml, HUB_ variables and site files, read once into frozen values; every mistake is reported with file and line."""
 
-from hub.settings.hub_file import load, public
+from hub.settings.hub_file import load, load_database, public
 from hub.settings.mistakes import ConfigurationErrors, Mistake
 from hub.settings.model import (
     BuildingConfig,
@@ -27,5 +27,6 @@ __all__ = [
     "Settings",
     "SiteConfig",
     "load",
+    "load_database",
     "public",
 ]

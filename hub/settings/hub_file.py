@@ -36,6 +36,7 @@ VARIABLES: Final[Mapping[str, tuple[tuple[str, ...], str]]] = {
     "HUB_HTTP__PORT": (("http", "port"), _NUMBER),
     "HUB_MQTT__URL": (("mqtt", "url"), _TEXT),
     "HUB_MQTT__EMBEDDED": (("mqtt", "embedded"), _FLAG),
+    "HUB_MQTT__PORT": (("mqtt", "port"), _NUMBER),
     "HUB_MQTT__CLIENT_ID": (("mqtt", "client_id"), _TEXT),
     "HUB_MQTT__USERNAME": (("mqtt", "username"), _TEXT),
     "HUB_MQTT__PASSWORD_ENV": (("mqtt", "password_env"), _TEXT),
@@ -69,6 +70,20 @@ def load(path: Path, environ: Mapping[str, str], profile_kinds: Profiles, rule_l
         raise ConfigurationErrors(log)
     data_dir = file.parent if file is not None else path.parent / "var"
     return Settings(file=path, database=database, data_dir=data_dir, http=http, mqtt=mqtt, sites=sites)
+
+
+def load_database(path: Path, environ: Mapping[str, str]) -> str:
+    """The database's URL alone, for backup and restore. Raises ConfigurationErrors for what stands in its way."""
+    log: list[Mistake] = []
+    path = path.absolute()
+    document = read_yaml(path, _shown(path), log)
+    if document is None:
+        raise ConfigurationErrors(log)
+    root = Section(with_environment(document, environ, []), "", log)
+    database, _ = _read_database(root, path.parent)
+    if not database or root.broken:
+        raise ConfigurationErrors(log)
+    return database
 
 
 def with_environment(document: Located, environ: Mapping[str, str], log: list[Mistake]) -> Located:
@@ -157,8 +172,11 @@ def _read_mqtt(root: Section, base: Path, environ: Mapping[str, str]) -> MqttSet
     url = _read_mqtt_url(section, embedded)
     files = {key: _read_file(section, key, base) for key in ("ca", "cert", "key")}
     _check_tls(section, url, embedded)
+    if not embedded and "port" in section.fields:
+        section.wrong("port", "is for the embedded broker only", "the port in `url`, or `embedded: true`")
     settings = MqttSettings(
         embedded=embedded,
+        port=section.integer("port", 0, 65_535, default=0) or 0,
         url=url,
         client_id=section.text("client_id", default="hub-1", pattern=CLIENT_ID, allowed=CLIENT_ID_ALLOWED),
         username=section.text("username"),

@@ -38,9 +38,14 @@ class HttpSettings(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class MqttSettings(msgspec.Struct, frozen=True, kw_only=True):
-    """The broker: `url` (mqtt:// or mqtts://), or `embedded` when the hub runs its own. Files are absolute."""
+    """The broker: `url` (mqtt:// or mqtts://), or `embedded` when the hub runs its own. Files are absolute.
+
+    `port` is the embedded broker's, on loopback; 0 takes any free one. With `embedded`, user and password are those that the
+    broker lets in; without a password it makes one up that nobody else knows.
+    """
 
     embedded: bool = False
+    port: int = 0
     url: str = ""
     client_id: str = "hub-1"
     username: str = ""

@@ -182,6 +182,7 @@ HUB_CASES = [
     Case("client id", "client_id: hub-1", "client_id: a/b", "mqtt.client_id", "'a/b' is not allowed", "topic"),
     Case("url and embedded", "client_id: hub-1", "embedded: true", "mqtt.url", "has its own address", "either"),
     Case("embedded as text", "client_id: hub-1", 'embedded: "yes"', "mqtt.embedded", "text stands", "true or false"),
+    Case("port beside url", "client_id: hub-1", "port: 1883", "mqtt.port", "embedded broker only", "in `url`"),
     Case("ca is not there", "client_id: hub-1", "ca: no.pem", "mqtt.ca", "there is no file", "relative to hub.yaml"),
     Case("cert without key", "client_id: hub-1", "cert: hub.yaml", "mqtt.cert", "`key` is missing", "both"),
     Case("ca without tls", "client_id: hub-1", "ca: hub.yaml", "mqtt.ca", "mqtts:// only"),

@@ -1,0 +1,252 @@
+"""Command `hub`. Exit codes: 0 success, 1 failure, 2 wrong use or wrong configuration.
+
+Rule: whatever can be foreseen (a port in use, a damaged or newer database, a full disk, a wrong file) ends in one sentence on
+stderr; a traceback is a defect of ours. stdout carries only what a command was asked for.
+"""
+
+from __future__ import annotations
+
+import importlib.metadata
+import os
+import secrets
+import sys
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Final
+
+import typer
+
+from hub.launch import (
+    FAILURE,
+    WRONG_USE,
+    announce,
+    build,
+    fail,
+    foreseen,
+    load_settings,
+    log_to_stderr,
+    open_database,
+    running,
+    stop_signals,
+)
+from hub.settings import Settings, load_database
+from hub.settings.mistakes import listed
+from hub.vocabulary.roles import Role
+
+if TYPE_CHECKING:
+    from hub.vocabulary.instants import UtcMs
+
+SHORTEST_PASSWORD: Final = 8
+
+app = typer.Typer(
+    help="The integration hub of a property-management control room.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+user_app = typer.Typer(help="People who sign in to the console.", no_args_is_help=True)
+token_app = typer.Typer(help="Machine clients of the API.", no_args_is_help=True)
+app.add_typer(user_app, name="user")
+app.add_typer(token_app, name="token")
+
+ConfigOption = Annotated[Path, typer.Option("--config", help="The hub's configuration file.")]
+NameArgument = Annotated[str, typer.Argument(metavar="NAME", help="The name; unique among its kind.")]
+RoleOption = Annotated[list[Role], typer.Option("--role", help="What they may do; may be repeated.")]
+SiteOption = Annotated[
+    list[str] | None, typer.Option("--site", help="A site that they may see; may be repeated. None: every site.")
+]
+FileArgument = Annotated[Path, typer.Argument(metavar="FILE", help="The backup's archive (a zip).")]
+DEFAULT_CONFIG: Final = Path("hub.yaml")
+
+
+def main() -> None:
+    """Entry of the console script."""
+    app(prog_name="hub")
+
+
+# --- running ----------------------------------------------------------------------------------------------
+
+
+@app.command("run")
+def run(config: ConfigOption = DEFAULT_CONFIG) -> None:
+    """Run the hub; prints `ready http://HOST:PORT` when intake and API both serve, logs go to stderr."""
+    log_to_stderr()
+    with foreseen(), stop_signals():
+        hub = build(load_settings(config))
+        with running(hub):
+            announce(hub)
+            hub.wait()
+
+
+@app.command("demo")
+def demo(
+    port: Annotated[int, typer.Option(min=1, max=65_535, help="Port of console and API.")] = 8000,
+    data: Annotated[Path, typer.Option(help="Where the demonstration keeps its files and its database.")] = Path(
+        "var/demo"
+    ),
+    speed: Annotated[float, typer.Option(min=0.1, max=100, help="Simulated time runs this many times faster.")] = 1.0,
+    scenario: Annotated[str, typer.Option(help="What happens: a scenario's name (see `hub-sim scenarios`).")] = "demo",
+) -> None:
+    """Run the hub with an embedded broker and a simulated estate; Ctrl-C stops all, a second start keeps the data."""
+    from hub.demo import run_demo
+
+    with foreseen(), stop_signals():
+        run_demo(data, port, speed, scenario)
+
+
+# --- checking ---------------------------------------------------------------------------------------------
+
+
+@app.command("check")
+def check(
+    config: ConfigOption = DEFAULT_CONFIG,
+    connect: Annotated[
+        bool, typer.Option("--connect", help="Also try the broker, the buses and the notifiers.")
+    ] = False,
+) -> None:
+    """Validate everything: each mistake with file, line, field and what is allowed."""
+    from hub import wiring
+
+    with foreseen():
+        settings = load_settings(config)
+        print(f"{config}: right. {_summary(settings)}", flush=True)
+        if not connect:
+            return
+        failed = 0
+        for finding in wiring.check_connections(settings):
+            print(f"{'ok    ' if finding.ok else 'FAILED'} {finding.target}: {finding.text}", flush=True)
+            failed += not finding.ok
+        if failed:
+            raise typer.Exit(FAILURE)
+
+
+def _summary(settings: Settings) -> str:
+    devices = [device for site in settings.sites for device in site.devices]
+    buses = sum(len(site.buses) for site in settings.sites)
+    kinds = sorted({device.kind for device in devices})
+    counts = [f"{sum(device.kind is kind for device in devices)} × {kind}" for kind in kinds]
+    return f"Sites: {listed(site.id for site in settings.sites)}; {', '.join([*counts, f'{buses} × bus'])}."
+
+
+# --- people and machines ----------------------------------------------------------------------------------
+
+
+@user_app.command("add")
+def add_user(
+    name: NameArgument,
+    role: RoleOption,
+    site: SiteOption = None,
+    password_env: Annotated[
+        str | None, typer.Option("--password-env", metavar="VAR", help="Variable that holds the password.")
+    ] = None,
+    config: ConfigOption = DEFAULT_CONFIG,
+) -> None:
+    """Add a person. The password is asked for on a terminal; without one it is made up and printed once."""
+    from hub.store import accounts
+
+    _refuse_name(name)
+    with foreseen():
+        settings = load_settings(config)
+        _refuse_unknown_sites(site, settings)
+        password, made_up = _password(password_env)
+        with open_database(settings) as store:
+            accounts.add_user(store, name, password, role, site or [], _now())
+    print(password if made_up else f"{name} may sign in now.")
+
+
+@token_app.command("add")
+def add_token(
+    name: NameArgument, role: RoleOption, site: SiteOption = None, config: ConfigOption = DEFAULT_CONFIG
+) -> None:
+    """Add a machine client; its token is printed once and is nowhere stored."""
+    from hub.store import accounts
+
+    _refuse_name(name)
+    with foreseen():
+        settings = load_settings(config)
+        _refuse_unknown_sites(site, settings)
+        with open_database(settings) as store:
+            token = accounts.add_token(store, name, role, site or [], _now())
+    print(token)
+
+
+def _refuse_name(name: str) -> None:
+    if not name.strip() or len(name) > 64 or not name.isprintable():
+        fail("A name has 1 to 64 printable characters.", WRONG_USE)
+
+
+def _refuse_unknown_sites(sites: list[str] | None, settings: Settings) -> None:
+    known = [site.id for site in settings.sites]
+    for site in sites or []:
+        if site not in known:
+            fail(f"There is no site {site!r}; there are: {listed(known)}.", WRONG_USE)
+
+
+def _password(variable: str | None) -> tuple[str, bool]:
+    """The password, and whether it was made up here."""
+    if variable is not None:
+        password = os.environ.get(variable, "")
+        if len(password) < SHORTEST_PASSWORD:
+            fail(f"The variable {variable} holds no password of at least {SHORTEST_PASSWORD} characters.", WRONG_USE)
+        return password, False
+    if not sys.stdin.isatty():
+        return secrets.token_urlsafe(12), True
+    password = typer.prompt("Password", hide_input=True, confirmation_prompt=True)
+    if len(password) < SHORTEST_PASSWORD:
+        fail(f"A password has at least {SHORTEST_PASSWORD} characters.", WRONG_USE)
+    return str(password), False
+
+
+# --- data in and out --------------------------------------------------------------------------------------
+
+
+@app.command("import")
+def import_file(
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="CSV or XLSX.")], config: ConfigOption = DEFAULT_CONFIG
+) -> None:
+    """Households, people, cards and rosters from CSV or XLSX: not in this version yet."""
+    fail(f"`hub import` is not part of this version yet: {file} was not read, nothing was changed.", WRONG_USE)
+
+
+@app.command("backup")
+def backup(file: FileArgument, config: ConfigOption = DEFAULT_CONFIG) -> None:
+    """Write the whole database into a new archive, also while the hub runs."""
+    from hub.store.backup import backup as make_backup
+
+    with foreseen():
+        made = make_backup(_database(config), file, _now())
+    print(f"{file}: {made.rows} rows of {len(made.tables)} tables as of {made.made_at}.")
+
+
+@app.command("restore")
+def restore(file: FileArgument, config: ConfigOption = DEFAULT_CONFIG) -> None:
+    """Fill an empty database from an archive: everything, or nothing."""
+    from hub.store.backup import restore as put_back
+
+    with foreseen():
+        made = put_back(_database(config), file)
+    print(f"{made.rows} rows of {len(made.tables)} tables as of {made.made_at} are back; start the hub with `hub run`.")
+
+
+def _database(config: Path) -> str:
+    """Its URL; a mistake elsewhere in the configuration must not keep anybody from a backup."""
+    return load_database(config, os.environ)
+
+
+def _print_version(wanted: bool) -> None:
+    if wanted:
+        print(f"hub {importlib.metadata.version('property-hub')}")
+        raise typer.Exit
+
+
+@app.callback()
+def common(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Print the version and exit.")
+    ] = False,
+) -> None:
+    """The integration hub of a property-management control room."""
+
+
+def _now() -> UtcMs:
+    return time.time_ns() // 1_000_000

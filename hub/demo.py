@@ -1,0 +1,357 @@
+"""`hub demo`: a whole estate in one folder: hub, embedded broker, SQLite and simulators, with nothing else needed.
+
+The configuration in the folder is written anew at every start (ports may be taken by then); the database, the broker's store
+and the sign-ins stay. Simulators run as a process of their own and are read here as data only, never imported.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import importlib.util
+import json
+import os
+import secrets
+import socket
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any, Final, NamedTuple
+
+import msgspec
+import yaml
+
+from hub.launch import WRONG_USE, announce, build, fail, load_settings, log_to_file, rule_limits, running
+from hub.store import accounts
+from hub.store.database import Store, open_store
+from hub.vocabulary.roles import Role
+
+HOST: Final = "127.0.0.1"
+ESTATES: Final = ("demo", "hillside")
+PEOPLE: Final = (
+    ("control", Role.CONTROL_ROOM),
+    ("supervisor", Role.DUTY_SUPERVISOR),
+    ("finance", Role.FINANCE),
+    ("housekeeper", Role.HOUSEKEEPER),
+    ("integrator", Role.INTEGRATOR),
+    ("admin", Role.ADMIN),
+)
+MACHINE: Final = "demo"
+SHORTEST_POLL_S: Final = 0.5
+STOP_WITHIN_S: Final = 10.0
+_HEADER: Final = "# Written by `hub demo` at every start; changes are lost.\n"
+
+
+class Folder(NamedTuple):
+    """Where everything of the demonstration stands."""
+
+    root: Path
+
+    @property
+    def config(self) -> Path:
+        return self.root / "hub.yaml"
+
+    @property
+    def database(self) -> str:
+        return f"sqlite:///{self.root / 'hub.db'}"
+
+    @property
+    def broker_password(self) -> Path:
+        return self.root / "broker-password"
+
+    @property
+    def sign_ins(self) -> Path:
+        return self.root / "sign-ins.json"
+
+    def log(self, name: str) -> Path:
+        return self.root / f"{name}.log"
+
+    def site(self, estate: str) -> Path:
+        return self.root / "sites" / f"{estate}.yaml"
+
+
+class SignIns(msgspec.Struct, kw_only=True):
+    """Passwords by name, and the token of a machine client. In a file that only its owner can read."""
+
+    people: dict[str, str]
+    token: str = ""
+
+
+def run_demo(data: Path, port: int, speed: float, scenario: str) -> None:
+    """Until Ctrl-C or SIGTERM. Raises what `hub.launch.foreseen` turns into a sentence."""
+    folder = Folder(data.absolute())
+    require_free_port(port)
+    plan = read_plan(scenario, speed)
+    folder.root.mkdir(parents=True, exist_ok=True)
+    log_to_file(folder.log("hub"))
+    print(f"Starting the hub, its broker and the simulated estate in {folder.root} …", flush=True)
+    with _claimed(folder.database) as store:
+        write_configuration(folder, port, speed, scenario)
+        sign_ins = ensure_sign_ins(store, folder.sign_ins, time.time_ns() // 1_000_000)
+    settings = load_settings(folder.config)
+    hub = build(settings)
+    with running(hub):
+        announce(hub)
+        with simulators(folder, settings.mqtt.port, speed, scenario):
+            print(welcome(hub.url, folder, sign_ins, settings.mqtt.port, plan), flush=True)
+            hub.wait()
+
+
+@contextlib.contextmanager
+def _claimed(url: str) -> Iterator[Store]:
+    """The database, when no other hub runs on it: its configuration must not be rewritten under it."""
+    store = open_store(url)
+    try:
+        store.claim()
+        yield store
+    finally:
+        store.close()
+
+
+# --- configuration ----------------------------------------------------------------------------------------
+
+
+def write_configuration(folder: Folder, port: int, speed: float, scenario: str) -> None:
+    """hub.yaml and a site file per estate, with ports that are free now."""
+    ports = free_ports(1 + sum(len(_estate(name)["buses"]) for name in ESTATES))
+    if not folder.broker_password.exists():
+        _write_private(folder.broker_password, secrets.token_urlsafe(18))
+    hub = {
+        "database": "sqlite:///hub.db",
+        "http": {"host": HOST, "port": port},
+        "mqtt": {"embedded": True, "port": ports.pop(), "username": "hub", "password_file": "broker-password"},
+        "sites": [f"sites/{name}.yaml" for name in ESTATES],
+    }
+    folder.site(ESTATES[0]).parent.mkdir(exist_ok=True)
+    folder.config.write_text(_yaml(hub), encoding="utf-8")
+    for name in ESTATES:
+        site = _estate(name)
+        for bus in site["buses"]:
+            bus["url"] = f"modbus+tcp://{HOST}:{ports.pop()}"
+            if "every_s" in bus:
+                bus["every_s"] = max(SHORTEST_POLL_S, bus["every_s"] / speed)
+        site["rules"] = scaled_limits(rule_limits(), _with(site.get("rules", {}), _scenario_limits(scenario)), speed)
+        folder.site(name).write_text(_yaml(site), encoding="utf-8")
+
+
+def _yaml(value: Mapping[str, Any]) -> str:
+    return _HEADER + yaml.safe_dump(value, allow_unicode=True, sort_keys=False, default_flow_style=None, width=120)
+
+
+def _simulators() -> Path:
+    """The folder of the package, found without importing it."""
+    spec = importlib.util.find_spec("simulators")
+    if spec is None or not spec.submodule_search_locations:
+        fail("The simulators are not installed: run `python3 run.py setup` in the project's folder.")
+    return Path(spec.submodule_search_locations[0])
+
+
+def _estate(name: str) -> dict[str, Any]:
+    site: dict[str, Any] = yaml.safe_load((_simulators() / "estates" / f"{name}.yaml").read_text(encoding="utf-8"))
+    return site
+
+
+def _scenario_limits(scenario: str) -> dict[str, Any]:
+    """The limits that a shipped scenario (or one in a file) counts on."""
+    shipped = _simulators() / "scenarios" / f"{scenario}.yaml"
+    raw = yaml.safe_load((shipped if shipped.exists() else Path(scenario)).read_text(encoding="utf-8"))
+    limits: dict[str, Any] = raw.get("limits") or {}
+    return limits
+
+
+def _with(outer: Mapping[str, Any], inner: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
+    return {name: {**outer.get(name, {}), **inner.get(name, {})} for name in {**outer, **inner}}
+
+
+def scaled_limits(
+    types: Mapping[str, type[msgspec.Struct]], limits: Mapping[str, Mapping[str, Any]], speed: float
+) -> dict[str, dict[str, Any]]:
+    """The limits for a world that runs `speed` times faster: every duration (a limit named `…_s`) is that much shorter.
+
+    Defaults are durations too. What a rule would refuse when shortened keeps its length.
+    """
+    found = {name: dict(values) for name, values in limits.items() if name in types}
+    if speed == 1:
+        return found
+    for name, struct in types.items():
+        defaults = msgspec.to_builtins(struct())
+        for info in msgspec.structs.fields(struct):
+            key = info.encode_name
+            if key.endswith("_s"):
+                value = _scaled(found.get(name, {}).get(key, defaults[key]), speed, info.type)
+                found.setdefault(name, {})[key] = value
+    return found
+
+
+def _scaled(value: Any, speed: float, kind: Any) -> Any:
+    for candidate in (_divided(value, speed), _rounded(_divided(value, speed)), value):
+        with contextlib.suppress(msgspec.ValidationError):
+            msgspec.convert(candidate, kind, strict=True)
+            return candidate
+    return value
+
+
+def _divided(value: Any, speed: float) -> Any:
+    if isinstance(value, Mapping):
+        return {key: _divided(entry, speed) for key, entry in value.items()}
+    if isinstance(value, list | tuple):
+        return [_divided(entry, speed) for entry in value]
+    return value / speed if isinstance(value, int | float) and not isinstance(value, bool) else value
+
+
+def _rounded(value: Any) -> Any:
+    if isinstance(value, Mapping):
+        return {key: _rounded(entry) for key, entry in value.items()}
+    if isinstance(value, list):
+        return [_rounded(entry) for entry in value]
+    return max(1, round(value)) if isinstance(value, float) else value
+
+
+# --- ports ------------------------------------------------------------------------------------------------
+
+
+def require_free_port(port: int) -> None:
+    """Before anything is written or started: one sentence when somebody listens there."""
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((HOST, port))
+        except OSError as error:
+            fail(f"Port {port} of {HOST} cannot be used ({error.strerror}): choose another with --port.")
+
+
+def free_ports(count: int) -> list[int]:
+    """Different loopback ports that nobody listens on."""
+    with contextlib.ExitStack() as stack:
+        probes = [stack.enter_context(socket.socket()) for _ in range(count)]
+        for probe in probes:
+            probe.bind((HOST, 0))
+        return [int(probe.getsockname()[1]) for probe in probes]
+
+
+# --- sign-ins ---------------------------------------------------------------------------------------------
+
+
+def ensure_sign_ins(store: Store, file: Path, now: int) -> SignIns:
+    """The demonstration's people and one token; made once, with passwords that the folder remembers."""
+    known = _read_sign_ins(file)
+    found = SignIns(people={name: known.people.get(name) or secrets.token_urlsafe(9) for name, _ in PEOPLE})
+    found.token = known.token
+    _write_private(file, json.dumps(msgspec.to_builtins(found), indent=1))
+    for name, role in PEOPLE:
+        with contextlib.suppress(accounts.AccountError):  # of an earlier start
+            accounts.add_user(store, name, found.people[name], [role], [], now)
+    if not found.token or accounts.by_token(store, found.token) is None:
+        found.token = ""
+        with contextlib.suppress(accounts.AccountError):  # it exists, but the file that knew it is gone
+            found.token = accounts.add_token(store, MACHINE, [Role.INTEGRATOR, Role.CONTROL_ROOM], [], now)
+        _write_private(file, json.dumps(msgspec.to_builtins(found), indent=1))
+    return found
+
+
+def _read_sign_ins(file: Path) -> SignIns:
+    try:
+        return msgspec.json.decode(file.read_bytes(), type=SignIns)
+    except (FileNotFoundError, msgspec.MsgspecError):
+        return SignIns(people={})
+
+
+def _write_private(file: Path, text: str) -> None:
+    draft = file.with_name(f".{file.name}.new")
+    draft.unlink(missing_ok=True)
+    with os.fdopen(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w", encoding="utf-8") as out:
+        out.write(text)
+    draft.replace(file)
+
+
+# --- simulators -------------------------------------------------------------------------------------------
+
+
+def _command(sites: list[Path], scenario: str, speed: float) -> list[str]:
+    command = [sys.executable, "-m", "simulators", "estate", "--scenario", scenario, "--speed", f"{speed:g}"]
+    for site in sites:
+        command += ["--site", str(site)]
+    return command
+
+
+def read_plan(scenario: str, speed: float) -> list[dict[str, Any]]:
+    """What will happen, as the simulators say; an unknown scenario ends here."""
+    estates = [_simulators() / "estates" / f"{name}.yaml" for name in ESTATES]
+    done = subprocess.run(
+        [*_command(estates, scenario, speed), "--plan"], capture_output=True, text=True, check=False, env=_environment()
+    )
+    if done.returncode:
+        said = done.stderr.strip().splitlines() or ["the simulators did not start"]
+        fail(said[-1], WRONG_USE if done.returncode == WRONG_USE else 1)
+    return [json.loads(line) for line in done.stdout.splitlines()]
+
+
+def _environment(**more: str) -> dict[str, str]:
+    """Ours without HUB_ settings; the child finds the packages where this process found them."""
+    own = {name: value for name, value in os.environ.items() if not name.startswith("HUB_")}
+    paths = [str(_simulators().parent), *filter(None, [own.get("PYTHONPATH")])]
+    return {**own, "PYTHONPATH": os.pathsep.join(paths), "PYTHONUNBUFFERED": "1", "PYTHONUTF8": "1", **more}
+
+
+@contextlib.contextmanager
+def simulators(folder: Folder, broker_port: int, speed: float, scenario: str) -> Iterator[None]:
+    """The estate as a child process. It ends with this block, and by itself when this process is killed."""
+    password = folder.broker_password.read_text(encoding="utf-8")
+    command = _command([folder.site(name) for name in ESTATES], scenario, speed)
+    with folder.log("simulators").open("wb") as log:
+        child = subprocess.Popen(
+            [*command, "--die-with-parent"],
+            stdin=subprocess.DEVNULL,
+            stdout=log,
+            stderr=subprocess.STDOUT,
+            env=_environment(HUB_SIM_MQTT=f"mqtt://hub:{password}@{HOST}:{broker_port}"),
+            start_new_session=True,  # Ctrl-C in the terminal is for the hub, which ends its children in order
+        )
+    stopping = threading.Event()
+    threading.Thread(target=_tell_end, args=(child, stopping, folder.log("simulators")), daemon=True).start()
+    try:
+        yield
+    finally:
+        stopping.set()
+        child.terminate()
+        try:
+            child.wait(STOP_WITHIN_S)
+        except subprocess.TimeoutExpired:
+            child.kill()
+            child.wait()
+
+
+def _tell_end(child: subprocess.Popen[bytes], stopping: threading.Event, log: Path) -> None:
+    code = child.wait()
+    if not stopping.is_set():
+        print(f"The simulators ended (exit code {code}, see {log}); the hub goes on without them.", file=sys.stderr)
+
+
+# --- what is printed --------------------------------------------------------------------------------------
+
+
+def welcome(url: str, folder: Folder, sign_ins: SignIns, broker_port: int, plan: list[dict[str, Any]]) -> str:
+    """Address, sign-ins, how to connect a device of one's own, and what will happen next."""
+    width = max(len(name) for name, _ in PEOPLE)
+    lines = [
+        "",
+        f"The console is at {url}  (API: {url}/api/v1)",
+        "",
+        "Sign in as",
+        *(f"  {name:{width}}  {sign_ins.people[name]:14}  {role}" for name, role in PEOPLE),
+    ]
+    if sign_ins.token:
+        lines += ["", f"Token for the API: {sign_ins.token}"]
+    lines += [
+        "",
+        f"A device of your own: mqtt://{HOST}:{broker_port}, user hub, password in {folder.broker_password}",
+        f"Logs: {folder.log('hub')}, {folder.log('simulators')}",
+        "",
+        "What will happen",
+        *(f"  in {entry['in_s']:5.0f} s  {entry['what']}（{entry['what_zh']}）" for entry in plan),
+        "",
+        "Ctrl-C stops everything; the data stays for the next start.",
+    ]
+    return "\n".join(lines)
