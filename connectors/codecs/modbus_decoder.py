@@ -8,11 +8,13 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 
-from connectors.codecs.modbus_events import Origin, Values, balance_unit, elevator_state, meter_reading
+import msgspec
+
+from connectors.codecs.modbus_events import Origin, Values, balance_unit, elevator_state, meter_reading, place_of
 from connectors.codecs.modbus_poll import Poll, decode_poll
 from connectors.codecs.modbus_profile import ModbusProfile
 from connectors.codecs.modbus_values import Image
-from hub.vocabulary.events import Event, Unreachable
+from hub.vocabulary.events import ElevatorState, Event, Unreachable
 from hub.vocabulary.ports import DeviceEntry, RawMessage
 from hub.vocabulary.rejected import Rejected, RejectReason
 from hub.vocabulary.units import BalanceUnit
@@ -55,9 +57,9 @@ class ModbusDecoder:
             received_at=message.received_at,
             balance_unit=_site_unit(device),
         )
-        if any(image.holds(case) is False for case in profile.valid_when):
-            return [Unreachable(**origin.common(), cause=LINK_DOWN)]
         values = Values(profile, image, origin.balance_unit)
+        if any(image.holds(case) is False for case in profile.valid_when):
+            return _behind_a_dead_link(values, origin, profile.kind)
         if not values.anything():
             return _rejected(device, *_nothing(values, poll))
         if profile.kind == "elevator":
@@ -70,6 +72,15 @@ class ModbusDecoder:
                 "the meter counts in the site's unit: balance_unit CNY or kWh is missing",
             )
         return [meter_reading(values, unit, origin)]
+
+
+def _behind_a_dead_link(values: Values, origin: Origin, kind: str) -> Sequence[Event]:
+    """Old registers prove nothing, but a set `trapped` bit among them is never kept from the control room."""
+    lost = Unreachable(**origin.common(), cause=LINK_DOWN)
+    if kind != "elevator" or values.word("trapped") in {None, "none"}:
+        return [lost]
+    trapped = ElevatorState(**origin.common(), trapped=place_of(values), trapped_known=True, code=values.code())
+    return [trapped, msgspec.structs.replace(lost, source_key=f"{lost.source_key}:link")]
 
 
 def _nothing(values: Values, poll: Poll) -> tuple[RejectReason, str]:

@@ -174,7 +174,6 @@ def _credit(values: Values) -> int | None:
 
 def elevator_state(values: Values, origin: Origin) -> ElevatorState:
     """Status words; a standing `trapped` bit that is read and clear is knowledge, one that is not read is not."""
-    trapped = values.word("trapped")
     faults = values.words("faults")
     speed, load = values.number("speed"), values.number("load")
     return ElevatorState(
@@ -191,12 +190,18 @@ def elevator_state(values: Values, origin: Origin) -> ElevatorState:
         power=Power(values.word("power") or Power.UNKNOWN),
         speed_mps=None if speed is None else float(speed),
         load_percent=None if load is None else float(load),
-        trapped=None if trapped in {None, "none"} else TrappedPlace(trapped),
-        trapped_known=trapped is not None,
+        trapped=place_of(values),
+        trapped_known=values.word("trapped") is not None,
         button=values.flag("button"),
         faults=None if faults is None else tuple(ElevatorFault(each) for each in faults),
         code=values.code(),
     )
+
+
+def place_of(values: Values) -> TrappedPlace | None:
+    """Where the device says that somebody is trapped; None: nobody, or it does not say."""
+    word = values.word("trapped")
+    return None if word is None or word == "none" else TrappedPlace(word)
 
 
 def _shown(value: Value | None) -> Any:

@@ -1,0 +1,233 @@
+"""Reads registers over a Modbus link. The only file that knows pymodbus.
+
+Read-only by construction: the four read requests are all that is imported and sent. Retries, back-off and time-outs are ours;
+what the library lets pass (wrong function, wrong length, odd byte counts: domain/reliability.md P15) is refused here.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import importlib.util
+import logging
+import time
+from collections.abc import Callable
+from typing import Any, Final, Protocol
+
+from pymodbus.client import AsyncModbusSerialClient, AsyncModbusTcpClient
+from pymodbus.client.base import ModbusBaseClient
+from pymodbus.exceptions import ModbusException
+from pymodbus.framer import FramerType
+from pymodbus.pdu import ModbusPDU
+from pymodbus.pdu.bit_message import (
+    ReadCoilsRequest,
+    ReadCoilsResponse,
+    ReadDiscreteInputsRequest,
+    ReadDiscreteInputsResponse,
+)
+from pymodbus.pdu.register_message import (
+    ReadHoldingRegistersRequest,
+    ReadHoldingRegistersResponse,
+    ReadInputRegistersRequest,
+    ReadInputRegistersResponse,
+)
+
+from connectors.codecs.modbus_fields import Span
+from connectors.modbus.address import BusAddress, Framing
+from connectors.modbus.exchange import Dropped, Mismatch, Outcome, Silence, check
+
+REQUESTS: Final[dict[int, type[ModbusPDU]]] = {
+    1: ReadCoilsRequest,
+    2: ReadDiscreteInputsRequest,
+    3: ReadHoldingRegistersRequest,
+    4: ReadInputRegistersRequest,
+}
+"""Function code → request: everything that this hub can say on a bus."""
+
+NEVER_S: Final = 3600.0
+"""The library's own time-out; ours come first."""
+
+CLOSED: Final = "connection_closed"
+
+
+class BusClient(Protocol):
+    """A link to a bus. One request at a time."""
+
+    @property
+    def connected(self) -> bool: ...
+
+    async def connect(self, timeout_ms: int) -> str | None:
+        """Open the link; the cause when that fails (`connect_timeout`, `connect_failed`, `pyserial_missing`). Never raises."""
+
+    async def read(self, unit_id: int, span: Span, timeout_ms: int) -> Outcome:
+        """Ask for registers. Never raises but CancelledError."""
+
+    def close(self) -> None:
+        """Close the link. Never raises."""
+
+
+def _whole(data: bytes) -> bool:
+    """Whether a reply's byte count is what follows it; the library reads as much as it can and says nothing."""
+    return len(data) >= 1 and data[0] == len(data) - 1
+
+
+class _HoldingReply(ReadHoldingRegistersResponse):
+    """Refuses odd and wrong byte counts: no registers, so the length check fails."""
+
+    def decode(self, data: bytes) -> None:
+        self.registers = []
+        if _whole(data) and data[0] % 2 == 0:
+            super().decode(data)
+
+
+class _InputReply(ReadInputRegistersResponse):
+    def decode(self, data: bytes) -> None:
+        self.registers = []
+        if _whole(data) and data[0] % 2 == 0:
+            super().decode(data)
+
+
+class _CoilsReply(ReadCoilsResponse):
+    def decode(self, data: bytes) -> None:
+        self.bits = []
+        if _whole(data):
+            super().decode(data)
+
+
+class _DiscreteReply(ReadDiscreteInputsResponse):
+    def decode(self, data: bytes) -> None:
+        self.bits = []
+        if _whole(data):
+            super().decode(data)
+
+
+class PymodbusClient:
+    """BusClient over pymodbus 3.16. `on_late(ms)`: a reply came so long after its request, when nobody waited any more."""
+
+    def __init__(self, address: BusAddress, on_late: Callable[[int], None]) -> None:
+        self._address = address
+        self._on_late = on_late
+        self._client: ModbusBaseClient | None = None
+        self._waiting: asyncio.Future[str] | None = None
+        self._sent_at = 0.0
+        # The library logs every oddity of the wire as an error with a packet dump; we report each once, in our words.
+        logging.getLogger("pymodbus").setLevel(logging.CRITICAL)
+
+    @property
+    def connected(self) -> bool:
+        return self._client is not None and self._client.connected
+
+    async def connect(self, timeout_ms: int) -> str | None:
+        self.close()
+        if self._address.framing is Framing.RTU and importlib.util.find_spec("serial") is None:
+            return "pyserial_missing"
+        try:
+            self._client = self._build()
+            made = await asyncio.wait_for(self._client.connect(), timeout_ms / 1000)
+        except TimeoutError:
+            self.close()
+            return "connect_timeout"
+        except (OSError, ModbusException, RuntimeError):
+            self.close()
+            return "connect_failed"
+        return None if made else "connect_failed"
+
+    async def read(self, unit_id: int, span: Span, timeout_ms: int) -> Outcome:
+        client = self._client
+        if client is None or not client.connected:
+            return Dropped(CLOSED)
+        request = REQUESTS[span.fc](address=span.addr, count=span.count, dev_id=unit_id)
+        self._waiting = broken = asyncio.get_running_loop().create_future()
+        self._sent_at = time.monotonic()
+        exchange = asyncio.ensure_future(client.ctx.execute(False, request))
+        try:
+            await asyncio.wait((exchange, broken), timeout=timeout_ms / 1000, return_when=asyncio.FIRST_COMPLETED)
+            if exchange.done():
+                return _judged(exchange, span)
+            if broken.done():
+                return Dropped(CLOSED) if broken.result() == CLOSED else Mismatch(broken.result())
+            return Silence()
+        finally:
+            self._waiting = None
+            exchange.cancel()
+            broken.cancel()
+
+    def close(self) -> None:
+        client, self._client = self._client, None
+        if client is not None:
+            client.close()
+
+    def _build(self) -> ModbusBaseClient:
+        where = self._address
+        shared: dict[str, Any] = {
+            "timeout": NEVER_S,
+            "retries": 0,
+            "reconnect_delay": 0,
+            "trace_connect": self._link_changed,
+        }
+        client: ModbusBaseClient
+        if where.framing is Framing.RTU:
+            client = AsyncModbusSerialClient(
+                where.device,
+                baudrate=where.baudrate,
+                bytesize=where.bytesize,
+                parity=where.parity,
+                stopbits=where.stopbits,
+                **shared,
+            )
+        else:
+            framer = FramerType.SOCKET if where.traceable else FramerType.RTU
+            client = AsyncModbusTcpClient(where.host, port=where.port, framer=framer, **shared)
+        for reply in (_HoldingReply, _InputReply, _CoilsReply, _DiscreteReply):
+            client.register(reply)
+        self._guard(client)
+        return client
+
+    def _guard(self, client: ModbusBaseClient) -> None:
+        """What the library cannot decode it throws at the event loop, which would close the link: judge it here instead."""
+        receive = client.ctx.callback_data
+
+        def guarded(data: bytes, addr: tuple[Any, ...] | None = None) -> int:
+            if self._waiting is None:
+                self._on_late(round((time.monotonic() - self._sent_at) * 1000))
+                return len(data)
+            try:
+                return receive(data, addr)
+            except ModbusException:
+                self._break("garbled")
+                return len(data)
+
+        client.ctx.callback_data = guarded  # type: ignore[method-assign]
+
+    def _link_changed(self, up: bool) -> None:
+        if not up:
+            self._break(CLOSED)
+
+    def _break(self, cause: str) -> None:
+        if self._waiting is not None and not self._waiting.done():
+            self._waiting.set_result(cause)
+
+
+def _judged(exchange: asyncio.Future[ModbusPDU], span: Span) -> Outcome:
+    try:
+        reply = exchange.result()
+    except ModbusException:
+        return Mismatch("garbled")
+    except OSError:
+        return Dropped(CLOSED)
+    # A gateway that answers with transaction number 0 gives us nothing to tell replies apart by.
+    traceable = reply.transaction_id != 0
+    registers = reply.registers if span.fc in {3, 4} else _bits(reply, span)
+    return check(
+        span,
+        reply.function_code,
+        list(registers),
+        traceable=traceable,
+        exception_code=getattr(reply, "exception_code", 0),
+    )
+
+
+def _bits(reply: ModbusPDU, span: Span) -> list[int]:
+    """Bits come in whole bytes: the padding is cut off only when its length is right."""
+    padded = (span.count + 7) // 8 * 8
+    bits = [int(bit) for bit in reply.bits]
+    return bits[: span.count] if len(bits) == padded else bits

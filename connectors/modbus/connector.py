@@ -1,0 +1,191 @@
+"""All Modbus buses of this process: one thread of its own with an event loop, one task a bus.
+
+A bus that cannot be set up is a bus that is down: it is reported, and keeps nobody else from working.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import threading
+import time
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, Final
+
+import structlog
+
+from connectors.codecs.modbus_profile import ModbusProfile
+from connectors.modbus.address import BusAddress, BusAddressError, parse_address
+from connectors.modbus.client import BusClient, PymodbusClient
+from connectors.modbus.exchange import UnitSpec
+from connectors.modbus.planner import limits_of, plan
+from connectors.modbus.poller import BusPoller, BusStatus
+from hub.vocabulary.events import Clock, GatewayChanged
+from hub.vocabulary.instants import UtcMs
+from hub.vocabulary.ports import BusEntry, DeviceEntry, Intake
+
+STOP_S: Final = 5.0
+
+_log = structlog.get_logger(__name__)
+
+
+def utc_ms() -> UtcMs:
+    return time.time_ns() // 1_000_000
+
+
+class BusConnector:
+    """Polls the `devices` that hang on `buses`. Start and stop once; both are safe from any thread."""
+
+    def __init__(
+        self,
+        buses: Sequence[BusEntry],
+        devices: Sequence[DeviceEntry],
+        profiles: Mapping[str, ModbusProfile],
+        intake: Intake,
+        *,
+        clock: Callable[[], UtcMs] = utc_ms,
+    ) -> None:
+        self._buses = tuple(buses)
+        self._devices = tuple(devices)
+        self._profiles = profiles
+        self._intake = intake
+        self._clock = clock
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._stopping: asyncio.Event | None = None
+        self._thread: threading.Thread | None = None
+        self._pollers: dict[tuple[str, str], BusPoller] = {}
+        self._ready = threading.Event()
+
+    def start(self) -> None:
+        """Returns when the tasks run; no bus needs to be reachable."""
+        assert self._thread is None, "started already"
+        self._thread = threading.Thread(target=self._main, name="modbus", daemon=True)
+        self._thread.start()
+        self._ready.wait()
+
+    def stop(self) -> None:
+        """Close every link and end the thread."""
+        loop, stopping, thread = self._loop, self._stopping, self._thread
+        if loop is None or stopping is None or thread is None:
+            return
+        with contextlib.suppress(RuntimeError):  # the loop is closed already
+            loop.call_soon_threadsafe(stopping.set)
+        thread.join(STOP_S)
+
+    def alive(self) -> bool:
+        """Whether the thread runs."""
+        return self._thread is not None and self._thread.is_alive()
+
+    def status(self) -> list[BusStatus]:
+        """Each bus as it stands; empty when the thread does not run."""
+        return self._in_loop(lambda: [poller.status() for poller in self._pollers.values()]) or []
+
+    def expedite(self, site: str, device: str) -> None:
+        """Read this device before the others, once: somebody waits for its value."""
+        bus = next((d.bus for d in self._devices if d.site == site and d.device == device), None)
+        poller = self._pollers.get((site, bus or ""))
+        if poller is not None:
+            self._in_loop(lambda: poller.expedite(device))
+
+    def _in_loop(self, call: Callable[[], Any]) -> Any:
+        """Run `call` in the loop's thread and wait for it; None when the loop does not run."""
+        if self._loop is None or not self.alive():
+            return None
+
+        async def wrapped() -> Any:
+            return call()
+
+        task = wrapped()
+        try:
+            return asyncio.run_coroutine_threadsafe(task, self._loop).result(STOP_S)
+        except (RuntimeError, TimeoutError):
+            task.close()
+            return None
+
+    def _main(self) -> None:
+        try:
+            asyncio.run(self._run())
+        except Exception:  # noqa: BLE001 - the thread must say why it ends
+            _log.exception("modbus.thread_died")
+        finally:
+            self._ready.set()
+
+    async def _run(self) -> None:
+        self._loop = asyncio.get_running_loop()
+        self._stopping = asyncio.Event()
+        for bus in self._buses:
+            poller = self._poller(bus)
+            if poller is not None:
+                self._pollers[bus.site, bus.bus] = poller
+        tasks = [asyncio.create_task(poller.run()) for poller in self._pollers.values()]
+        self._ready.set()
+        await self._stopping.wait()
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+    def _poller(self, bus: BusEntry) -> BusPoller | None:
+        """The poller of a bus; None when there is nothing to poll, or its address cannot be used (which is reported)."""
+        on_it = [device for device in self._devices if device.site == bus.site and device.bus == bus.bus]
+        known = {device.device: device for device in on_it if device.profile in self._profiles}
+        if not known:
+            return None
+        try:
+            address = parse_address(bus.url)
+        except BusAddressError as error:
+            _log.error("modbus.bad_address", site=bus.site, bus=bus.bus, error=str(error))
+            self._report_unusable(bus)
+            return None
+        specs = [unit_spec(device, bus, self._profiles[device.profile]) for device in known.values()]
+        lateness = max((self._profiles[device.profile].max_lateness_ms for device in known.values()), default=0)
+        return BusPoller(
+            bus,
+            known,
+            specs,
+            lambda on_late: _client(address, on_late),
+            self._intake,
+            quiet_ms=int(bus.options.get("quiet_ms", lateness)),
+            traceable=address.traceable,
+            clock=self._clock,
+        )
+
+    def _report_unusable(self, bus: BusEntry) -> None:
+        at = self._clock()
+        self._intake.report(
+            GatewayChanged(
+                site=bus.site,
+                source_key=f"{bus.bus}:down:{at}",
+                occurred_at=at,
+                received_at=at,
+                clock=Clock.ARRIVAL,
+                gateway=bus.bus,
+                up=False,
+                cause="bad_address",
+            )
+        )
+
+
+def _client(address: BusAddress, on_late: Callable[[int], None]) -> BusClient:
+    return PymodbusClient(address, on_late)
+
+
+def unit_spec(device: DeviceEntry, bus: BusEntry, profile: ModbusProfile) -> UnitSpec:
+    """What to read of a device, how often and how patiently: the device's options over its bus's over the profile's."""
+
+    def option(key: str, default: int, factor: int = 1) -> int:
+        value = device.options.get(key, bus.options.get(key))
+        return default if value is None else round(float(value) * factor)
+
+    serial = device.options.get("serial")
+    return UnitSpec(
+        device=device.device,
+        unit_id=1 if device.unit_id is None else device.unit_id,
+        reads=plan(profile),
+        limits=limits_of(profile),
+        fast_ms=option("fast_ms", profile.fast_ms),
+        every_ms=option("every_s", profile.every_ms, 1000),
+        timeout_ms=option("timeout_ms", profile.timeout_ms),
+        min_gap_ms=option("min_gap_ms", profile.min_gap_ms),
+        identity=profile.identity.span if profile.identity else None,
+        expected_identity=None if serial is None else str(serial),
+    )

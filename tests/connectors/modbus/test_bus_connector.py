@@ -1,0 +1,272 @@
+"""The Modbus connector against real sockets: what the control room gets to know, and what it never gets to believe."""
+
+import struct
+
+import pytest
+
+from connectors import profiles
+from connectors.codecs.modbus_decoder import ModbusDecoder
+from connectors.modbus.connector import BusConnector
+from hub.vocabulary.elevator import TrappedPlace
+from hub.vocabulary.events import GatewayChanged, MeterReading, Unreachable
+from hub.vocabulary.ports import BusEntry, DeviceEntry, Lane
+from support.modbus_wire import Bank, Reply, WireServer, exception, registers
+from support.waiting import wait_until
+
+DEADLINE_S = 15
+
+SHIPPED = {name: each.modbus for name, each in profiles.load().items() if each.modbus is not None}
+
+
+class Inbox:
+    """An intake that keeps what it is given."""
+
+    def __init__(self):
+        self.messages, self.events = [], []
+
+    def offer(self, message):
+        self.messages.append(message)
+
+    def report(self, event):
+        self.events.append(event)
+
+    def wait(self, condition):
+        wait_until(lambda: condition(self), DEADLINE_S, lambda: f"messages {self.messages[-3:]}, events {self.events}")
+
+
+def meter(number, unit, **options):
+    return DeviceEntry(
+        site="lakeside",
+        device=f"m-{number}",
+        kind="meter",
+        profile="acrel-adf400l-1p",
+        timezone="Asia/Shanghai",
+        bus="meters-1",
+        unit_id=unit,
+        balance_unit="CNY",
+        options={"every_s": 0.2, "timeout_ms": 150, **options},
+    )
+
+
+def elevator(number, unit, profile="car-top-monitor", **options):
+    return DeviceEntry(
+        site="lakeside",
+        device=f"b1-e{number}",
+        kind="elevator",
+        profile=profile,
+        timezone="Asia/Shanghai",
+        bus="meters-1",
+        unit_id=unit,
+        options={"fast_ms": 50, "timeout_ms": 150, **options},
+    )
+
+
+def bus(port, scheme="modbus+tcp", **options):
+    return BusEntry(site="lakeside", bus="meters-1", url=f"{scheme}://127.0.0.1:{port}", options=options)
+
+
+def put_meter(bank, unit, credit_hundredths, serial="ADF40023A00001"):
+    """The register bytes of domain/meters.md 1.1, by hand: 230.1 V, 5.00 A, 1.150 kW, 1234.56 kWh, 7 purchases."""
+    live = [
+        2301,
+        500,
+        1150,
+        0,
+        0,
+        0,
+        *words(123456),
+        0,
+        0,
+        *words(credit_hundredths),
+        *words(50000),
+        7,
+        0,
+        0,
+        0x1234,
+        0,
+        0,
+        0,
+    ]
+    bank.put(unit, 0x0300, live)
+    bank.put(unit, 0x0509, [*words(1000), *words(500)])
+    bank.put(unit, 0x0947, list(struct.unpack(">7H", serial.encode())))
+
+
+def words(value):
+    return list(struct.unpack(">HH", struct.pack(">I", value & 0xFFFFFFFF)))
+
+
+@pytest.fixture
+def run():
+    started = []
+
+    def start(buses, devices, inbox):
+        connector = BusConnector(buses, devices, SHIPPED, inbox)
+        connector.start()
+        started.append(connector)
+        return connector
+
+    yield start
+    for connector in started:
+        connector.stop()
+        assert not connector.alive()
+
+
+def readings(inbox, devices):
+    decoder = ModbusDecoder(SHIPPED, devices)
+    found = []
+    for message in list(inbox.messages):
+        events = decoder.decode(message)
+        assert isinstance(events, list), events
+        found += events
+    return found
+
+
+def test_a_meter_is_read_as_its_manual_says(run):
+    """Balance in fen, energy in Wh, purchases, serial and the meter's own limits come from one poll."""
+    bank, inbox, devices = Bank(), Inbox(), [meter("0101", 2)]
+    put_meter(bank, 2, 1234)
+    with WireServer(bank) as server:
+        run([bus(server.port)], devices, inbox)
+        inbox.wait(lambda it: it.messages)
+        reading = readings(inbox, devices)[0]
+    assert isinstance(reading, MeterReading)
+    assert (reading.credit, reading.unit, reading.energy_wh, reading.purchases) == (1234, "CNY", 1_234_560, 7)
+    assert (reading.serial, reading.voltage_dv, reading.power_w) == ("ADF40023A00001", 2301, 1150)
+    assert reading.extra["limits"] == {"alarm_1": "10", "alarm_2": "5"}
+    assert inbox.messages[0].lane is Lane.TELEMETRY
+    assert server.functions == {3}
+
+
+def test_alarm_points_are_handed_in_when_they_change_and_not_at_every_poll(run):
+    bank, inbox, devices = Bank(), Inbox(), [elevator(1, 0xF7)]
+    bank.put(0xF7, 0, [0x0000, 0x1400, 0x0500])
+    with WireServer(bank) as server:
+        run([bus(server.port)], devices, inbox)
+        inbox.wait(lambda it: len(server.asked) > 10)
+        assert len(inbox.messages) == 1
+        bank.put(0xF7, 0, [0x0022, 0x1100, 0x0500])
+        inbox.wait(lambda it: len(it.messages) == 2)
+        before, after = readings(inbox, devices)
+    assert (before.trapped, before.trapped_known, before.passenger, before.door_zone) == (None, True, True, True)
+    assert (after.trapped, after.door_zone, after.floor) == (TrappedPlace.OFF_LEVEL, False, "5")
+    assert after.button is None
+    assert all(message.lane is Lane.ALARM for message in inbox.messages)
+
+
+def test_a_dead_meter_is_reported_once_and_does_not_stall_its_neighbours(run):
+    bank, inbox, devices = Bank(), Inbox(), [meter("dead", 9), meter("0101", 2), meter("0102", 3)]
+    put_meter(bank, 2, 1234)
+    put_meter(bank, 3, 5678)
+    with WireServer(bank) as server:
+        connector = run([bus(server.port)], devices, inbox)
+        inbox.wait(lambda it: it.events and any(isinstance(e, Unreachable) for e in it.events))
+        seen = len(inbox.messages)
+        inbox.wait(lambda it: len(it.messages) > seen + 8)
+        status = connector.status()[0]
+        put_meter(bank, 9, 100)
+        connector.expedite("lakeside", "m-dead")
+        inbox.wait(lambda it: any(m.address == "lakeside/m-dead" for m in it.messages))
+    lost = [event for event in inbox.events if isinstance(event, Unreachable)]
+    assert [(event.device, event.cause) for event in lost] == [("m-dead", "timeout")]
+    assert [event.up for event in inbox.events if isinstance(event, GatewayChanged)] == [True]
+    assert [unit.device for unit in status.dead_units] == ["m-dead"]
+    assert status.up
+    assert status.connected
+
+
+def test_a_refused_connection_is_one_problem_of_the_bus_and_none_of_its_devices(run):
+    inbox, devices = Inbox(), [meter(str(n), n) for n in range(1, 37)]
+    with WireServer(Bank()) as gone:
+        port = gone.port
+    run([bus(port)], devices, inbox)
+    inbox.wait(lambda it: it.events)
+    bank = Bank()
+    for n in range(1, 37):
+        put_meter(bank, n, 100 * n)
+    with WireServer(bank, port=port):
+        inbox.wait(lambda it: len({m.address for m in it.messages}) == 36)
+    assert [(e.gateway, e.up) for e in inbox.events] == [("meters-1", False), ("meters-1", True)]
+
+
+def test_a_cut_line_behind_a_living_gateway_is_the_bus_too(run):
+    """The gateway answers 0x0B for everybody: one problem, not one for each meter."""
+    bank, inbox, devices = Bank(), Inbox(), [meter(str(n), n) for n in range(1, 9)]
+    for n in range(1, 9):
+        put_meter(bank, n, 100)
+    with WireServer(bank) as server:
+        run([bus(server.port)], devices, inbox)
+        inbox.wait(lambda it: len({m.address for m in it.messages}) == 8)
+        server.answer = lambda asked: exception(asked.fc, 0x0B)
+        inbox.wait(lambda it: any(isinstance(e, GatewayChanged) and not e.up for e in it.events))
+        server.answer = bank
+        inbox.wait(lambda it: len([e for e in it.events if isinstance(e, GatewayChanged)]) == 3)
+    assert not [event for event in inbox.events if isinstance(event, Unreachable)]
+    assert inbox.events[1].cause == "no_unit_answers"
+
+
+def test_one_meter_with_exception_0b_is_that_meters_fault(run):
+    bank, inbox, devices = Bank(), Inbox(), [meter("0101", 2), meter("0102", 3)]
+    put_meter(bank, 2, 1234)
+    with WireServer(lambda asked: exception(asked.fc, 0x0B) if asked.unit == 3 else bank(asked)) as server:
+        run([bus(server.port)], devices, inbox)
+        inbox.wait(lambda it: any(isinstance(e, Unreachable) for e in it.events))
+    assert [(e.device, e.cause) for e in inbox.events if isinstance(e, Unreachable)] == [("m-0102", "exception_0b")]
+
+
+WRONG = {
+    "fewer registers": lambda asked: registers(asked.fc, [1] * (asked.count - 1)),
+    "more registers": lambda asked: registers(asked.fc, [1] * (asked.count + 1)),
+    "wrong function": lambda asked: registers(4, [1] * asked.count),
+    "odd byte count": lambda asked: Reply(bytes([3, 2 * asked.count + 1]) + b"\1" * (2 * asked.count + 1)),
+    "byte count too small": lambda asked: Reply(bytes([3, 2 * asked.count - 2]) + b"\1" * (2 * asked.count)),
+    "byte count too large": lambda asked: Reply(bytes([3, 2 * asked.count + 2]) + b"\1" * (2 * asked.count)),
+    "empty": lambda asked: Reply(bytes([3, 0])),
+    "other unit": lambda asked: Reply(registers(3, [1] * asked.count).pdu, unit=99),
+    "other transaction": lambda asked: Reply(registers(3, [1] * asked.count).pdu, tid=0xABCD),
+    "truncated": lambda asked: Reply(registers(3, [1] * asked.count).pdu[:-3]),
+    "garbage": lambda asked: Reply(b"", raw=b"\x00\xff" * 30),
+    "unknown function": lambda asked: Reply(bytes([0x55]) + b"\1" * 20),
+    "write confirmed": lambda asked: Reply(struct.pack(">BHH", 6, 0x0300, 1)),
+    "hang up": lambda asked: Reply(b"", raw=b"", hang_up=True),
+    "half a reply, then hang up": lambda asked: Reply(b"", raw=b"\x00\x01\x00\x00", hang_up=True),
+}
+
+
+@pytest.mark.parametrize("how", WRONG)
+def test_a_wrong_reply_never_becomes_a_value(run, how):
+    """Reliability P15, P16: what does not fit the request is a failure of that meter; its neighbour is still read."""
+    bank, inbox, devices = Bank(), Inbox(), [meter("bad", 3), meter("0101", 2)]
+    put_meter(bank, 2, 1234)
+    with WireServer(lambda asked: WRONG[how](asked) if asked.unit == 3 else bank(asked)) as server:
+        run([bus(server.port)], devices, inbox)
+        inbox.wait(lambda it: any(isinstance(e, Unreachable) for e in it.events))
+        seen = len(inbox.messages)
+        inbox.wait(lambda it: len(it.messages) > seen + 3)
+    assert {message.address for message in inbox.messages} == {"lakeside/m-0101"}
+    assert {reading.credit for reading in readings(inbox, devices)} == {1234}
+    assert {event.device for event in inbox.events if isinstance(event, Unreachable)} == {"m-bad"}
+
+
+def test_late_rtu_replies_are_never_believed(run):
+    """Domain/meters.md 5.3: transparent gateway, 5 % of the replies at 250 ms, time-out 100 ms; no wrong value, ever."""
+    bank, inbox = Bank(), Inbox()
+    devices = [meter(str(n), n, timeout_ms=100, every_s=0.01, min_gap_ms=0) for n in (1, 2, 3)]
+    for n in (1, 2, 3):
+        put_meter(bank, n, 1000 * n, serial=f"ADF40023A0000{n}")
+
+    def slow(asked):
+        reply = bank(asked)
+        late = asked.number % 20 == 7
+        return Reply(reply.pdu, delay_s=0.25) if late else reply
+
+    with WireServer(slow, rtu=True) as server:
+        connector = run([bus(server.port, "modbus+rtu-over-tcp", quiet_ms=300)], devices, inbox)
+        inbox.wait(lambda it: len(server.asked) > 300)
+        status = connector.status()[0]
+    found = readings(inbox, devices)
+    assert {(r.device, r.credit, r.serial) for r in found if r.serial} == {
+        (f"m-{n}", 1000 * n, f"ADF40023A0000{n}") for n in (1, 2, 3)
+    }
+    assert {(r.device, r.credit) for r in found} == {(f"m-{n}", 1000 * n) for n in (1, 2, 3)}
+    assert status.late_replies > 5, "or the test has tested nothing"
