@@ -40,10 +40,10 @@ class Part(Protocol):
 class ApiServer:
     """uvicorn in a thread of its own, on a socket that was bound before anything else was touched."""
 
-    def __init__(self, app: Any, host: str, port: int) -> None:
-        self._socket = _bound(host, port)
-        self.host = host
-        self.port = int(self._socket.getsockname()[1])
+    def __init__(self, app: Any, listener: socket.socket, end_streams: Callable[[], None]) -> None:
+        self._socket = listener
+        self._end_streams = end_streams
+        self.host, self.port = listener.getsockname()[:2]
         config = uvicorn.Config(
             app, log_config=None, access_log=False, timeout_graceful_shutdown=2, lifespan="on", server_header=False
         )
@@ -68,14 +68,16 @@ class ApiServer:
         return bool(self._server.started)
 
     def stop(self) -> None:
-        """Finish what is under way, for two seconds at most."""
+        """Finish what is under way, for two seconds at most; open streams would never finish by themselves."""
+        self._end_streams()
         self._server.should_exit = True
         if self._thread.ident is not None:
             self._thread.join(STOP_WITHIN_S)
         self._socket.close()
 
 
-def _bound(host: str, port: int) -> socket.socket:
+def bound(host: str, port: int) -> socket.socket:
+    """A listening socket; port 0 takes any free one. Raises HubError."""
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     listener = socket.socket(family, socket.SOCK_STREAM)
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)

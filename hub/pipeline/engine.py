@@ -7,7 +7,9 @@ aside as rejected: one message never stops the others (promise 3).
 
 from __future__ import annotations
 
+import itertools
 import logging
+import secrets
 import threading
 from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
@@ -42,6 +44,10 @@ SETTLE_MS = 5 * SECOND_MS
 """After a start, deadlines that fell due meanwhile wait this long at most for what the broker has kept for us: a car
 that moved on while the hub was down must not be reported as stuck."""
 QUIET_MS = 300
+
+
+_COUNTER = itertools.count()
+_PROCESS = secrets.token_hex(4)
 
 
 class Progress(msgspec.Struct):
@@ -274,7 +280,7 @@ class Engine:
 
 
 def _keyed(event: Event, device: DeviceFacts | None) -> tuple[Event, DeviceFacts | None, bytes]:
-    """What connectors notice themselves has no id of its own: its time is its identity."""
+    """What connectors notice themselves has no id of its own and never comes twice."""
     if not event.source_key:
-        event = msgspec.structs.replace(event, source_key=f"at/{event.received_at}")
+        event = msgspec.structs.replace(event, source_key=f"{event.received_at}/{next(_COUNTER)}/{_PROCESS}")
     return event, device, history.event_key(event)

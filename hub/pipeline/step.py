@@ -21,6 +21,7 @@ from hub.pipeline.commands import CommandLog
 from hub.pipeline.core import Core, Intakes
 from hub.pipeline.rulebook import Decided, RuleFailure
 from hub.pipeline.timers import TimerKey
+from hub.store.database import set_meta
 from hub.tickets.desk import Desk
 from hub.tickets.lifecycle import Actor, Refused, Ticket
 from hub.tickets.view import ticket_view
@@ -228,6 +229,18 @@ class Step:
         )
 
     # --- the hub's own concerns -------------------------------------------------------------------------
+
+    def remember(self, key: str, value: str) -> None:
+        """A fact about the process itself that has to survive it."""
+        set_meta(self._connection, key, value)
+
+    def raise_ticket(self, raised: RaiseTicket) -> None:
+        """A ticket about the hub itself."""
+        self._desk.raise_ticket(raised, "hub")
+
+    def move_ticket(self, move: MoveTicket) -> None:
+        """What a ticket about the hub itself was raised for is over."""
+        self._desk.move_ticket(move, "hub")
 
     def raise_problem(self, raised: RaiseProblem) -> None:
         """A problem comes up, or again; announced only when it is new."""

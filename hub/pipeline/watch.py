@@ -1,0 +1,132 @@
+"""The watch: sends canaries, looks every second whether what the hub depends on works, and says so where people look.
+
+A condition that is wrong becomes a problem, and where alarms may be missed a ticket `intake_problem` too; when it is
+right again both end. What is told once is not told again until it changes.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections.abc import Callable, Sequence
+from enum import StrEnum
+from functools import partial
+from typing import Any
+
+import msgspec
+
+from hub.pipeline.canary import EVERY_MS, CanaryWatch
+from hub.pipeline.inbox import Inbox
+from hub.pipeline.step import Step
+from hub.vocabulary.decisions import ClearProblem, MoveTicket, RaiseProblem, RaiseTicket, Severity, TicketKind
+from hub.vocabulary.events import Subject
+from hub.vocabulary.instants import UtcMs
+
+log = logging.getLogger(__name__)
+
+LOOK_EVERY_S = 1.0
+
+
+class Trouble(StrEnum):
+    """What can be wrong with the hub's own intake: problem codes, and reasons of tickets."""
+
+    CANARY_MISSING = "canary_missing"
+    BROKER_DAMAGED = "broker_damaged"
+    BROKER_STORE_FULL = "broker_store_full"
+    BROKER_RESTARTED = "broker_restarted"
+    MQTT_THREAD_REPLACED = "mqtt_thread_replaced"
+    BACKLOG_OLD = "backlog_old"
+    CLOCK_JUMPED = "clock_jumped"
+
+
+class Condition(msgspec.Struct, frozen=True, kw_only=True):
+    """One thing that was looked at. `alarms_at_risk`: people have to act, so it is a ticket too."""
+
+    trouble: Trouble
+    subject: Subject
+    wrong: bool
+    alarms_at_risk: bool = False
+    detail: dict[str, Any] = msgspec.field(default_factory=dict)
+
+
+class Watch:
+    """A thread of its own (hub.process.Part)."""
+
+    def __init__(
+        self,
+        inbox: Inbox,
+        canary: CanaryWatch,
+        conditions: Callable[[], Sequence[Condition]],
+        clock: Callable[[], UtcMs],
+    ) -> None:
+        self._inbox = inbox
+        self._canary = canary
+        self._conditions = conditions
+        self._clock = clock
+        self._told: dict[tuple[Trouble, Subject], bool] = {}
+        self._over = threading.Event()
+        self._thread = threading.Thread(target=self._loop, name="watch", daemon=True)
+
+    def start(self) -> None:
+        """Begin to look."""
+        self._thread.start()
+
+    def stop(self) -> None:
+        """End."""
+        self._over.set()
+        if self._thread.ident is not None:
+            self._thread.join(5)
+        self._canary.close()
+
+    def _loop(self) -> None:
+        sent_at: UtcMs = 0
+        while not self._over.wait(0 if not sent_at else LOOK_EVERY_S):
+            now = self._clock()
+            try:
+                if now - sent_at >= EVERY_MS or now < sent_at:
+                    sent_at = now
+                    self._canary.send()
+                self.look()
+            except Exception:  # the watch itself must not fall asleep
+                log.exception("the watch failed")
+
+    def look(self) -> None:
+        """Tell what has changed since the last look."""
+        for condition in self._conditions():
+            key = (condition.trouble, condition.subject)
+            if self._told.get(key) != condition.wrong:
+                self._told[key] = condition.wrong
+                self._inbox.ask(partial(tell, condition=condition))
+
+
+def tell(step: Step, condition: Condition) -> None:
+    """Write down that a condition is wrong, or right again."""
+    code, subject = str(condition.trouble), condition.subject
+    if condition.wrong:
+        step.raise_problem(
+            RaiseProblem(code=code, subject=subject, severity=Severity.HIGH, detail=dict(condition.detail))
+        )
+        if condition.alarms_at_risk:
+            step.raise_ticket(
+                RaiseTicket(
+                    kind=TicketKind.INTAKE_PROBLEM,
+                    subject=subject,
+                    reason=condition.trouble,
+                    severity=Severity.CRITICAL,
+                    occurred_at=step.now,
+                    fields=dict(condition.detail),
+                    evidence=dict(condition.detail),
+                )
+            )
+        return
+    step.clear_problem(ClearProblem(code=code, subject=subject))
+    if condition.alarms_at_risk:
+        step.move_ticket(
+            MoveTicket(
+                kind=TicketKind.INTAKE_PROBLEM,
+                subject=subject,
+                trigger="recovered",
+                reason=condition.trouble,
+                occurred_at=step.now,
+            )
+        )

@@ -1,0 +1,321 @@
+"""Builds a running hub from settings: the only module that imports connectors, rules and API."""
+
+from __future__ import annotations
+
+import importlib.metadata
+import logging
+import secrets
+import socket
+import time
+from collections import defaultdict
+from collections.abc import Callable, Mapping, Sequence
+from functools import cache
+from typing import Any, Final, NamedTuple
+from urllib.parse import urlsplit
+
+import msgspec
+from prometheus_client import CollectorRegistry
+
+from api.app import create_app
+from api.services import Health, Services
+from api.services import Part as HealthPart
+from connectors import profiles
+from connectors.broker import BrokerError, EmbeddedBroker, free_port
+from connectors.codecs.json_decoder import JsonDecoder
+from connectors.codecs.modbus_decoder import ModbusDecoder
+from connectors.modbus.connector import BusConnector
+from connectors.mqtt import MqttConnector
+from connectors.mqtt_settings import MqttSettings as BrokerAddress
+from hub.health import HealthBook, Line
+from hub.metrics import HubCollector
+from hub.pipeline.board import DeviceBoard
+from hub.pipeline.canary import CanaryWatch
+from hub.pipeline.commands import Outgoing
+from hub.pipeline.core import Core
+from hub.pipeline.door import Door
+from hub.pipeline.engine import Engine
+from hub.pipeline.feed import FeedBoard
+from hub.pipeline.inbox import Inbox
+from hub.pipeline.rulebook import RuleBook
+from hub.pipeline.timers import Timers
+from hub.pipeline.watch import Condition, Trouble, Watch
+from hub.pipeline.world import FactsBook
+from hub.process import ApiServer, Hub, HubError, Part, bound
+from hub.registry.estate import MQTT_GATEWAY, Estate
+from hub.registry.rows import align
+from hub.registry.world import EstateWorld
+from hub.settings import MqttSettings, Settings
+from hub.store.database import Store, get_meta, open_store
+from hub.vocabulary.events import Subject, SubjectType
+from hub.vocabulary.instants import UtcMs
+from hub.vocabulary.ports import Decoder, Lane
+from rules import RULES
+
+log = logging.getLogger(__name__)
+
+VERSION = importlib.metadata.version("property-hub")
+SESSION_KEY: Final = "mqtt_session/"
+BROKER_SECRET_FILE: Final = "broker.password"
+BROKER_FULL_AT: Final = 0.8
+
+
+def utc_ms() -> UtcMs:
+    """Now."""
+    return time.time_ns() // 1_000_000
+
+
+@cache
+def _profiles() -> Mapping[str, profiles.Profile]:
+    return profiles.load()
+
+
+def profile_kinds() -> Mapping[str, Any]:
+    """What settings need to know of each profile."""
+    return {name: profile.facts() for name, profile in _profiles().items()}
+
+
+def rule_limits() -> Mapping[str, type[msgspec.Struct]]:
+    """A rule's name → its limits."""
+    return {rule.name: rule.limits_type for rule in RULES}
+
+
+class Finding(NamedTuple):
+    """One thing that `hub check --connect` tried."""
+
+    ok: bool
+    target: str
+    text: str
+
+
+def build(settings: Settings, clock: Callable[[], UtcMs] = utc_ms) -> Hub:
+    """A hub that is ready to be started; its database is open and in line with the files, its port is bound.
+
+    Raises StoreError, HubError (port in use, broker cannot start); nothing is left behind then.
+    """
+    listener = bound(settings.http.host, settings.http.port)
+    store: Store | None = None
+    try:
+        store = open_store(settings.database)
+        store.claim()
+        return _Assembly(settings, store, clock).hub(listener)
+    except BaseException:
+        listener.close()
+        if store is not None:
+            store.close()
+        raise
+
+
+class _Assembly:
+    """Puts the parts of one hub together; used once."""
+
+    def __init__(self, settings: Settings, store: Store, clock: Callable[[], UtcMs]) -> None:
+        self.settings, self.store, self.clock = settings, store, clock
+        self.estate = Estate(settings, rule_limits())
+        self.devices = self.estate.device_entries()
+        self.inbox = Inbox()
+        self.feed = FeedBoard()
+        self.world = self._aligned_world()
+        self.json = JsonDecoder(_sections("mqtt"), self.devices, settings.mqtt.client_id)
+        self.broker = _broker(settings)
+        self.mqtt = self._mqtt()
+        self.buses = BusConnector(self.estate.bus_entries(), self.devices, _sections("modbus"), self.inbox, clock=clock)
+        self.core = self._core()
+        self.engine = self._engine()
+        self.canary = CanaryWatch(self.feed, self._send_canary, clock)
+        self.health = HealthBook(self.engine, self.canary, self._connection_lines)
+
+    def hub(self, listener: socket.socket) -> Hub:
+        """The whole."""
+        door = Door(self.inbox, self.store, self.clock)
+        registry = CollectorRegistry()
+        registry.register(HubCollector(self.engine, self.inbox, self.canary, self._extra_metrics))
+        app = create_app(
+            Services(
+                store=self.store,
+                door=door,
+                feed=self.feed,
+                now=self.clock,
+                health=self._api_health,
+                why=self.core.rules.why,
+                sites=self.world.sites(),
+                metrics_registry=registry,
+                version=VERSION,
+            )
+        )
+        watch = Watch(self.inbox, self.canary, self._conditions, self.clock)
+        parts: list[Part] = [self.engine, *([self.broker] if self.broker else []), self.mqtt, self.buses, watch]
+        return Hub(
+            store=self.store,
+            api=ApiServer(app, listener, app.state.streams.close),
+            parts=parts,
+            ready=self.health.ready,
+        )
+
+    # --- parts ------------------------------------------------------------------------------------------
+
+    def _aligned_world(self) -> EstateWorld:
+        unnumbered = self.estate.facts(defaultdict(int))
+        with self.store.write() as connection:
+            keys, changes = align(connection, self.estate.sites.values(), unnumbered.values(), self.clock())
+        for word, names in (("added", changes.added), ("retired", changes.retired), ("returned", changes.returned)):
+            if names:
+                log.info("registry: %d devices %s", len(names), word)
+        return EstateWorld(self.estate, keys)
+
+    def _core(self) -> Core:
+        board, timers = DeviceBoard(self.world), Timers()
+        rules = RuleBook(RULES, FactsBook(self.world, board.heard, self.clock()))
+        with self.store.read() as connection:
+            board.load(connection)
+            timers.load(connection)
+            self.feed.load(connection)
+            for failure in rules.load(connection):
+                log.error("rule %s: %s", failure.rule, failure.error)
+        return Core(self.world, board, rules, timers, self.feed, self._dispatch)
+
+    def _engine(self) -> Engine:
+        decoders: dict[str, Decoder] = {
+            "mqtt": self.json,
+            "modbus": ModbusDecoder(_sections("modbus"), self.devices),
+        }
+        return Engine(self.store, self.core, self.inbox, decoders, self.clock, lambda: self.mqtt.connected)
+
+    def _mqtt(self) -> MqttConnector:
+        with self.store.read() as connection:
+            self._had_session = get_meta(connection, self._session_key) is not None
+        return MqttConnector(
+            _address(self.settings.mqtt, self.broker),
+            self.inbox,
+            self.json.subscriptions(),
+            list(self.estate.sites),
+            self.json.lane_of,
+            dict.fromkeys(Lane, self._had_session),
+            self.clock,
+        )
+
+    @property
+    def _session_key(self) -> str:
+        return SESSION_KEY + self.settings.mqtt.client_id
+
+    # --- what parts ask of each other -------------------------------------------------------------------
+
+    def _dispatch(self, commands: Sequence[Outgoing]) -> None:
+        for each in commands:
+            self.mqtt.send(each.site, each.device, each.id, each.name, each.args, each.reply_by)
+
+    def _send_canary(self, number: int) -> None:
+        self.mqtt.publish_canary(number)
+
+    def _connection_lines(self) -> list[Line]:
+        lines = [
+            Line(
+                "broker",
+                lane.connected,
+                lane.lane,
+                "" if lane.connected else f"no connection: {lane.cause}",
+            )
+            for lane in self.mqtt.state().lanes
+        ]
+        for bus in self.buses.status():
+            why = "" if bus.up is not False else "the gateway does not answer"
+            lines.append(Line("bus", bus.up is not False, f"{bus.site}/{bus.bus}", why, required=False))
+        return lines
+
+    def _api_health(self) -> Health:
+        lines = self.health.lines()
+        oldest = [round(lane.oldest_unacked_s * 1000) for lane in self.mqtt.state().lanes]
+        return Health(
+            parts=tuple(HealthPart(line.name, line.ok, line.id, line.why, line.required) for line in lines),
+            canary_age_ms={state.lane: state.age_ms for state in self.canary.states()},
+            oldest_unacked_ms=max(oldest, default=None),
+            last_event_at=self.engine.progress.last_commit_at or None,
+        )
+
+    def _extra_metrics(self) -> Mapping[str, float]:
+        buses = self.buses.status()
+        lanes = self.mqtt.state().lanes
+        return {
+            "broker_sessions_up": sum(lane.connected for lane in lanes),
+            "oldest_unacknowledged_seconds": max((lane.oldest_unacked_s for lane in lanes), default=0),
+            "buses_up": sum(bus.up is True for bus in buses),
+            "dead_units": sum(len(bus.dead_units) for bus in buses),
+            "late_replies": sum(bus.late_replies for bus in buses),
+        }
+
+    def _conditions(self) -> list[Condition]:
+        """What the watch looks at, every second."""
+        if self.mqtt.connected and not self._had_session:
+            self._had_session = True
+            self.inbox.ask(lambda step: step.remember(self._session_key, "established"))
+        missing = self.canary.missing()
+        detail = {"lanes": missing}
+        found = []
+        for site in self.estate.sites:
+            subject = Subject(site, SubjectType.GATEWAY, MQTT_GATEWAY)
+            found.append(
+                Condition(
+                    trouble=Trouble.CANARY_MISSING,
+                    subject=subject,
+                    wrong=bool(missing),
+                    alarms_at_risk=True,
+                    detail=detail,
+                )
+            )
+            if self.broker is not None:
+                found += _broker_conditions(self.broker, subject)
+        return found
+
+
+def _broker_conditions(broker: EmbeddedBroker, subject: Subject) -> list[Condition]:
+    fullness = broker.store_used_bytes / max(broker.store_limit_bytes, 1)
+    return [
+        Condition(
+            trouble=Trouble.BROKER_DAMAGED,
+            subject=subject,
+            wrong=broker.damage is not None,
+            detail={"damage": broker.damage or ""},
+        ),
+        Condition(
+            trouble=Trouble.BROKER_STORE_FULL,
+            subject=subject,
+            wrong=fullness > BROKER_FULL_AT,
+            detail={"percent": round(fullness * 100)},
+        ),
+    ]
+
+
+def _sections(name: str) -> dict[str, Any]:
+    """Profile id → its section for one transport, of those that have it."""
+    return {key: section for key, profile in _profiles().items() if (section := getattr(profile, name)) is not None}
+
+
+def _broker(settings: Settings) -> EmbeddedBroker | None:
+    """The hub's own broker; its password stays in a file beside its store, so that devices keep theirs."""
+    if not settings.mqtt.embedded:
+        return None
+    file = settings.data_dir / BROKER_SECRET_FILE
+    if not file.exists():
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.touch(mode=0o600)
+        file.write_text(secrets.token_urlsafe(18), encoding="utf-8")
+    try:
+        port = urlsplit(settings.mqtt.url).port or free_port()
+        return EmbeddedBroker(settings.data_dir, port, password=file.read_text(encoding="utf-8").strip())
+    except BrokerError as error:
+        raise HubError(str(error)) from error
+
+
+def _address(mqtt: MqttSettings, broker: EmbeddedBroker | None) -> BrokerAddress:
+    if broker is not None:
+        return BrokerAddress(
+            url=broker.url, client_id=mqtt.client_id, username=broker.username, password=broker.password
+        )
+    return BrokerAddress(
+        url=mqtt.url,
+        client_id=mqtt.client_id,
+        username=mqtt.username or None,
+        password=mqtt.password.reveal() if mqtt.password else None,
+        ca=str(mqtt.ca) if mqtt.ca else None,
+        cert=str(mqtt.cert) if mqtt.cert else None,
+        key=str(mqtt.key) if mqtt.key else None,
+    )
