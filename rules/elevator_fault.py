@@ -96,6 +96,7 @@ class ElevatorFaultState(msgspec.Struct, frozen=True, kw_only=True, omit_default
     """Of one elevator."""
 
     mode: ServiceMode = ServiceMode.UNKNOWN
+    power: Power = Power.UNKNOWN  # as the last state showed it
     faults: tuple[Fault, ...] = ()
     open: bool = False
     recent: tuple[str, ...] = ()
@@ -183,7 +184,9 @@ def _on_state(step: _Step, event: ElevatorState) -> None:
     for word in sorted(shown or ()):
         _hold(step, word, Via.BIT, came=True, code=event.code)
     if event.power is Power.OUTAGE:
-        _hold(step, FaultReason.POWER_LOST, Via.BIT, came=True)
+        # Some devices can only say 'outage' or nothing: the bit that comes again is news though nobody said 'mains'.
+        _hold(step, FaultReason.POWER_LOST, Via.BIT, came=True, again=step.state.power is not Power.OUTAGE)
+    step.set(power=event.power)
     gone = [fault for fault in step.state.standing if _is_gone(fault, shown, event.power)]
     if gone and not event.live:
         step.why_not(FaultReason.BASELINE, standing=[fault.word for fault in gone])
@@ -230,16 +233,22 @@ def _only_standing_message(step: _Step) -> Fault | None:
 
 
 def _hold(
-    step: _Step, word: str, via: Via, *, came: bool, code: str | None = None, facts: dict[str, Any] | None = None
+    step: _Step,
+    word: str,
+    via: Via,
+    *,
+    came: bool,
+    again: bool = False,
+    code: str | None = None,
+    facts: dict[str, Any] | None = None,
 ) -> None:
-    """Remember that a fault came or went. A bit that was up already is no add."""
+    """Remember that a fault came or went. A bit that was up already is no add, unless it came `again`."""
     old = step.fault(word, via, code)
     at = step.event.occurred_at
     step.evidence |= facts or {}
-    if came and (via is Via.MESSAGE or not old.held.stands):
+    if came and (again or via is Via.MESSAGE or not old.held.stands):
         adds = recent_adds(old.adds, step.event.received_at, step.limits.chatter_count)
-        told = old.told and old.held.stands and via is not Via.MESSAGE
-        step.keep(old, msgspec.structs.replace(old, held=old.held.added(at), code=code, told=told, adds=adds))
+        step.keep(old, msgspec.structs.replace(old, held=old.held.added(at), code=code, told=False, adds=adds))
     elif not came and old.held.is_stale_clear(at):
         step.why_not(FaultReason.STALE_CLEAR, fault=word)
     elif not came:

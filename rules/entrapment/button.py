@@ -15,6 +15,7 @@ from typing import Any
 from hub.vocabulary.decisions import CancelTimer, Severity
 from hub.vocabulary.elevator import AlarmState
 from hub.vocabulary.events import ElevatorAlarm, ElevatorState
+from hub.vocabulary.instants import UtcMs
 from rules.entrapment.car import Car, Motion
 from rules.entrapment.limits import ms
 from rules.entrapment.reasons import Move, Reason, SeverityReason, Source, Why
@@ -87,7 +88,7 @@ def on_press_timer(step: Step) -> None:
     pending = step.state.pending
     if pending is not None:
         step.set(pending=None)
-        _alarm(step, Reason.BUTTON_NO_OPENING, pressed_at=pending.occurred_at)
+        _alarm(step, Reason.BUTTON_NO_OPENING, occurred_at=pending.occurred_at)
 
 
 def _pressed(step: Step, held_s: float | None, **told: Any) -> None:
@@ -121,7 +122,7 @@ def _filter(car: Car) -> Why | None:
     return Why.MOVING_PENDING if car.motion is Motion.MOVING else None
 
 
-def _alarm(step: Step, reason: Reason, **told: Any) -> None:
+def _alarm(step: Step, reason: Reason, occurred_at: UtcMs | None = None, **told: Any) -> None:
     known = {name: value for name, value in told.items() if value is not None}
     fields: dict[str, Any] = {name: value for name, value in known.items() if name in {"floor", "code"}}
     step.suspect(
@@ -130,6 +131,7 @@ def _alarm(step: Step, reason: Reason, **told: Any) -> None:
             severity=Severity.HIGH,
             severity_reason=SeverityReason.P2_BUTTON,
             source=Source.BUTTON,
+            occurred_at=occurred_at,
             fields=fields,
             evidence=known,
         )

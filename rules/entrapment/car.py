@@ -62,6 +62,11 @@ class Car(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, gc=Fals
         return self.doors is DoorsSeen.OPEN and self.zone is True and self.motion is not Motion.MOVING
 
     @property
+    def under_way(self) -> bool:
+        """It runs, or is between floors and nobody can say that it does not."""
+        return self.motion is Motion.MOVING or (self.motion is Motion.UNKNOWN and self.zone is False)
+
+    @property
     def passable(self) -> bool:
         """People may have come or gone: as `open_at_landing`, or nobody knows where the car stands."""
         return self.doors is DoorsSeen.OPEN and self.zone is not False and self.motion is not Motion.MOVING
@@ -83,13 +88,12 @@ def seen(event: ElevatorState, load_percent: float) -> Car:
 
 
 def _motion(event: ElevatorState) -> Motion:
+    """A direction alone is no motion: some monitors keep that of the last run while the car stands between floors."""
     fast = None if event.speed_mps is None else abs(event.speed_mps) >= STANDSTILL_MPS
     if event.car_status is CarStatus.RUN or fast:
         return Motion.MOVING
     if event.car_status is CarStatus.STOP or fast is False:
         return Motion.STILL
-    if event.direction in {Direction.UP, Direction.DOWN}:
-        return Motion.MOVING
     return Motion.STILL if event.direction is Direction.NONE else Motion.UNKNOWN
 
 

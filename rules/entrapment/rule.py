@@ -31,7 +31,7 @@ from hub.vocabulary.facts import DeviceKind, Facts
 from hub.vocabulary.instants import UtcMs
 from hub.vocabulary.rule import Outcome
 from rules.entrapment import button, signals, watching
-from rules.entrapment.car import Car, Motion, seen
+from rules.entrapment.car import Car, seen
 from rules.entrapment.limits import EntrapmentLimits
 from rules.entrapment.occupancy import latch
 from rules.entrapment.reasons import Move, Why
@@ -103,7 +103,7 @@ def _on_state(step: Step, event: ElevatorState) -> None:
         return
     before = step.state.car
     car = seen(event, step.limits.load_percent)
-    stopped = before is not None and before.motion is Motion.MOVING and car.motion is not Motion.MOVING
+    stopped = before is not None and before.under_way and not car.under_way
     step.set(
         car=car,
         occupancy=latch(step.state.occupancy, before, car),

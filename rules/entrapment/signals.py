@@ -141,11 +141,16 @@ def on_power_message(step: Step, event: ElevatorAlarm) -> None:
 
 
 def on_power_state(step: Step, event: ElevatorState) -> None:
-    """The supply as the state shows it; unknown changes nothing."""
+    """The supply as the state shows it. Unknown is not 'back', but after the doors have opened an outage bit counts anew."""
     if event.power is Power.OUTAGE:
         power_lost(step)
     elif event.power is Power.MAINS and event.live:
         power_back(step)
+    outage = step.state.outage
+    if outage is None or not step.car.open_at_landing:
+        return
+    unsaid = event.power is Power.UNKNOWN and not step.state.supply.stands
+    step.set(outage=None if unsaid else msgspec.structs.replace(outage, relieved=True))
 
 
 def power_lost(step: Step) -> None:
@@ -212,6 +217,7 @@ def on_comms_timer(step: Step) -> None:
             severity=Severity.MEDIUM,
             severity_reason=SeverityReason.ROW_14_UNKNOWN,
             source=Source.COMMS,
+            occurred_at=silence.since,
             evidence={"silent_since": silence.since, "was_moving": moving},
         )
     )

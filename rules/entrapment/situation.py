@@ -100,10 +100,14 @@ ROWS: Final = {
 
 
 class Outage(msgspec.Struct, frozen=True, gc=False):
-    """The supply is gone: since when (arrival), and whether the car ran then or shortly before."""
+    """The supply is gone: since when (arrival), and whether the car ran then or shortly before.
+
+    `relieved`: its doors have opened at a landing since; who is in it now is judged by the other rows.
+    """
 
     since: UtcMs
     was_moving: bool
+    relieved: bool = False
 
 
 def situation(car: Car | None, occupancy: Occupancy, *, explained: bool, outage: Outage | None) -> Situation | None:
@@ -114,7 +118,7 @@ def situation(car: Car | None, occupancy: Occupancy, *, explained: bool, outage:
         return Situation.DOOR_OPEN_OUTSIDE
     if car.doors is DoorsSeen.OPEN:
         return None
-    if outage is not None and (powerless := _without_power(car, occupancy, outage)):
+    if outage is not None and not outage.relieved and (powerless := _without_power(car, occupancy, outage)):
         return powerless
     if car.motion is Motion.MOVING:
         return None

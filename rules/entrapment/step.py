@@ -38,6 +38,7 @@ class Finding(msgspec.Struct, frozen=True, kw_only=True):
     severity: Severity
     severity_reason: SeverityReason
     source: Source
+    occurred_at: UtcMs | None = None  # None: when the event did
     fields: dict[str, Any] = {}
     evidence: dict[str, Any] = {}
     counts: bool = True  # False: the same occurrence seen better, never a repeat
@@ -88,8 +89,8 @@ class Step:
         return GATES.get(self.car.mode)
 
     def was_moving(self, at: UtcMs) -> bool:
-        """Whether the car ran at `at` or shortly before."""
-        if self.car.motion == "moving":
+        """Whether the car was under way at `at` or shortly before."""
+        if self.car.under_way:
             return True
         stopped_at = self.state.stopped_at
         return stopped_at is not None and at - stopped_at <= ms(self.limits.moving_before_s)
@@ -118,7 +119,7 @@ class Step:
                 subject=self.subject,
                 reason=finding.reason,
                 severity=severity,
-                occurred_at=self.event.occurred_at,
+                occurred_at=self.event.occurred_at if finding.occurred_at is None else finding.occurred_at,
                 fields=fields,
                 evidence=self.car_evidence() | finding.evidence,
                 count=finding.counts and (incident is None or repeated),

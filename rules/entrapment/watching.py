@@ -100,6 +100,7 @@ def _act(step: Step, watch: Watch) -> None:
             severity=row.severity,
             severity_reason=row.severity_reason,
             source=row.source,
+            occurred_at=watch.occurred_at,
             evidence=evidence,
             counts=not better_seen,
         )
