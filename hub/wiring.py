@@ -10,8 +10,8 @@ import time
 from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
 from functools import cache
+from pathlib import Path
 from typing import Any, Final, NamedTuple
-from urllib.parse import urlsplit
 
 import msgspec
 from prometheus_client import CollectorRegistry
@@ -55,7 +55,7 @@ log = logging.getLogger(__name__)
 
 VERSION = importlib.metadata.version("property-hub")
 SESSION_KEY: Final = "mqtt_session/"
-BROKER_SECRET_FILE: Final = "broker.password"
+BROKER_SECRET_FILE: Final = "broker.password"  # noqa: S105 - a file's name
 BROKER_FULL_AT: Final = 0.8
 
 
@@ -293,16 +293,22 @@ def _broker(settings: Settings) -> EmbeddedBroker | None:
     """The hub's own broker; its password stays in a file beside its store, so that devices keep theirs."""
     if not settings.mqtt.embedded:
         return None
-    file = settings.data_dir / BROKER_SECRET_FILE
+    mqtt = settings.mqtt
+    password = mqtt.password.reveal() if mqtt.password is not None else _broker_secret(settings.data_dir)
+    try:
+        return EmbeddedBroker(settings.data_dir, mqtt.port or free_port(), mqtt.username or "hub", password)
+    except BrokerError as error:
+        raise HubError(str(error)) from error
+
+
+def _broker_secret(data_dir: Path) -> str:
+    """Made once and kept beside the broker's store, where hub.yaml names no password."""
+    file = data_dir / BROKER_SECRET_FILE
     if not file.exists():
         file.parent.mkdir(parents=True, exist_ok=True)
         file.touch(mode=0o600)
         file.write_text(secrets.token_urlsafe(18), encoding="utf-8")
-    try:
-        port = urlsplit(settings.mqtt.url).port or free_port()
-        return EmbeddedBroker(settings.data_dir, port, password=file.read_text(encoding="utf-8").strip())
-    except BrokerError as error:
-        raise HubError(str(error)) from error
+    return file.read_text(encoding="utf-8").strip()
 
 
 def _address(mqtt: MqttSettings, broker: EmbeddedBroker | None) -> BrokerAddress:
