@@ -97,12 +97,16 @@ class Change(msgspec.Struct, frozen=True, kw_only=True):
     stopped: tuple[str, ...] = ()  # clocks whose milestone was reached
 
 
-def allowed_actions(kind: str, state: str, roles: frozenset[Role]) -> tuple[str, ...]:
-    """Names of the actions that these roles may take from this state."""
+def allowed_actions(
+    kind: str, state: str, roles: frozenset[Role], milestones: frozenset[str] = frozenset()
+) -> tuple[str, ...]:
+    """Names of the actions that these roles may take from this state; what comes once and was done is not among them."""
     return tuple(
         name
         for name, action in KINDS[kind].actions.items()
-        if _from(action.from_states, state) and action.roles & roles
+        if _from(action.from_states, state)
+        and action.roles & roles
+        and not (action.once and action.milestone in milestones)
     )
 
 
@@ -163,7 +167,7 @@ def acted(ticket: Ticket, name: str, fields: Mapping[str, Any], actor: Actor, no
     """A person's action. Raises Refused: no such action, not now, not by them, or fields missing."""
     kind = KINDS[ticket.kind]
     action = kind.actions.get(name)
-    allowed = allowed_actions(ticket.kind, ticket.state, actor.roles)
+    allowed = allowed_actions(ticket.kind, ticket.state, actor.roles, ticket.milestones)
     if action is None:
         raise Refused("not_found", f"A ticket of kind {kind.name} has no action {name!r}.", tuple(kind.actions))
     if not action.roles & actor.roles:
@@ -171,8 +175,7 @@ def acted(ticket: Ticket, name: str, fields: Mapping[str, Any], actor: Actor, no
     if not _from(action.from_states, ticket.state):
         raise Refused("conflict", f"{name!r} is not possible while the ticket is {ticket.state}.", allowed)
     if action.once and action.milestone in ticket.milestones:
-        rest = tuple(word for word in allowed if word != name)
-        raise Refused("conflict", f"{name!r} has been done already.", rest)
+        raise Refused("conflict", f"{name!r} has been done already.", allowed)
     given = _checked(action.fields, fields)
     after = _moved(ticket, action.to_state, ticket.fields, now)
     after = _with_action_fields(after, name, given, actor)
