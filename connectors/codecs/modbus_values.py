@@ -95,15 +95,14 @@ def label_of(field: Number, image: Image) -> str | Unusable | None:
 
 
 def code_of(field: Flags | Codes, image: Image) -> str | None:
-    """The device's own fault word or code, as evidence: `0x0022`, `E48`."""
+    """The device's own code as evidence: `E48`, or the register of the first fault bit as `0x0022`; None when that is 0."""
     if isinstance(field, Codes):
         registers = image.read(field.span)
         if registers is None or registers[0] == field.none or registers[0] in field.invalid:
             return None
         return f"{field.prefix}{registers[0] // field.divide}"
-    words = [image.read(span) for span in field.spans()]
-    shown = "".join(f"{word[0]:04X}" for word in words if word is not None)
-    return f"0x{shown}" if shown.strip("0") else None
+    word = image.read(field.cases[0].span) if field.cases else None
+    return f"0x{word[0]:04X}" if word and word[0] else None
 
 
 def _number(field: Number, image: Image) -> Decimal | Unusable | None:
