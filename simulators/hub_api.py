@@ -50,7 +50,9 @@ class HubApi:
             with urllib.request.urlopen(request, timeout=TIMEOUT_S) as response:  # noqa: S310 as above
                 body = json.load(response)
         except urllib.error.HTTPError as error:
-            raise HubError(f"{request.full_url}: {error.code} {error.read(300).decode(errors='replace')}") from error
+            with error:
+                said = error.read(300).decode(errors="replace")
+            raise HubError(f"{request.full_url}: {error.code} {said}") from error
         except (OSError, ValueError) as error:
             raise HubError(f"{request.full_url}: {error}") from error
         if not isinstance(body, dict) or "items" not in body:
