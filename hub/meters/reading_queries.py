@@ -1,50 +1,26 @@
-"""Reading meters: the balance and how old it is, history in steps, and for how many days the credit lasts.
+"""Reading meters: the balance and how old it is, history in steps, and the complete days that a forecast is made of.
 
-Days left are shown only where they are honest: a balance that is good, and at least three complete days of use
-(domain/meters.md 6 'Defaults'). Unknown is None, never 0.
+Unknown is None, never 0. For how many days a credit lasts is decided in `hub.meters.forecast`, which is pure.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import datetime, timedelta, tzinfo
-from decimal import Decimal
-from enum import StrEnum
 from itertools import pairwise
-from statistics import median
 from typing import Any
 
-import msgspec
-from sqlalchemy import Connection, Row, Table, select
+from sqlalchemy import Connection, Row, Select, Table, select
 
+from hub.meters.forecast import USE_DAYS, Day, days_left
 from hub.meters.readings import RELAYS, UNITS
 from hub.store.schema import readings, readings_day, readings_hour
 from hub.vocabulary.instants import UtcMs
 from hub.vocabulary.units import BalanceUnit, Relay
 
-USE_DAYS = 7
-ENOUGH_DAYS = 3
+__all__ = ["complete_days", "days_left", "latest", "raw", "relay_of", "rolled_up", "unit_of"]
+
 ROLLUPS: dict[str, Table] = {"hour": readings_hour, "day": readings_day}
-
-
-class NoForecast(StrEnum):
-    """Why no days left are shown."""
-
-    NO_BALANCE = "no_balance"
-    NOT_GOOD = "not_good"
-    TOO_FEW_DAYS = "too_few_days"
-    NO_USE = "no_use"
-
-
-class Day(msgspec.Struct, frozen=True):
-    """One complete day of a meter; `credit_next` is the first credit of the day after, None where that day has none."""
-
-    credit_first: int | None
-    credit_last: int | None
-    credit_min: int | None
-    credit_max: int | None
-    credit_next: int | None
-    used_wh: int | None
 
 
 def unit_of(row: Row[Any]) -> BalanceUnit:
@@ -92,9 +68,8 @@ def rolled_up(
 ) -> Sequence[Row[Any]]:
     """Hours or days (`step`) with start ≤ start_at < end, oldest first, beyond the one seen last."""
     table = ROLLUPS[step]
-    # A row is a tuple, whose own `count` hides the column's: it is read as `times`.
     statement = (
-        select(*(column.label("times") if column.name == "count" else column for column in table.c))
+        _columns(table)
         .where(table.c.device_pk == device_pk, table.c.start_at >= start, table.c.start_at < end)
         .order_by(table.c.start_at)
         .limit(limit)
@@ -104,55 +79,38 @@ def rolled_up(
     return connection.execute(statement).all()
 
 
+def _columns(table: Table) -> Select[Any]:
+    """All columns of a roll-up; a row is a tuple, whose own `count` hides the column's: it is read as `times`."""
+    return select(*(column.label("times") if column.name == "count" else column for column in table.c))
+
+
 def complete_days(connection: Connection, device_pk: int, zone: tzinfo, now: UtcMs) -> list[Day]:
     """The last days of the site's calendar that are over, newest first, at most USE_DAYS."""
     today = datetime.fromtimestamp(now / 1000, zone).replace(hour=0, minute=0, second=0, microsecond=0)
     midnights = [_ms(today - timedelta(days=back)) for back in range(USE_DAYS + 1)]
-    statement = select(readings_day).where(
+    statement = _columns(readings_day).where(
         readings_day.c.device_pk == device_pk, readings_day.c.start_at.in_(midnights)
     )
     found = {row.start_at: row for row in connection.execute(statement)}
     return [
-        Day(row.credit_first, row.credit_last, row.credit_min, row.credit_max, _first(found.get(next_day)), row.used_wh)
+        _day(row, found.get(next_day))
         for next_day, midnight in pairwise(midnights)
         if (row := found.get(midnight)) is not None
     ]
 
 
-def _first(row: Row[Any] | None) -> int | None:
-    return None if row is None else row.credit_first
+def _day(row: Row[Any], after: Row[Any] | None) -> Day:
+    return Day(
+        credit_first=row.credit_first,
+        credit_last=row.credit_last,
+        credit_min=row.credit_min,
+        credit_max=row.credit_max,
+        credit_next=None if after is None else after.credit_first,
+        used_wh=row.used_wh,
+        count=row.times,
+        count_next=0 if after is None else after.times,
+    )
 
 
 def _ms(moment: datetime) -> UtcMs:
     return round(moment.timestamp() * 1000)
-
-
-def day_use(day: Day, unit: BalanceUnit) -> int | None:
-    """What a day took, in fen or Wh after `unit`; None where a top-up or a gap hides it."""
-    if unit is BalanceUnit.KWH and day.used_wh is not None:
-        return day.used_wh
-    if day.credit_first is None or day.credit_last is None or day.credit_next is None:
-        return None
-    topped_up = day.credit_max != day.credit_first or day.credit_min != day.credit_last
-    if topped_up or day.credit_next > day.credit_last:
-        return None
-    return day.credit_first - day.credit_next
-
-
-def days_left(
-    credit: int | None, unit: BalanceUnit, days: Sequence[Day], *, good: bool
-) -> tuple[Decimal | None, NoForecast | None]:
-    """For how many days the credit lasts, to a tenth; or None and why nobody can say."""
-    if credit is None:
-        return None, NoForecast.NO_BALANCE
-    if not good:
-        return None, NoForecast.NOT_GOOD
-    if credit <= 0:
-        return Decimal(0), None
-    uses = [use for day in days if (use := day_use(day, unit)) is not None]
-    if len(uses) < ENOUGH_DAYS:
-        return None, NoForecast.TOO_FEW_DAYS
-    typical = Decimal(median(uses))
-    if typical <= 0:
-        return None, NoForecast.NO_USE
-    return (Decimal(credit) / typical).quantize(Decimal("0.1")), None
