@@ -27,6 +27,7 @@ from connectors.modbus.connector import BusConnector
 from connectors.mqtt import MqttConnector
 from connectors.mqtt_settings import MqttSettings as BrokerAddress
 from hub.health import HealthBook, Line
+from hub.jobs import Jobs
 from hub.metrics import HubCollector
 from hub.pipeline.board import DeviceBoard
 from hub.pipeline.canary import CanaryWatch
@@ -147,7 +148,7 @@ class _Assembly:
         return Hub(
             store=self.store,
             api=ApiServer(app, listener, app.state.streams.close),
-            parts=parts,
+            parts=[*parts, Jobs(self.store, self.world, self.clock)],
             ready=self.health.ready,
         )
 

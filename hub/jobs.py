@@ -1,0 +1,62 @@
+"""Work by the calendar: roll-ups every hour, retention every night. Deadlines are not here: they are rows.
+
+APScheduler 3 only as a ticker, with a grace without end, because its default of one second drops runs (libraries.md 1.5).
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections.abc import Callable
+
+from apscheduler.schedulers.background import BackgroundScheduler
+
+from hub.meters.rollup_job import roll_up
+from hub.pipeline.world import World
+from hub.store import retention
+from hub.store.database import Store
+from hub.vocabulary.instants import HOUR_MS, UtcMs
+
+log = logging.getLogger(__name__)
+
+ROLL_UP_MINUTE = 4
+RETENTION_HOUR = 3
+
+
+class Jobs:
+    """A part of the process (hub.process.Part)."""
+
+    def __init__(self, store: Store, world: World, clock: Callable[[], UtcMs]) -> None:
+        self._store = store
+        self._world = world
+        self._clock = clock
+        self._over = threading.Event()
+        defaults = {"coalesce": True, "max_instances": 1, "misfire_grace_time": None}
+        self._scheduler = BackgroundScheduler(timezone="UTC", job_defaults=defaults)
+
+    def start(self) -> None:
+        """Begin; roll-ups that were missed while the hub was down are made at once."""
+        self._scheduler.add_job(self.roll_up, "cron", minute=ROLL_UP_MINUTE, id="roll_up")
+        self._scheduler.add_job(self.enforce_retention, "cron", hour=RETENTION_HOUR, minute=30, id="retention")
+        self._scheduler.add_job(self.roll_up, id="roll_up_at_start")
+        self._scheduler.start()
+
+    def stop(self) -> None:
+        """End; a job under way ends at its next small transaction."""
+        self._over.set()
+        if self._scheduler.running:
+            self._scheduler.shutdown(wait=True)
+
+    def roll_up(self) -> UtcMs:
+        """Hours and days that are complete; up to when."""
+        return roll_up(self._store, self._world, self._clock(), self._keep_on)
+
+    def enforce_retention(self) -> dict[str, int]:
+        """Delete what is past its time, never beyond what has been rolled up."""
+        rolled_up_to = self.roll_up()
+        gone = retention.enforce(self._store, self._clock(), rolled_up_to - HOUR_MS, self._keep_on)
+        log.info("retention: %s", gone)
+        return gone
+
+    def _keep_on(self) -> bool:
+        return not self._over.is_set()
