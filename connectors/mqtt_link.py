@@ -72,6 +72,8 @@ class Link:
         filters: Sequence[str],
         epoch: int,
         owner: LinkOwner,
+        *,
+        keep: bool = True,
     ) -> None:
         self.epoch = epoch
         self.version = version
@@ -81,6 +83,7 @@ class Link:
         self._where = where
         self._filters = tuple(filters)
         self._owner = owner
+        self._keep = keep  # the session, at the broker
         self._end: LinkEnd | None = None
         self._up_at = 0.0
         self._closing = threading.Event()
@@ -101,6 +104,12 @@ class Link:
                 told += 1
         self.wake()
         return told
+
+    def acknowledge_one(self, packet_id: int, qos: int) -> None:
+        """For a message that nothing was noted of."""
+        if qos:
+            self._client.ack(packet_id, qos)
+            self.wake()
 
     def publish(self, topic: str, payload: bytes) -> bool:
         """Hand a message over to the network thread, QoS 1; False where the connection is not up or will not take it."""
@@ -232,7 +241,7 @@ class Link:
 
     def _make_client(self, client_id: str) -> mqtt.Client:
         v5 = self.version is Protocol.V5
-        options: dict[str, Any] = {} if v5 else {"clean_session": False}
+        options: dict[str, Any] = {} if v5 else {"clean_session": not self._keep}
         client = mqtt.Client(
             CallbackAPIVersion.VERSION2,
             client_id=client_id,
@@ -256,6 +265,7 @@ class Link:
     def _connect_options(self) -> dict[str, Any]:
         if self._where.tls:
             context = ssl.create_default_context(cafile=self._settings.ca)
+            context.sslsocket_class = _ClosingSslSocket
             context.minimum_version = ssl.TLSVersion.TLSv1_2
             if self._settings.cert and self._settings.key:
                 context.load_cert_chain(self._settings.cert, self._settings.key)
@@ -263,9 +273,9 @@ class Link:
         if self.version is not Protocol.V5:
             return {}
         properties = Properties(PacketTypes.CONNECT)
-        properties.SessionExpiryInterval = self._settings.session_expiry_s
+        properties.SessionExpiryInterval = self._settings.session_expiry_s if self._keep else 0
         properties.ReceiveMaximum = self._settings.receive_maximum
-        return {"clean_start": False, "properties": properties}
+        return {"clean_start": not self._keep, "properties": properties}
 
     def _subscribe(self) -> None:
         if self.version is Protocol.V5:
@@ -305,6 +315,18 @@ class Link:
 
     def _on_wants_write(self, _client: Any, _data: Any, _sock: Any) -> None:
         self.wake()
+
+
+class _ClosingSslSocket(ssl.SSLSocket):
+    """paho forgets the socket of a handshake that failed; this one closes itself."""
+
+    def do_handshake(self, block: bool = False) -> None:
+        """As in the standard library."""
+        try:
+            super().do_handshake(block)
+        except OSError:
+            self.close()
+            raise
 
 
 def _drain(wake: socket.socket) -> None:

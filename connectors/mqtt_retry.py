@@ -18,6 +18,9 @@ LONG_LIFE_S: Final = 30.0
 TAKEN_AFTER: Final = 3
 """So many short lives in a row mean that somebody else uses our client id."""
 
+GIVE_UP_VERSION_AFTER: Final = 5
+"""So often a broker must hang up on a version that it has spoken before, until the other one is tried."""
+
 FIRST_WAIT_S: Final = 0.25
 TAKEN_WAIT_S: Final = 5.0
 
@@ -72,23 +75,33 @@ class RetryPolicy:
         self._failures = 0
         self._short_lives = 0
         self._switched = False
+        self._proven = False
+        self._closed_at_once = 0
 
     def after(self, end: LinkEnd, chance: float) -> Next:
         """`chance` in 0 … 1 spreads the attempts of many hubs over half of the wait."""
         cause = end.cause
+        self._closed_at_once = self._closed_at_once + 1 if cause is Cause.CLOSED_AT_ONCE else 0
         if end.connected:
-            self._switched = False
+            self._proven, self._switched = True, False
             self._short_lives = self._short_lives + 1 if end.lived_s < SHORT_LIFE_S else 0
             self._failures = 0 if end.lived_s >= LONG_LIFE_S else self._failures + 1
             if cause is Cause.CONNECTION_LOST and self._short_lives >= TAKEN_AFTER:
                 cause = Cause.CLIENT_ID_TAKEN
         else:
-            self._short_lives = 0
             self._failures += 1
-            if self._auto and cause in {Cause.PROTOCOL, Cause.CLOSED_AT_ONCE}:
+            if cause is not Cause.CLOSED_AT_ONCE:  # which brokers also do to clients that come too often
+                self._short_lives = 0
+            if self._auto and self._may_be_version(cause):
                 return self._other_protocol(cause, chance)
         least = TAKEN_WAIT_S if cause is Cause.CLIENT_ID_TAKEN else FIRST_WAIT_S
         return Next(self._wait(least, chance), cause)
+
+    def _may_be_version(self, cause: Cause) -> bool:
+        """Whether the broker may want the other version; one that it has taken before is not given up lightly."""
+        if cause is Cause.CLOSED_AT_ONCE:
+            return not self._proven or self._closed_at_once >= GIVE_UP_VERSION_AFTER
+        return cause is Cause.PROTOCOL
 
     def _other_protocol(self, cause: Cause, chance: float) -> Next:
         """The first refusal is an answer, not a failure: try the other version at once. Then as with any failure."""

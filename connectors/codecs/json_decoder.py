@@ -37,6 +37,7 @@ class Route(msgspec.Struct, frozen=True, gc=False):
     plans: tuple[MessagePlan, ...]
     profile: JsonProfile
     code: str | None
+    lane: Lane
 
 
 class _Family(msgspec.Struct, frozen=True):
@@ -80,6 +81,9 @@ class JsonDecoder:
 
     def lane_of(self, topic: str) -> Lane:
         """Which session delivers this topic; the wide filter of the telemetry session brings alarms a second time."""
+        route = self._routes.get(topic)
+        if route is not None:
+            return route.lane
         if topic in self._canaries:
             return self._canaries[topic]
         levels = topic.split("/")
@@ -183,7 +187,7 @@ class JsonDecoder:
         if family.profile.addressed_by is not None:
             given = entry.options.get(family.profile.addressed_by[1])
             code = None if given is None else str(given)
-        return Route(origin=origin, plans=plans, profile=family.profile, code=code)
+        return Route(origin=origin, plans=plans, profile=family.profile, code=code, lane=family.lane)
 
     def _route_by_code(self, family: _Family, site: str, payload: bytes) -> Route:
         """The topic does not say which device: the payload does, by a code that the site file gives to the device."""

@@ -7,13 +7,17 @@ from typing import Any
 import pytest
 
 from connectors.mqtt import MqttConnector
-from connectors.mqtt_settings import MqttSettings, Protocol
+from connectors.mqtt_settings import MqttSettings
 from hub.vocabulary.events import Event, GatewayChanged
 from hub.vocabulary.ports import Lane, RawMessage
 from support.brokers import TestBroker
 from support.waiting import wait_until
 
-FILTERS = [("hub/v1/+/+/alarm", Lane.ALARM), ("hub/v1/+/+/state", Lane.TELEMETRY), ("hub/v1/+/+/reading", Lane.TELEMETRY)]
+FILTERS = [
+    ("hub/v1/+/+/alarm", Lane.ALARM),
+    ("hub/v1/+/+/state", Lane.TELEMETRY),
+    ("hub/v1/+/+/reading", Lane.TELEMETRY),
+]
 CANARIES = [("hub/v1/_hub/hub-1/canary-alarm", Lane.ALARM), ("hub/v1/_hub/hub-1/canary-telemetry", Lane.TELEMETRY)]
 
 
@@ -60,6 +64,12 @@ def settings_for(broker: TestBroker, **changes: Any) -> MqttSettings:
     return MqttSettings(**values)
 
 
+@pytest.fixture
+def mqtt_settings() -> Callable[..., MqttSettings]:
+    """`mqtt_settings(broker, **changes)`: how to reach a broker of a test."""
+    return settings_for
+
+
 Start = Callable[..., tuple[MqttConnector, Intake]]
 
 
@@ -84,6 +94,3 @@ def start() -> Iterator[Start]:
     yield begin
     for connector in running:
         connector.stop()
-
-
-V5, V311 = Protocol.V5, Protocol.V311

@@ -132,7 +132,7 @@ def test_a_command_reaches_the_device_as_the_contract_says(mqtt_broker, start):
         "id": "c-1",
         "name": "report_state",
         "args": {"all": True},
-        "reply_by": "2026-11-20T20:33:20.000+00:00",
+        "reply_by": "2026-11-21T08:33:20.000+00:00",
     }
 
 
@@ -158,7 +158,7 @@ def test_tls_with_client_certificate_and_password(mosquitto_tls_broker, tls_file
 def test_a_wrong_authority_or_certificate_never_connects(mosquitto_tls_broker, tls_files, start, files):
     ca, cert, key = (str(getattr(tls_files, name)) if name else None for name in files)
     connector, intake = start(mosquitto_tls_broker, wait=False, ca=ca, cert=cert, key=key)
-    wait_until(lambda: intake.causes(), 15)
+    wait_until(intake.causes, 15)
     assert intake.causes()[0] in {(False, "tls_failed"), (False, "closed_at_once")}
     assert not connector.connected
 

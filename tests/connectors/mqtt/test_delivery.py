@@ -63,12 +63,13 @@ def test_a_receipt_of_an_older_connection_is_dropped(nats_broker, start):
     wait_until(lambda: third.payloads() == [b"before"])
 
 
-def test_a_backlog_of_5000_arrives_in_order_through_the_acknowledgement_window(mqtt_broker, start):
+def test_a_backlog_of_thousands_arrives_in_order_through_the_acknowledgement_window(mqtt_broker, start):
+    """Mosquitto is set up to save every change, so it gets fewer."""
+    count = 1000 if mqtt_broker.name == "mosquitto" else 5000
     connector, _ = start(mqtt_broker)
     connector.stop()
     with MqttClient(mqtt_broker) as device:
-        device.paho.max_inflight_messages_set(500)
-        infos = [device.paho.publish(STATE, f"{number}", 1) for number in range(5000)]
+        infos = [device.paho.publish(STATE, f"{number}", 1) for number in range(count)]
         for info in infos:
             info.wait_for_publish(60)
 
@@ -81,10 +82,10 @@ def test_a_backlog_of_5000_arrives_in_order_through_the_acknowledgement_window(m
         if ready:
             ready[0].sink.acknowledge([message.receipt for message in ready])
             done += len(ready)
-        return done >= 5000
+        return done >= count
 
-    wait_until(pump, 60, lambda: f"{done} of 5000")
-    assert intake.payloads() == [f"{number}".encode() for number in range(5000)]
+    wait_until(pump, 60, lambda: f"{done} of {count}")
+    assert intake.payloads() == [f"{number}".encode() for number in range(count)]
 
 
 def test_a_large_message_reaches_the_intake_and_what_the_hub_sends_is_capped(mosquitto_broker, start):
