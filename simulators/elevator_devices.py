@@ -228,6 +228,7 @@ class ModbusElevator(ElevatorDevice):
         super().__init__(device, rng, traffic)
         self._monitor = device.profile == "car-top-monitor"
         self._base = 0 if self._monitor else lift_controller.BASE
+        self._movement = car_top_monitor.Movement()
         self._edges = EdgeCountingDetector(MONITOR_THRESHOLDS)
         self._detector = TimedDetector(MONITOR_THRESHOLDS)
         self._registers = self._encode(self.look(0.0))
@@ -236,6 +237,7 @@ class ModbusElevator(ElevatorDevice):
         if not self._monitor:
             return super().look(seconds)
         reading = self.sensors.read(self.car)
+        self._movement.advance(reading, seconds)
         return reading.with_faults(self._edges.advance(reading, self.sensors.infrared(), seconds))
 
     def report(self, reading: Reading, seconds: float) -> None:
@@ -251,4 +253,5 @@ class ModbusElevator(ElevatorDevice):
     def _encode(self, reading: Reading) -> list[int]:
         if not self._monitor:
             return lift_controller.registers(reading)
-        return car_top_monitor.registers(reading, self.sensors.infrared(), self.device.floors, MONITOR_THRESHOLDS)
+        infrared = self.sensors.infrared()
+        return car_top_monitor.registers(reading, self._movement, infrared, self.device.floors, MONITOR_THRESHOLDS)

@@ -140,14 +140,27 @@ def test_city_push_carries_id_channel_and_snapshot():
     assert (details["Passenger_Status"], details["Car_Position"], details["Door_Close_Status"]) == ("True", "5", "True")
 
 
+def movement(*looks) -> car_top_monitor.Movement:
+    """The firmware's memory after these (reading, seconds)."""
+    found = car_top_monitor.Movement()
+    for look, seconds in looks:
+        found.advance(look, seconds)
+    return found
+
+
+UPWARD = reading(moving=True, direction=1, speed_mps=1.0)
+DOWNWARD = reading(moving=True, direction=2, speed_mps=1.0)
+AT_LANDING = reading(door_zone=True)
+
+
 def test_car_top_registers_follow_the_header_of_the_firmware():
     """domain/elevator.md 2.6A: 19 registers, defaults 90, 15, 15 s, 1 min, 1 min, 20 cycles."""
     faults = frozenset({Fault.TRAPPED_OFF_LEVEL, Fault.STOPPED_OUTSIDE_ZONE, Fault.POWER_LOST, Fault.ALARM_BUTTON})
     look = reading(faults=faults, speed_mps=1.6, door_openings=0x12345, floors_travelled=7)
-    registers = car_top_monitor.registers(look, True, ("B1", "1", "2", "3"), Thresholds())
+    registers = car_top_monitor.registers(look, movement((UPWARD, 1)), True, ("B1", "1", "2", "3"), Thresholds())
     assert len(registers) == 19
     assert registers[0] == 0x0002 | 0x0020 | 0x0800
-    assert registers[1] == 0x1000
+    assert registers[1] == 0x1000 | 0x0100
     assert registers[2] == 5 << 8 | 16
     assert (registers[3], registers[4], registers[5], registers[6]) == (0x0001, 0x2345, 0, 7)
     assert (registers[13], registers[14]) == (3 << 8 | 1, 1 << 8 | 30)
@@ -155,22 +168,25 @@ def test_car_top_registers_follow_the_header_of_the_firmware():
 
 
 @pytest.mark.parametrize(
-    ("facts", "state"),
+    ("looks", "facts", "state"),
     [
-        ({"moving": True, "direction": 1, "speed_mps": 1.0}, 0x0100),
-        ({"moving": True, "direction": 2, "speed_mps": 1.0}, 0x0200),
-        ({"door_zone": True}, 0x0400),
-        ({"door_zone": True, "doors": Doors.OPEN}, 0x0C00),
-        ({"service_mode": ServiceMode.INSPECTION, "button": True}, 0x0000),
+        ([(UPWARD, 1)], {"moving": True}, 0x0100),
+        ([(DOWNWARD, 1)], {"moving": True}, 0x0200),
+        ([(DOWNWARD, 1), (reading(), 600)], {}, 0x0200),
+        ([(UPWARD, 1), (AT_LANDING, 1.9)], {"door_zone": True}, 0x0100),
+        ([(UPWARD, 1), (AT_LANDING, 2.0)], {"door_zone": True}, 0x0400),
+        ([(AT_LANDING, 5)], {"door_zone": True, "doors": Doors.OPEN}, 0x0C00),
+        ([(UPWARD, 1)], {"service_mode": ServiceMode.INSPECTION, "button": True}, 0x0100),
     ],
 )
-def test_car_top_state_bits(facts, state):
-    """Inspection and button have bits in the header that the firmware never sets."""
-    assert car_top_monitor.registers(reading(**facts), False, ("1",), Thresholds())[1] == state
+def test_car_top_state_bits(looks, facts, state):
+    """A direction stays until the car was level for 2 s; inspection and button have bits that the firmware never sets."""
+    assert car_top_monitor.registers(reading(**facts), movement(*looks), False, ("1",), Thresholds())[1] == state
 
 
-def test_a_basement_is_a_signed_byte_of_the_car_top_monitor():
-    assert car_top_monitor.registers(reading(floor="B1", floor_number=-1), False, ("1",), Thresholds())[2] >> 8 == 0xFF
+def test_a_basement_is_counted_from_0xe0():
+    look = reading(floor="B1", floor_number=-1)
+    assert car_top_monitor.registers(look, movement(), False, ("1",), Thresholds())[2] >> 8 == 0xE1
 
 
 def test_lift_controller_block_has_its_documented_offsets():
