@@ -102,14 +102,16 @@ def _groups(meters: Sequence[_Meter]) -> Iterable[Sequence[_Meter]]:
 
 def _roll_meter(connection: Connection, meter: _Meter, start: UtcMs, end: UtcMs, due: list[UtcMs]) -> _Rolled:
     hours = _rows(connection, meter.pk, start, end, hour_of) if start < end else []
-    for hour in due:
+    # The hour after as well: its use begins at the newest reading before it, which may be the late one.
+    again = sorted({each for hour in due for each in (hour, hour + HOUR_MS) if each < start})
+    for hour in again:
         hours += _rows(connection, meter.pk, hour, hour + HOUR_MS, hour_of)
 
     def day(at: UtcMs) -> Slot:
         return day_of(at, meter.zone)
 
     days: list[tuple[Any, ...]] = []
-    for slot in sorted({*_days_ending(start, end, day), *(day(hour) for hour in due)}):
+    for slot in sorted({*_days_ending(start, end, day), *(day(hour) for hour in again)}):
         if slot.end <= end:
             days += _rows(connection, meter.pk, slot.start, slot.end, day)
     return _Rolled(hours, days, [(meter.pk, hour) for hour in due])

@@ -105,3 +105,15 @@ def test_an_interrupted_job_leaves_the_watermark_where_it_was(store: Store) -> N
 
 def test_without_readings_there_is_nothing_to_do(store: Store) -> None:
     assert roll_up(store, OneSite(), MIDNIGHT + 5) == MIDNIGHT
+
+
+@pytest.mark.parametrize("late", [3, 95])
+def test_a_late_reading_at_the_end_of_an_hour_is_not_counted_in_the_next_one_too(store: Store, late: int) -> None:
+    a_day(store, skip=late)
+    for i in range(97, 97 + 8):
+        put(store, MIDNIGHT + i * 15 * MINUTE_MS, 1_000_000 + 100 * i)
+    now = MIDNIGHT + DAY_MS + 2 * HOUR_MS
+    roll_up(store, OneSite(), now)
+    put(store, MIDNIGHT + late * 15 * MINUTE_MS, 1_000_000 + 100 * late, late=True)
+    roll_up(store, OneSite(), now)
+    assert sum(used or 0 for _, used, _ in rows(store, schema.readings_hour)) == 103 * 100
