@@ -10,10 +10,12 @@ from datetime import datetime, timedelta, tzinfo
 from itertools import pairwise
 from typing import Any
 
+import msgspec
 from sqlalchemy import Connection, Row, Select, Table, select
 
 from hub.meters.forecast import USE_DAYS, Day, days_left
 from hub.meters.readings import RELAYS, UNITS
+from hub.meters.rollups import DAY_HOLE
 from hub.store.schema import readings, readings_day, readings_hour
 from hub.vocabulary.instants import UtcMs
 from hub.vocabulary.units import BalanceUnit, Relay
@@ -92,11 +94,14 @@ def complete_days(connection: Connection, device_pk: int, zone: tzinfo, now: Utc
         readings_day.c.device_pk == device_pk, readings_day.c.start_at.in_(midnights)
     )
     found = {row.start_at: row for row in connection.execute(statement)}
-    return [
+    days = [
         _day(row, found.get(next_day))
         for next_day, midnight in pairwise(midnights)
         if (row := found.get(midnight)) is not None
     ]
+    if midnights[1] in found and midnights[0] not in found:
+        days[0] = _ended_by_today(connection, device_pk, midnights[0], days[0])
+    return days
 
 
 def _day(row: Row[Any], after: Row[Any] | None) -> Day:
@@ -110,6 +115,20 @@ def _day(row: Row[Any], after: Row[Any] | None) -> Day:
         count=row.times,
         count_next=0 if after is None else after.times,
     )
+
+
+def _ended_by_today(connection: Connection, device_pk: int, midnight: UtcMs, yesterday: Day) -> Day:
+    """Yesterday with the first credit of today, which is not rolled up yet; as it was where that credit is a late one."""
+    first = connection.execute(
+        select(readings.c.credit)
+        .where(readings.c.device_pk == device_pk, readings.c.at >= midnight, readings.c.at < midnight + DAY_HOLE)
+        .where(readings.c.credit.is_not(None))
+        .order_by(readings.c.at, readings.c.key)
+        .limit(1)
+    ).scalar_one_or_none()
+    if first is None:
+        return yesterday
+    return msgspec.structs.replace(yesterday, credit_next=first, count_next=yesterday.count)
 
 
 def _ms(moment: datetime) -> UtcMs:
