@@ -43,6 +43,7 @@ def create_app(services: Services) -> FastAPI:
     pages.install(app)
     app.add_middleware(headers.SecurityHeaders, over_tls=services.cookie_secure)
     auth.demand_guards(app)
+    app.state.addresses = [(route.path_regex, route.methods) for route in auth.routes_of(app)]
     return app
 
 

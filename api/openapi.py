@@ -10,6 +10,7 @@ from fastapi.openapi.utils import get_openapi
 
 from api import problem_details, shapes
 
+OPEN_ON_LOOPBACK = frozenset({"/healthz", "/readyz", "/metrics"})
 REF = "#/components/schemas/{name}"
 
 _ERRORS = {
@@ -50,6 +51,14 @@ def answers(shape: type, *, counted: type | None = None, conflict: bool = False)
     }
 
 
+def _without_null(schema: dict[str, Any]) -> dict[str, Any]:
+    """A parameter may be missing, which is not the word `null`."""
+    choices = [choice for choice in schema.get("anyOf", ()) if choice != {"type": "null"}]
+    if len(choices) != 1:
+        return schema
+    return {**{name: value for name, value in schema.items() if name != "anyOf"}, **choices[0]}
+
+
 def install(app: FastAPI) -> None:
     """Serve this document as the app's own (`app.openapi()`)."""
 
@@ -73,8 +82,12 @@ def build(app: FastAPI) -> dict[str, Any]:
     schemas.pop("ValidationError", None)
     schemas.update(components)
     problem = {"application/problem+json": {"schema": {"$ref": REF.format(name="ProblemDetails")}}}
-    for path in document["paths"].values():
-        for operation in path.values():
+    for path, operations in document["paths"].items():
+        for operation in operations.values():
+            for parameter in operation.get("parameters", ()):
+                parameter["schema"] = _without_null(parameter["schema"])
+            if path in OPEN_ON_LOOPBACK:
+                operation["security"].insert(0, {})
             for status, description in _ERRORS.items():
                 operation["responses"].setdefault(status, {"description": description})["content"] = problem
     return document

@@ -113,10 +113,19 @@ async def _on_refused(_request: Request, error: Exception) -> Response:
     return refused(error).response()
 
 
-async def _on_http(_request: Request, error: Exception) -> Response:
+async def _on_http(request: Request, error: Exception) -> Response:
     assert isinstance(error, HTTPException)
+    headers = dict(error.headers or {})
+    if error.status_code == 405:
+        headers["Allow"] = ", ".join(sorted(_methods_of(request)))
     word, detail = _HTTP_WORDS.get(error.status_code, ("http", HTTPStatus(error.status_code).phrase + "."))
-    return ProblemError(error.status_code, word, detail, headers=error.headers).response()
+    return ProblemError(error.status_code, word, detail, headers=headers).response()
+
+
+def _methods_of(request: Request) -> set[str]:
+    """All methods of this address; each route knows its own only."""
+    path = request.url.path
+    return {method for pattern, methods in request.app.state.addresses if pattern.match(path) for method in methods}
 
 
 _HTTP_WORDS = {

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import math
+import re
 from collections.abc import Callable
 from typing import Annotated, Any, TypeAlias
 
@@ -24,6 +25,9 @@ from hub.vocabulary.instants import EARLIEST_MS, LATEST_MS, UtcMs, parse_iso
 
 MAX_ID = 2**63 - 1
 MAX_DEPTH = 6
+
+# A plus sign that was not escaped in a query arrives as a space; no time can be meant otherwise.
+_UNESCAPED_PLUS = re.compile(r"^(\S+T\S+) ([0-9]{2}:[0-9]{2})$")
 
 RowId: TypeAlias = Annotated[int, Path(ge=1, le=MAX_ID)]
 Limit: TypeAlias = Annotated[int, Query(ge=1, le=500, description="How many items at most.")]
@@ -56,17 +60,23 @@ class Json(JSONResponse):
         return content if isinstance(content, bytes) else msgspec.json.encode(content)
 
 
+_YEAR = r"20[2-9][0-9]"
+_DAY = r"((0[13578]|1[02])-(0[1-9]|[12][0-9]|3[01])|(0[469]|11)-(0[1-9]|[12][0-9]|30)|02-(0[1-9]|1[0-9]|2[0-8]))"
+_TIME = r"([01][0-9]|2[0-3]):[0-5][0-9](:[0-5][0-9](\.[0-9]{1,6})?)?"
+INSTANT_PATTERN = f"^{_YEAR}-{_DAY}T{_TIME}(Z|[+-](0[0-9]|1[0-4]):[0-5][0-9])$"
+
+
 def _instant(value: Any) -> UtcMs:
     if not isinstance(value, str):
         raise ValueError("must be ISO 8601 text")  # noqa: TRY004  pydantic answers ValueErrors
-    at = parse_iso(value)
+    at = parse_iso(_UNESCAPED_PLUS.sub(r"\1+\2", value))
     if not EARLIEST_MS <= at <= LATEST_MS:
         raise ValueError("must be between 2020 and 2100")
     return at
 
 
 InstantIn: TypeAlias = Annotated[
-    int, BeforeValidator(_instant, json_schema_input_type=Annotated[str, StringConstraints(min_length=16)])
+    int, BeforeValidator(_instant, json_schema_input_type=Annotated[str, StringConstraints(pattern=INSTANT_PATTERN)])
 ]
 
 
@@ -125,7 +135,7 @@ def once(
 ) -> Response:
     """Do a write; with a key that has come before, answer what was answered then.
 
-    Raises ProblemError: the key belongs to another request (422), or the first one is still running (409).
+    Raises ProblemError: the key belongs to another request, or the first one is still running (409 both).
     An answer that says nothing was decided (5xx) is not kept.
     """
     if key is None:
@@ -160,7 +170,7 @@ def _settle(services: Services, principal: Principal, key: str, answer: Response
 
 def _again(kept: idempotency.KeptAnswer, digest: bytes) -> Response:
     if kept.request_digest != digest:
-        raise ProblemError(422, "key_reused", "This Idempotency-Key was used for another request.")
+        raise ProblemError(409, "key_reused", "This Idempotency-Key was used for another request.")
     if kept.status == idempotency.RUNNING:
         raise ProblemError(
             409,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import tzinfo
 from typing import Annotated, Any
 
@@ -86,7 +87,7 @@ def _subject(row: Row[Any]) -> shapes.SubjectShape:
     )
 
 
-def _common(row: Row[Any], principal: Principal, zone: tzinfo, acknowledged: bool) -> dict[str, Any]:
+def _common(row: Row[Any], principal: Principal, zone: tzinfo, reached: Sequence[str]) -> dict[str, Any]:
     return {
         "id": row.id,
         "number": row.number,
@@ -106,9 +107,9 @@ def _common(row: Row[Any], principal: Principal, zone: tzinfo, acknowledged: boo
         "assignee": row.assignee,
         "fields": msgspec.Raw(row.fields_json.encode()),
         "drill": bool(row.drill),
-        "acknowledged": acknowledged,
+        "acknowledged": queries.is_acknowledged(reached),
         "revision": row.revision,
-        "actions": allowed_actions(row.kind, row.state, principal.roles),
+        "actions": allowed_actions(row.kind, row.state, principal.roles, frozenset(reached)),
     }
 
 
@@ -122,8 +123,11 @@ def ticket_page(
 ) -> shapes.TicketList:
     """A page of tickets as this caller sees them; times in each site's zone, as on the feed."""
     rows = queries.page(connection, wanted, cursor, limit + 1)
-    known = queries.acknowledged(connection, [row.id for row in rows])
-    items = [shapes.Ticket(**_common(row, principal, services.zone(row.site), row.id in known)) for row in rows[:limit]]
+    reached = queries.milestones(connection, [row.id for row in rows])
+    items = [
+        shapes.Ticket(**_common(row, principal, services.zone(row.site), reached.get(row.id, ())))
+        for row in rows[:limit]
+    ]
     return shapes.TicketList(items=items, next=str(items[-1].id) if len(rows) > limit else None)
 
 
@@ -132,9 +136,8 @@ def _detail(services: Services, connection: Connection, principal: Principal, ti
     if found is None or not visible(principal, found.ticket.site):
         raise not_found("ticket")
     row = found.ticket
-    known = row.id in queries.acknowledged(connection, [row.id])
     zone = services.zone(row.site)
-    common = _common(row, principal, zone, known)
+    common = _common(row, principal, zone, [item.name for item in found.milestones])
     return shapes.TicketDetail(
         **common,
         timeline=[_entry(entry, zone) for entry in found.timeline],
@@ -224,7 +227,8 @@ def raise_ticket(
             new.severity,
             actor(principal),
             title=new.title,
-            occurred_at=new.occurred_at,
+            # Nothing that a person reports lies in the future; their clock is a little ahead.
+            occurred_at=None if new.occurred_at is None else min(new.occurred_at, services.now()),
         )
         with services.store.read() as connection:
             row = queries.one(connection, ticket_id)
@@ -238,7 +242,7 @@ def act(
     request: Request,
     principal: ForStaff,
     ticket_id: RowId,
-    action: Annotated[Id, Path(examples=ACTIONS)],
+    action: Annotated[Id, Path(json_schema_extra={"enum": ACTIONS})],
     fields: Annotated[
         Fields | None, Body(description="The action's fields, see `action_fields` of the ticket.")
     ] = None,

@@ -5,7 +5,7 @@ Newest first; the cursor is the id of the last ticket seen, so that new tickets 
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 import msgspec
@@ -86,15 +86,22 @@ def history(connection: Connection, ticket_id: int) -> TicketHistory | None:
     )
 
 
-def acknowledged(connection: Connection, ticket_ids: Collection[int]) -> frozenset[int]:
-    """Which of these somebody has taken notice of, and has not reopened since."""
+def milestones(connection: Connection, ticket_ids: Collection[int]) -> Mapping[int, Sequence[str]]:
+    """Names of the milestones of each of these tickets, in the order in which they were reached."""
+    found: dict[int, list[str]] = {}
     if not ticket_ids:
-        return frozenset()
+        return found
     statement = (
         select(ticket_milestones.c.ticket_id, ticket_milestones.c.name)
         .where(ticket_milestones.c.ticket_id.in_(list(ticket_ids)))
-        .where(ticket_milestones.c.name.in_((ACKNOWLEDGED, REOPENED)))
         .order_by(ticket_milestones.c.id)
     )
-    latest = {row.ticket_id: row.name for row in connection.execute(statement)}
-    return frozenset(ticket for ticket, name in latest.items() if name == ACKNOWLEDGED)
+    for row in connection.execute(statement):
+        found.setdefault(row.ticket_id, []).append(row.name)
+    return found
+
+
+def is_acknowledged(reached: Sequence[str]) -> bool:
+    """Whether somebody has taken notice, and has not reopened it since."""
+    last = [name for name in reached if name in {ACKNOWLEDGED, REOPENED}][-1:]
+    return last == [ACKNOWLEDGED]

@@ -1,0 +1,198 @@
+"""Denied by default: every route × every role × every site, and nobody at all, against a table written by hand."""
+
+import pytest
+from fastapi import FastAPI
+from starlette.testclient import TestClient
+
+from api.app import create_app
+from api.auth import UnguardedRouteError, demand_guards, routes_of
+from hub.store import accounts
+from hub.vocabulary.roles import Role
+from support.running import Why
+
+ALL = set(Role)
+METERS = ALL - {Role.SECURITY, Role.CARD_CUSTODIAN}
+INPUT = {
+    Role.CONTROL_ROOM,
+    Role.DUTY_SUPERVISOR,
+    Role.DEPARTMENT_MANAGER,
+    Role.TECHNICIAN,
+    Role.MANAGER,
+    Role.INTEGRATOR,
+    Role.ADMIN,
+}
+EVERYBODY = "everybody, signed in or not"
+PAGE = "people who have signed in; others are sent to the sign-in page"
+
+# Who may use what. A new route has to be written here, or this test fails.
+TABLE = {
+    ("GET", "/api/v1/tickets"): ALL,
+    ("POST", "/api/v1/tickets"): ALL,
+    ("GET", "/api/v1/tickets/{ticket_id}"): ALL,
+    ("POST", "/api/v1/tickets/{ticket_id}/actions/{action}"): ALL,
+    ("GET", "/api/v1/feed"): ALL,
+    ("GET", "/api/v1/feed/stream"): ALL,
+    ("GET", "/api/v1/devices"): ALL,
+    ("GET", "/api/v1/devices/{device_id}"): ALL,
+    ("GET", "/api/v1/meters/{device_id}"): METERS,
+    ("GET", "/api/v1/meters/{device_id}/readings"): METERS,
+    ("GET", "/api/v1/rejected"): INPUT,
+    ("GET", "/api/v1/rejected/{rejected_id}"): INPUT,
+    ("POST", "/api/v1/rejected/{rejected_id}/replay"): INPUT,
+    ("GET", "/api/v1/problems"): ALL,
+    ("GET", "/api/v1/openapi.json"): EVERYBODY,
+    ("GET", "/healthz"): ALL,
+    ("GET", "/readyz"): ALL,
+    ("GET", "/metrics"): ALL,
+    ("GET", "/"): PAGE,
+    ("GET", "/login"): EVERYBODY,
+    ("POST", "/login"): EVERYBODY,
+    ("POST", "/logout"): EVERYBODY,
+    ("GET", "/assets/{name}"): EVERYBODY,
+    ("GET", "/favicon.ico"): EVERYBODY,
+}
+
+
+def _target(path: str, ids: dict[str, str]) -> str:
+    for name, value in ids.items():
+        path = path.replace("{" + name + "}", value)
+    return path
+
+
+def _ask(client: TestClient, method: str, path: str, ids: dict[str, str]) -> int:
+    if path.endswith("/stream"):
+        # A stream that is let in never ends by itself: a wrong number shows that the guard let it pass.
+        path += "?after=-1"
+    body = (
+        {"kind": "entrapment", "site": ids["site"], "subject": {"id": ids["device_id"]}}
+        if path.endswith("tickets")
+        else {}
+    )
+    return client.request(
+        method, _target(path, ids), json=body if method == "POST" and "/api/" in path else None
+    ).status_code
+
+
+@pytest.fixture
+def ids(small_hub) -> dict[str, str]:
+    """One object of each kind, all of lakeside."""
+    ticket = small_hub.ticket("b1-e2")
+    small_hub.offer(payload=b"bad")
+    small_hub.settled()
+    return {
+        "ticket_id": str(ticket),
+        "action": "note",
+        "device_id": "b1-e2",
+        "rejected_id": "1",
+        "name": "wall.css",
+        "site": "lakeside",
+    }
+
+
+def test_the_table_names_every_route(small_hub):
+    served = {(method, route.path) for route in routes_of(small_hub.app) for method in route.methods}
+    assert served == set(TABLE)
+
+
+@pytest.mark.parametrize("role", list(Role))
+def test_each_role_gets_what_the_table_gives_it_and_nothing_else(small_hub, client_of, ids, role):
+    client = client_of(small_hub, role)
+    for (method, path), whose in TABLE.items():
+        if whose in (EVERYBODY, PAGE):
+            continue
+        used = ids | ({"device_id": "m-0101"} if "meters" in path else {})
+        status = _ask(client, method, path, used)
+        if role in whose:
+            assert status not in {401, 403}, (method, path)
+        else:
+            assert status == 403, (method, path)
+
+
+def test_nobody_gets_nothing_that_is_not_everybodys(small_hub, client_of, ids):
+    nobody = client_of(small_hub)
+    for (method, path), whose in TABLE.items():
+        status = _ask(nobody, method, path, ids)
+        if whose == EVERYBODY:
+            assert status not in {401, 403}, (method, path)
+        elif whose == PAGE:
+            assert status == 303, (method, path)
+        else:
+            assert status == 401, (method, path)
+
+
+def test_what_belongs_to_another_site_is_not_there(small_hub, client_of, ids):
+    """The same 404 as for what does not exist: a caller of hilltop learns nothing of lakeside."""
+    stranger = client_of(small_hub, *Role, sites=("hilltop",))
+    for (method, path), whose in TABLE.items():
+        if "{" not in path or whose in (EVERYBODY, PAGE):
+            continue
+        used = ids | ({"device_id": "m-0101"} if "meters" in path else {})
+        assert _ask(stranger, method, path, used) == 404, (method, path)
+    assert _ask(stranger, "POST", "/api/v1/tickets", ids) == 404
+    for noun in ("tickets", "rejected", "feed?after=0"):
+        assert stranger.get(f"/api/v1/{noun}").json()["items"] == []
+    assert {item["site"] for item in stranger.get("/api/v1/devices").json()["items"]} == {"hilltop"}
+
+
+def test_asking_for_another_site_by_name_widens_nothing(small_hub, client_of, ids):
+    stranger = client_of(small_hub, Role.ADMIN, sites=("hilltop",))
+    for noun in ("tickets", "devices", "rejected", "problems"):
+        assert stranger.get(f"/api/v1/{noun}", params={"site": "lakeside"}).json()["items"] == []
+
+
+def test_a_route_without_a_guard_stops_the_app_from_starting(small_hub):
+    app: FastAPI = create_app(small_hub.services)
+
+    @app.get("/forgotten")
+    def forgotten() -> dict[str, str]:
+        return {}
+
+    with pytest.raises(UnguardedRouteError, match="/forgotten"):
+        demand_guards(app)
+
+
+@pytest.mark.parametrize("header", ["Bearer nonsense", "Bearer ", "Basic YTpi", "nonsense", "Bearer " + "x" * 5000])
+def test_a_wrong_credential_is_the_same_401_whatever_is_wrong(small_hub, client_of, header):
+    answer = client_of(small_hub).get("/api/v1/tickets", headers={"Authorization": header})
+    assert answer.status_code == 401
+    assert answer.headers["www-authenticate"].startswith("Bearer")
+    assert answer.headers["content-type"] == "application/problem+json"
+    assert "nonsense" not in answer.text
+
+
+def test_a_revoked_token_ends_at_once(small_hub, client_of):
+    token = small_hub.token(Role.ADMIN, name="gone-soon")
+    client = TestClient(small_hub.app, headers={"Authorization": f"Bearer {token}"})
+    assert client.get("/api/v1/tickets").status_code == 200
+    accounts.revoke_token(small_hub.store, "gone-soon", small_hub.now())
+    assert client.get("/api/v1/tickets").status_code == 401
+
+
+@pytest.mark.parametrize(
+    ("peer", "headers", "status"),
+    [
+        ("127.0.0.1", {}, 200),
+        ("::1", {}, 200),
+        ("192.0.2.7", {}, 401),
+        ("127.0.0.1", {"X-Forwarded-For": "192.0.2.7"}, 401),
+        ("127.0.0.1", {"Forwarded": "for=192.0.2.7"}, 401),
+    ],
+)
+def test_probes_need_no_sign_in_from_this_machine_only(small_hub, peer, headers, status):
+    client = TestClient(small_hub.app, client=(peer, 40_000))
+    for path in ("/healthz", "/readyz", "/metrics"):
+        assert client.get(path, headers=headers).status_code == status
+    assert client.get("/api/v1/tickets", headers=headers).status_code == 401
+
+
+def test_the_feed_shows_rejected_input_to_those_who_may_read_it_only(small_hub, client_of, ids):
+    small_hub.alarm("b1-e2")
+    small_hub.settled()
+    assert "rejected" in {
+        row["type"] for row in client_of(small_hub, Role.INTEGRATOR).get("/api/v1/feed?after=0").json()["items"]
+    }
+    assert {row["type"] for row in client_of(small_hub, Role.FINANCE).get("/api/v1/feed?after=0").json()["items"]} == {
+        "ticket_opened",
+        "ticket_changed",
+    }
+    assert Why.PRESSED in client_of(small_hub, Role.FINANCE).get("/api/v1/feed?after=0").text
