@@ -149,6 +149,7 @@ class EmbeddedBroker:
         self.log_path = self.folder / "nats.log"
         self._config = self.folder / "nats.conf"
         self._output = self.folder / "nats.out"
+        self._established = self.folder / "established"  # the store has been in use, so what is missing is a loss
         self._store_bytes = store_bytes
         self.store_limit_bytes = store_bytes
         self.store_used_bytes = 0
@@ -194,6 +195,8 @@ class EmbeddedBroker:
     def stop(self) -> None:
         """Ends the child and waits for it; safe to call twice."""
         self._stopping.set()
+        if self._ready.is_set():
+            self._established.touch()
         if self._keeper is not None:
             self._keeper.join()
             self._keeper = None
@@ -261,7 +264,8 @@ class EmbeddedBroker:
             self._spawn(binary)
             reason = self._wait_until_ready(offset)
             if reason is None:
-                self.damage = self.damage or damage(read_from(self.log_path, offset))
+                if self._established.exists():  # a first start that was cut short left no message to lose
+                    self.damage = self.damage or damage(read_from(self.log_path, offset))
                 self._ready.set()
                 return
             self._end_child()
@@ -338,6 +342,7 @@ class EmbeddedBroker:
             self._stopping.wait(0.1)
             if time.monotonic() > next_look:
                 next_look = time.monotonic() + LOOK_EVERY_S
+                self._established.touch()
                 self._move_limit(process)
         if not self._stopping.is_set() and process is not None:
             self.last_error = f"The embedded broker ended by itself with code {process.returncode}."

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
 from enum import StrEnum
-from typing import Any
+from typing import Any, Final
 
 from sqlalchemy import Connection, Row, Select, select
 
@@ -18,6 +18,9 @@ from hub.vocabulary.events import SubjectType
 from hub.vocabulary.instants import HOUR_MS, UtcMs
 
 DEFAULT_STALE_AFTER_MS = HOUR_MS
+
+
+GATEWAY_NOT_WORKING: Final = ("gateway_down", "canary_missing")
 
 
 class Quality(StrEnum):
@@ -86,9 +89,11 @@ def named(
 
 
 def gateways_down(connection: Connection) -> frozenset[tuple[str, str]]:
-    """`(site, gateway)` of those about which there is an active problem."""
+    """`(site, gateway)` of those that do not work now; other problems about a gateway say nothing of its devices."""
     statement = select(problems.c.site, problems.c.subject_id).where(
-        problems.c.active, problems.c.subject_type == str(SubjectType.GATEWAY)
+        problems.c.active,
+        problems.c.subject_type == str(SubjectType.GATEWAY),
+        problems.c.code.in_(GATEWAY_NOT_WORKING),
     )
     return frozenset((row.site, row.subject_id) for row in connection.execute(statement))
 
