@@ -24,6 +24,7 @@ from connectors.modbus.exchange import (
     MonotonicMs,
     PollDone,
     Request,
+    Silence,
     Sleep,
     UnitBack,
     UnitLost,
@@ -39,6 +40,9 @@ from hub.vocabulary.ports import BusEntry, DeviceEntry, Intake, Lane, RawMessage
 CONNECT_MS: Final = 3_000
 RECONNECT_MS: Final = (500, 15_000)
 STUMBLE_S: Final = 1.0
+SILENCES: Final = 3
+"""Requests in a row without any reply, after which the link is made anew: it may be half open."""
+
 WINDOW_MS: Final = 60_000
 
 _log = structlog.get_logger(__name__)
@@ -98,6 +102,7 @@ class BusPoller:
         self._news = News()
         self._wake = asyncio.Event()
         self._reconnect_ms = RECONNECT_MS[0]
+        self._silences = 0
         self._late_replies = 0
         self._polls = 0
         self._stumbles = 0
@@ -157,8 +162,12 @@ class BusPoller:
         outcome = await self._client.read(request.unit_id, request.span, request.timeout_ms)
         now = self._ticks()
         self._busy.add(request.sent_at, now)
+        self._silences = self._silences + 1 if isinstance(outcome, Silence) else 0
         for effect in self._schedule.done(outcome, now):
             self._tell(effect)
+        if self._silences >= SILENCES:
+            self._silences = 0
+            self._client.close()
 
     async def _connect(self) -> None:
         cause = await self._client.connect(CONNECT_MS)

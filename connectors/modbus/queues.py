@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 
 from connectors.codecs.modbus_profile import Period
 from connectors.modbus.exchange import MonotonicMs
@@ -28,6 +28,17 @@ def silent(units: Collection[Unit], now: MonotonicMs) -> Unit | None:
 def least_recent(units: Collection[Unit]) -> Unit | None:
     """Whoever was not asked for longest."""
     return min(units, key=lambda unit: unit.tried_at, default=None)
+
+
+def witness(units: Sequence[Unit], share: float) -> Unit:
+    """Whom to ask whether the bus lives: who answered last, else whoever stands at this share of the list.
+
+    Devices of one cabinet stand side by side and die together, so the next in the list would prove little.
+    """
+    heard = [unit for unit in units if unit.answered_at is not None]
+    if heard:
+        return max(heard, key=lambda unit: unit.answered_at or 0)
+    return units[min(int(len(units) * share), len(units) - 1)]
 
 
 def earliest(units: Collection[Unit], tries_after: MonotonicMs, idle_until: MonotonicMs) -> MonotonicMs:

@@ -195,10 +195,14 @@ class Schedule:
     def _answered(self, poll: Poll, answer: Answer, now: MonotonicMs) -> list[Effect]:
         unit, read = poll.unit, poll.pending.pop(0)
         self._traceable = self._traceable and answer.traceable
-        effects = self._bus_alive(unit, now)
         if read.span == unit.spec.identity and not unit.is_itself(answer.registers):
-            return effects + self._failed(unit, IDENTITY_MISMATCH, now, now)  # nothing of this poll is believed
-        effects += self._unit_alive(unit, now)
+            # Nothing of this poll is believed.
+            return self._bus_alive(unit, now) + self._failed(unit, IDENTITY_MISMATCH, now, now)
+        unit.answered(now)
+        effects = self._bus_alive(unit, now)
+        if unit.lost:
+            unit.lost = False
+            effects.append(UnitBack(unit.spec.device))
         poll.segments.append(Segment(read.span.fc, read.span.addr, answer.registers))
         return effects + self._finish(poll, now)
 
@@ -256,13 +260,6 @@ class Schedule:
         self._up = True
         return [BusBack(), *self._judge(now)]
 
-    def _unit_alive(self, unit: Unit, now: MonotonicMs) -> list[Effect]:
-        unit.answered()
-        if not unit.lost:
-            return []
-        unit.lost = False
-        return [UnitBack(unit.spec.device)]
-
     def _all_fresh(self, first: Unit, now: MonotonicMs) -> None:
         for unit in self._units.values():
             if unit is not first:
@@ -270,11 +267,12 @@ class Schedule:
 
     def _failed(self, unit: Unit, cause: str, sent_at: MonotonicMs, now: MonotonicMs) -> list[Effect]:
         self.failures += 1
+        was_a_try = unit.health is not Health.HEALTHY
         self._abort(unit)
         unit.failed(cause, now)
         if cause in SILENT_CAUSES:
             self._silent.add(unit.spec.device)
-        if any(each.health is Health.HEALTHY for each in self._units.values()):
+        if was_a_try and any(each.health is Health.HEALTHY for each in self._units.values()):
             cost = max(now, self._quiet_until) - sent_at
             self._tries_after = now + (TRY_SHARE - 1) * cost
         return self._judge(now)
@@ -287,10 +285,10 @@ class Schedule:
 
     def _judge(self, now: MonotonicMs) -> list[Effect]:
         """A quarantined device is lost when anything answered since it failed; when nothing does, it is the bus."""
+        if len(self._silent) >= SILENT_UNITS:
+            return self._bus_lost(NO_UNIT_ANSWERS, now)
         waiting = [unit for unit in self._units.values() if unit.pending_loss is not None]
-        if not waiting:
-            return []
-        if len(self._units) == 1:  # the link is there, and nobody else to ask
+        if waiting and len(self._units) == 1:  # the link is there, and nobody else to ask
             back: list[Effect] = [BusBack()] if self._up is False else []
             self._up = True
             return back + self._lose(waiting[0])
@@ -299,12 +297,11 @@ class Schedule:
         found = [
             unit for unit in waiting if self._heard_at is not None and self._heard_at >= (unit.failed_since or now)
         ]
-        if found:
-            return [effect for unit in found for effect in self._lose(unit)]
-        if len(self._silent) >= min(len(self._units), SILENT_UNITS):
+        if waiting and not found and len(self._silent) >= len(self._units):
             return self._bus_lost(NO_UNIT_ANSWERS, now)
-        self._ask_another(now)
-        return []
+        if len(self._silent) > 1 or len(waiting) > len(found):
+            self._ask_another(now)
+        return [effect for unit in found for effect in self._lose(unit)]
 
     def _lose(self, unit: Unit) -> list[Effect]:
         cause, unit.pending_loss = unit.pending_loss or "timeout", None
@@ -315,11 +312,10 @@ class Schedule:
         return [UnitLost(unit.spec.device, cause)]
 
     def _ask_another(self, now: MonotonicMs) -> None:
-        """One device is silent: is it the bus? Ask somebody else, out of turn."""
+        """Is it the devices or the bus? Ask somebody else out of turn, rather one that was well a moment ago."""
         others = [u for u in self._units.values() if u.health is Health.HEALTHY and u.spec.device not in self._silent]
-        unit = queues.least_recent(others)
-        if unit is not None and not any(each.urgent for each in others):
-            unit.hurry(now)
+        if others and not any(unit.urgent for unit in others):
+            queues.witness(others, len(self._silent) / SILENT_UNITS).hurry(now)
 
     def _bus_lost(self, cause: str, now: MonotonicMs) -> list[Effect]:
         if self._up is False:

@@ -60,6 +60,7 @@ class Unit:
         self.busy = 0
         self.failed_since: MonotonicMs | None = None
         self.tried_at: MonotonicMs = now
+        self.answered_at: MonotonicMs | None = None
         self.retry_at: MonotonicMs = now
         self.pending_loss: str | None = None
         self.lost = False
@@ -152,8 +153,9 @@ class Unit:
         self.doubtful = True
         return False
 
-    def answered(self) -> None:
-        """Well again."""
+    def answered(self, now: MonotonicMs) -> None:
+        """Well (again)."""
+        self.answered_at = now
         self.health = Health.HEALTHY
         self.failures = 0
         self.failed_since = None

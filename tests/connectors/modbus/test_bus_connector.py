@@ -2,13 +2,14 @@
 
 import struct
 
+import msgspec
 import pytest
 
 from connectors import profiles
 from connectors.codecs.modbus_decoder import ModbusDecoder
 from connectors.modbus.connector import BusConnector
 from hub.vocabulary.elevator import TrappedPlace
-from hub.vocabulary.events import GatewayChanged, MeterReading, Unreachable
+from hub.vocabulary.events import ElevatorState, GatewayChanged, MeterReading, Unreachable
 from hub.vocabulary.ports import BusEntry, DeviceEntry, Lane
 from support.modbus_wire import Bank, Reply, WireServer, exception, registers
 from support.waiting import wait_until
@@ -270,3 +271,90 @@ def test_late_rtu_replies_are_never_believed(run):
     }
     assert {(r.device, r.credit) for r in found} == {(f"m-{n}", 1000 * n) for n in (1, 2, 3)}
     assert status.late_replies > 5, "or the test has tested nothing"
+
+
+def test_a_bus_with_a_wrong_address_is_down_and_keeps_nobody_from_working(run):
+    bank, inbox, devices = Bank(), Inbox(), [meter("0101", 2), meter("0102", 3)]
+    devices[1] = msgspec.structs.replace(devices[1], bus="meters-2")
+    put_meter(bank, 2, 1234)
+    with WireServer(bank) as server:
+        wrong = BusEntry(site="lakeside", bus="meters-2", url="modbus+tcp://nowhere:port")
+        run([wrong, bus(server.port)], devices, inbox)
+        inbox.wait(lambda it: it.messages)
+    assert (inbox.events[0].gateway, inbox.events[0].up, inbox.events[0].cause) == ("meters-2", False, "bad_address")
+
+
+def test_an_intake_that_fails_does_not_end_the_polling(run):
+    """Whatever goes wrong above, the bus goes on: the error is counted and shown."""
+    bank, inbox, devices = Bank(), Inbox(), [meter("0101", 2)]
+    put_meter(bank, 2, 1234)
+    take, failing = inbox.offer, [True]
+
+    def offer(message):
+        if failing:
+            failing.clear()
+            raise RuntimeError("out of order")
+        take(message)
+
+    inbox.offer = offer
+    with WireServer(bank) as server:
+        connector = run([bus(server.port)], devices, inbox)
+        inbox.wait(lambda it: it.messages)
+        assert connector.status()[0].stumbles == 1
+
+
+def test_a_connection_that_the_gateway_closes_is_made_again_and_is_no_news(run):
+    bank, inbox, devices = Bank(), Inbox(), [meter("0101", 2)]
+    put_meter(bank, 2, 1234)
+    with WireServer(bank) as server:
+        run([bus(server.port)], devices, inbox)
+        inbox.wait(lambda it: it.messages)
+        for times in (2, 3, 4):
+            server.hang_up()
+            inbox.wait(lambda it, times=times: server.connections >= times)
+        seen = len(inbox.messages)
+        inbox.wait(lambda it: len(it.messages) > seen + 2)
+    assert [(type(event), event.up) for event in inbox.events] == [(GatewayChanged, True)]
+
+
+def test_a_half_open_link_is_made_anew(run):
+    """A link on which nothing ever comes back again looks connected: after some silence it is replaced."""
+    bank, inbox, devices = Bank(), Inbox(), [meter("0101", 2), meter("0102", 3)]
+    put_meter(bank, 2, 1234)
+    put_meter(bank, 3, 1234)
+    deaf = []
+
+    def answer(asked):
+        return None if server.connections in deaf else bank(asked)
+
+    with WireServer(answer) as server:
+        run([bus(server.port)], devices, inbox)
+        inbox.wait(lambda it: it.messages)
+        deaf.append(server.connections)
+        inbox.wait(lambda it: server.connections > deaf[0])
+        seen = len(inbox.messages)
+        inbox.wait(lambda it: len(it.messages) > seen)
+
+
+def test_a_lift_and_its_meters_share_a_bus_and_the_alarm_comes_within_its_period(run):
+    """A dead meter, thirty living ones and one lift: the entrapment is handed in while all of that goes on."""
+    bank, inbox = Bank(), Inbox()
+    devices = [elevator(1, 0xF7), *(meter(str(n), n) for n in range(1, 32))]
+    bank.put(0xF7, 0, [0x0000, 0x0400, 0x0500])
+    for n in range(1, 31):
+        put_meter(bank, n, 100 * n)
+    with WireServer(bank) as server:
+        run([bus(server.port)], devices, inbox)
+        inbox.wait(lambda it: len({m.address for m in it.messages}) == 31)
+        bank.put(0xF7, 0, [0x0002, 0x1100, 0x0500])
+        inbox.wait(lambda it: any(m.lane is Lane.ALARM and b"0002" in m.payload for m in it.messages))
+        lift = [event for event in readings(inbox, devices) if isinstance(event, ElevatorState)]
+    assert lift[-1].trapped is TrappedPlace.OFF_LEVEL
+
+
+def test_devices_of_other_transports_and_buses_without_devices_are_left_alone(run):
+    inbox = Inbox()
+    other = msgspec.structs.replace(elevator(1, 1), profile="hub-json")
+    connector = run([bus(1)], [other], inbox)
+    assert connector.status() == []
+    assert inbox.events == []
