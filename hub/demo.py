@@ -23,7 +23,8 @@ from typing import Any, Final, NamedTuple
 import msgspec
 import yaml
 
-from hub.launch import WRONG_USE, announce, build, fail, load_settings, log_to_file, rule_limits, running
+from hub.launch import FAILURE, WRONG_USE, announce, build, fail, load_settings, log_to_file, rule_limits, running
+from hub.settings.mistakes import listed
 from hub.store import accounts
 from hub.store.database import Store, open_store
 from hub.vocabulary.roles import Role
@@ -40,7 +41,7 @@ PEOPLE: Final = (
 )
 MACHINE: Final = "demo"
 SHORTEST_POLL_S: Final = 0.5
-STOP_WITHIN_S: Final = 10.0
+STOP_WITHIN_S: Final = 1.0  # simulated devices hold nothing that is worth a longer wait
 _HEADER: Final = "# Written by `hub demo` at every start; changes are lost.\n"
 
 
@@ -83,19 +84,20 @@ def run_demo(data: Path, port: int, speed: float, scenario: str) -> None:
     """Until Ctrl-C or SIGTERM. Raises what `hub.launch.foreseen` turns into a sentence."""
     folder = Folder(data.absolute())
     require_free_port(port)
-    plan = read_plan(scenario, speed)
+    require_scenario(scenario)
     folder.root.mkdir(parents=True, exist_ok=True)
     log_to_file(folder.log("hub"))
     print(f"Starting the hub, its broker and the simulated estate in {folder.root} …", flush=True)
     with _claimed(folder.database) as store:
-        write_configuration(folder, port, speed, scenario)
+        broker_port = write_configuration(folder, port, speed, scenario)
         sign_ins = ensure_sign_ins(store, folder.sign_ins, time.time_ns() // 1_000_000)
-    settings = load_settings(folder.config)
-    hub = build(settings)
-    with running(hub):
-        announce(hub)
-        with simulators(folder, settings.mqtt.port, speed, scenario):
-            print(welcome(hub.url, folder, sign_ins, settings.mqtt.port, plan), flush=True)
+    with simulators(folder, broker_port, speed, scenario) as started:
+        plan = read_plan(folder, scenario, speed)
+        hub = build(load_settings(folder.config))
+        with running(hub):  # within: the hub stops first, or every device would be noted as lost at each end
+            announce(hub)
+            elapsed_s = time.monotonic() - started
+            print(welcome(hub.url, folder, sign_ins, broker_port, plan, elapsed_s), flush=True)
             hub.wait()
 
 
@@ -113,15 +115,15 @@ def _claimed(url: str) -> Iterator[Store]:
 # --- configuration ----------------------------------------------------------------------------------------
 
 
-def write_configuration(folder: Folder, port: int, speed: float, scenario: str) -> None:
-    """hub.yaml and a site file per estate, with ports that are free now."""
-    ports = free_ports(1 + sum(len(_estate(name)["buses"]) for name in ESTATES))
+def write_configuration(folder: Folder, port: int, speed: float, scenario: str) -> int:
+    """hub.yaml and a site file per estate, with ports that are free now; the broker's port."""
+    broker_port, *ports = free_ports(1 + sum(len(_estate(name)["buses"]) for name in ESTATES))
     if not folder.broker_password.exists():
         _write_private(folder.broker_password, secrets.token_urlsafe(18))
     hub = {
         "database": "sqlite:///hub.db",
         "http": {"host": HOST, "port": port},
-        "mqtt": {"embedded": True, "port": ports.pop(), "username": "hub", "password_file": "broker-password"},
+        "mqtt": {"embedded": True, "port": broker_port, "username": "hub", "password_file": "broker-password"},
         "sites": [f"sites/{name}.yaml" for name in ESTATES],
     }
     folder.site(ESTATES[0]).parent.mkdir(exist_ok=True)
@@ -134,6 +136,7 @@ def write_configuration(folder: Folder, port: int, speed: float, scenario: str) 
                 bus["every_s"] = max(SHORTEST_POLL_S, bus["every_s"] / speed)
         site["rules"] = scaled_limits(rule_limits(), _with(site.get("rules", {}), _scenario_limits(scenario)), speed)
         folder.site(name).write_text(_yaml(site), encoding="utf-8")
+    return broker_port
 
 
 def _yaml(value: Mapping[str, Any]) -> str:
@@ -153,11 +156,21 @@ def _estate(name: str) -> dict[str, Any]:
     return site
 
 
+def require_scenario(scenario: str) -> Path:
+    """The file of a shipped scenario, or of one's own; an unknown name ends here."""
+    shipped = _simulators() / "scenarios"
+    file = shipped / f"{scenario}.yaml"
+    if not file.is_file():
+        file = Path(scenario)
+    if not file.is_file():
+        known = sorted(entry.stem for entry in shipped.glob("*.yaml"))
+        fail(f"There is no scenario {scenario!r}; there are: {listed(known)}.", WRONG_USE)
+    return file
+
+
 def _scenario_limits(scenario: str) -> dict[str, Any]:
-    """The limits that a shipped scenario (or one in a file) counts on."""
-    shipped = _simulators() / "scenarios" / f"{scenario}.yaml"
-    raw = yaml.safe_load((shipped if shipped.exists() else Path(scenario)).read_text(encoding="utf-8"))
-    limits: dict[str, Any] = raw.get("limits") or {}
+    """The limits that a scenario counts on."""
+    limits: dict[str, Any] = yaml.safe_load(require_scenario(scenario).read_text(encoding="utf-8")).get("limits") or {}
     return limits
 
 
@@ -276,15 +289,13 @@ def _command(sites: list[Path], scenario: str, speed: float) -> list[str]:
     return command
 
 
-def read_plan(scenario: str, speed: float) -> list[dict[str, Any]]:
-    """What will happen, as the simulators say; an unknown scenario ends here."""
-    estates = [_simulators() / "estates" / f"{name}.yaml" for name in ESTATES]
-    done = subprocess.run(
-        [*_command(estates, scenario, speed), "--plan"], capture_output=True, text=True, check=False, env=_environment()
-    )
+def read_plan(folder: Folder, scenario: str, speed: float) -> list[dict[str, Any]]:
+    """What will happen, as the simulators say. A scenario that does not fit the estate ends here."""
+    command = [*_command([folder.site(name) for name in ESTATES], scenario, speed), "--plan"]
+    done = subprocess.run(command, capture_output=True, text=True, check=False, env=_environment())
     if done.returncode:
         said = done.stderr.strip().splitlines() or ["the simulators did not start"]
-        fail(said[-1], WRONG_USE if done.returncode == WRONG_USE else 1)
+        fail(said[-1], WRONG_USE if done.returncode == WRONG_USE else FAILURE)
     return [json.loads(line) for line in done.stdout.splitlines()]
 
 
@@ -296,8 +307,12 @@ def _environment(**more: str) -> dict[str, str]:
 
 
 @contextlib.contextmanager
-def simulators(folder: Folder, broker_port: int, speed: float, scenario: str) -> Iterator[None]:
-    """The estate as a child process. It ends with this block, and by itself when this process is killed."""
+def simulators(folder: Folder, broker_port: int, speed: float, scenario: str) -> Iterator[float]:
+    """The estate as a child process, and when it was started (monotonic seconds).
+
+    It waits for the broker, ends with this block, and ends by itself when this process is killed. Its buses answer before
+    the hub asks them, so that the first thing to be seen is not a silent gateway.
+    """
     password = folder.broker_password.read_text(encoding="utf-8")
     command = _command([folder.site(name) for name in ESTATES], scenario, speed)
     with folder.log("simulators").open("wb") as log:
@@ -309,10 +324,11 @@ def simulators(folder: Folder, broker_port: int, speed: float, scenario: str) ->
             env=_environment(HUB_SIM_MQTT=f"mqtt://hub:{password}@{HOST}:{broker_port}"),
             start_new_session=True,  # Ctrl-C in the terminal is for the hub, which ends its children in order
         )
+    started = time.monotonic()
     stopping = threading.Event()
     threading.Thread(target=_tell_end, args=(child, stopping, folder.log("simulators")), daemon=True).start()
     try:
-        yield
+        yield started
     finally:
         stopping.set()
         child.terminate()
@@ -332,7 +348,9 @@ def _tell_end(child: subprocess.Popen[bytes], stopping: threading.Event, log: Pa
 # --- what is printed --------------------------------------------------------------------------------------
 
 
-def welcome(url: str, folder: Folder, sign_ins: SignIns, broker_port: int, plan: list[dict[str, Any]]) -> str:
+def welcome(
+    url: str, folder: Folder, sign_ins: SignIns, broker_port: int, plan: list[dict[str, Any]], elapsed_s: float
+) -> str:
     """Address, sign-ins, how to connect a device of one's own, and what will happen next."""
     width = max(len(name) for name, _ in PEOPLE)
     lines = [
@@ -350,8 +368,12 @@ def welcome(url: str, folder: Folder, sign_ins: SignIns, broker_port: int, plan:
         f"Logs: {folder.log('hub')}, {folder.log('simulators')}",
         "",
         "What will happen",
-        *(f"  in {entry['in_s']:5.0f} s  {entry['what']}（{entry['what_zh']}）" for entry in plan),
+        *(f"  {_when(entry['in_s'] - elapsed_s)}  {entry['what']}（{entry['what_zh']}）" for entry in plan),
         "",
         "Ctrl-C stops everything; the data stays for the next start.",
     ]
     return "\n".join(lines)
+
+
+def _when(in_s: float) -> str:
+    return f"in {in_s:5.0f} s" if in_s >= 1 else "now       "

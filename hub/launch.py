@@ -18,6 +18,7 @@ from types import FrameType
 from typing import TYPE_CHECKING, Final, NoReturn
 
 import msgspec
+import structlog
 import typer
 
 from hub.settings import ConfigurationErrors, Settings
@@ -104,8 +105,17 @@ def log_to_file(path: Path) -> None:
 
 
 def _log(handler: logging.Handler) -> None:
+    """Both ways of logging end in one handler; stdout stays free for what a command was asked for."""
     logging.basicConfig(
         handlers=[handler], level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s %(message)s", force=True
+    )
+    for chatty in ("alembic", "apscheduler", "httpx2", "uvicorn.error"):
+        logging.getLogger(chatty).setLevel(logging.WARNING)
+    structlog.configure(
+        processors=[structlog.stdlib.filter_by_level, structlog.processors.KeyValueRenderer(key_order=["event"])],
+        logger_factory=structlog.stdlib.LoggerFactory(),
+        wrapper_class=structlog.stdlib.BoundLogger,
+        cache_logger_on_first_use=True,
     )
 
 
