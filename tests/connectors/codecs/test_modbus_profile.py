@@ -55,7 +55,11 @@ def test_the_good_one_is_good():
         ("modbus.fields.balance.fc", 6, "modbus.fields.balance.fc: 6 is not a read"),
         ("modbus.fields.balance.multiply_by", "ratio", "modbus.fields.balance.multiply_by: 'ratio' is no number under"),
         ("modbus.fields.colour", {"addr": 0}, "modbus.fields.colour: unknown field; allowed: balance, overdraft,"),
-        ("modbus.fields.relay", {"addr": 0, "map": {0: "ajar"}}, "'ajar' is no word of this field; allowed: closed, open"),
+        (
+            "modbus.fields.relay",
+            {"addr": 0, "map": {0: "ajar"}},
+            "'ajar' is no word of this field; allowed: closed, open",
+        ),
         ("modbus.fields.relay", {"addr": 0}, "modbus.fields.relay: needs `map`, `cases`, or `wired: false`"),
         ("modbus.fields.relay", {"cases": [{"addr": 0, "mask": 1, "equals": 2, "is": "open"}]}, "could never hold"),
         ("modbus.forbidden", [[0, 3]], "modbus.balance: lies in the forbidden range 0 … 3"),
