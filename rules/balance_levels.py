@@ -33,6 +33,7 @@ class LowBalanceLimits(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown
     clear_min_cny: Annotated[float, msgspec.Meta(ge=0, le=1e6)] = msgspec.field(default=5.0, name="clear_min_CNY")
     clear_min_kwh: Annotated[float, msgspec.Meta(ge=0, le=1e6)] = msgspec.field(default=5.0, name="clear_min_kWh")
     confirm_gap_s: Annotated[float, msgspec.Meta(ge=0, le=86_400)] = 300.0
+    fresh_s: Annotated[float, msgspec.Meta(ge=0, le=86_400)] = 600.0  # a reading this old at arrival is news of now
     muted: bool = False  # raise nothing (an unoccupied unit, a meter that the platform bills); still clears
 
     def __post_init__(self) -> None:
@@ -54,6 +55,7 @@ class Levels(msgspec.Struct, frozen=True, kw_only=True):
     clear_margin: Decimal
     clear_min: int
     confirm_gap_ms: int
+    fresh_ms: int
 
     @property
     def off(self) -> int:
@@ -121,4 +123,5 @@ def _levels(limits: LowBalanceLimits, unit: BalanceUnit, values: tuple[float, ..
         # Never 0: a credit that stands still on its threshold would clear and raise in turn.
         clear_min=max(1, to_credit(Decimal(str(clear_min)), unit)),
         confirm_gap_ms=max(1, round(limits.confirm_gap_s * SECOND_MS)),
+        fresh_ms=round(limits.fresh_s * SECOND_MS),
     )

@@ -5,7 +5,8 @@ nothing returns the very same state object (tens of thousands a second pass here
 
 Decided here, beside domain/meters.md 6 and 7:
 - A level is confirmed by two readings of an unbroken run at that level or deeper, `confirm_gap_s` apart in event time.
-  The later one must be fresh, or as far apart by arrival: what a 4G meter has buffered for hours is not news of today.
+  The later one must be fresh (`fresh_s` old at most when it arrives), or as far apart by arrival: what a 4G meter has
+  buffered for hours is not news of today, and yet a slow clock hides nothing.
 - The meter's own alarm confirms a low reading at once, but not that its relay is off: a meter in a trip loop opens and
   closes for minutes (no. 21), so that level always takes two readings.
 - A purchase closes the episode at once. The run starts anew with that reading, so 'still low' (no. 12) takes one more:
@@ -257,17 +258,18 @@ def _run(run: tuple[Sighting, ...], seen: int, sighting: Sighting) -> tuple[Sigh
 def _confirmed(event: MeterReading, credit: int, run: tuple[Sighting, ...], levels: Levels) -> tuple[int, bool]:
     """Deepest level that is certain now, and whether it is so by the meter's own alarm."""
     level = len(run)
-    while level and not _apart(run[level - 1], event, levels.confirm_gap_ms):
+    while level and not _apart(run[level - 1], event, levels):
         level -= 1
     at_once = levels.by_thresholds(credit) if event.meter_alarm else 0
     return (at_once, True) if at_once > level else (level, False)
 
 
-def _apart(first: Sighting, event: MeterReading, gap_ms: int) -> bool:
+def _apart(first: Sighting, event: MeterReading, levels: Levels) -> bool:
     """Whether this reading is a second one: far enough in event time, and fresh or as far in arrival."""
+    gap_ms = levels.confirm_gap_ms
     if event.occurred_at - first.at < gap_ms:
         return False
-    return event.received_at - first.received_at >= gap_ms or event.received_at - event.occurred_at <= gap_ms
+    return event.received_at - event.occurred_at <= levels.fresh_ms or event.received_at - first.received_at >= gap_ms
 
 
 def _raised(

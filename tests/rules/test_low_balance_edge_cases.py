@@ -74,6 +74,12 @@ def test_05_buffered_readings_help_a_fresh_one() -> None:
     assert levels(told) == [2]
 
 
+@pytest.mark.parametrize(("age", "told"), [(10, [2]), (10.1, [])])
+def test_05_a_reading_is_news_of_now_for_ten_minutes(age: float, told: list[int]) -> None:
+    both = story().push(reading(0, "5", arrives=15 + age), reading(15, "5", arrives=15 + age))
+    assert levels(both) == told
+
+
 def test_05_a_slow_clock_does_not_hide_a_low_meter() -> None:
     """Its readings are never fresh, but they arrive far enough apart."""
     assert levels(story().push(reading(0, "5", arrives=60), reading(15, "5", arrives=75))) == [2]
