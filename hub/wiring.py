@@ -296,10 +296,17 @@ def _broker(settings: Settings) -> EmbeddedBroker | None:
         return None
     mqtt = settings.mqtt
     password = mqtt.password.reveal() if mqtt.password is not None else _broker_secret(settings.data_dir)
-    try:
-        return EmbeddedBroker(settings.data_dir, mqtt.port or free_port(), mqtt.username or "hub", password)
-    except BrokerError as error:
-        raise HubError(str(error)) from error
+    return _OwnBroker(settings.data_dir, mqtt.port or free_port(), mqtt.username or "hub", password)
+
+
+class _OwnBroker(EmbeddedBroker):
+    """The embedded broker as a part of the hub: what keeps it from starting keeps the hub from starting."""
+
+    def start(self) -> str:
+        try:
+            return super().start()
+        except BrokerError as error:
+            raise HubError(str(error)) from error
 
 
 def _broker_secret(data_dir: Path) -> str:
