@@ -12,6 +12,7 @@ import os
 import sqlite3
 import sys
 import threading
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -29,6 +30,7 @@ if sys.platform != "win32":
 PAGE_CACHE_KIB = 32_768
 BUSY_TIMEOUT_MS = 5_000
 QUICK_CHECK_MAX_BYTES = 256 * 1024 * 1024
+CLAIM_WAIT_S = 3.0
 ADVISORY_LOCK = 0x70726F70  # 'prop'
 
 
@@ -79,16 +81,22 @@ class Store:
             self._claim = _lock_file(Path(str(self.url.database) + ".lock"))
             return
         connection = self.writer.connect().execution_options(isolation_level="AUTOCOMMIT")
-        if not connection.execute(text("SELECT pg_try_advisory_lock(:key)"), {"key": ADVISORY_LOCK}).scalar_one():
-            connection.close()
-            raise StoreError(
-                "Another hub is running on this database: stop it first, or give this one a database of its own."
-            )
+        deadline = time.monotonic() + CLAIM_WAIT_S
+        while not connection.execute(text("SELECT pg_try_advisory_lock(:key)"), {"key": ADVISORY_LOCK}).scalar_one():
+            if time.monotonic() > deadline:
+                connection.close()
+                raise StoreError(
+                    "Another hub is running on this database: stop it first, or give this one a database of its own."
+                )
+            time.sleep(0.1)  # the server needs a moment to notice that a killed hub is gone
         self._claim = connection
 
     def close(self) -> None:
         """Let go of everything."""
         if self._claim is not None:
+            if not self.is_sqlite:
+                with contextlib.suppress(SQLAlchemyError):  # the server is gone, and the lock with it
+                    self._claim.execute(text("SELECT pg_advisory_unlock(:key)"), {"key": ADVISORY_LOCK})
             self._claim.close()
             self._claim = None
         self.reader.dispose()

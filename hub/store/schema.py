@@ -347,6 +347,187 @@ problems = Table(
     ),
 )
 
+# --- households and the people in them ---------------------------------------------------------------------
+
+people = Table(
+    "people",
+    metadata,
+    Column("id", SerialKey, primary_key=True),
+    Column("site", Text, ForeignKey("sites.id"), nullable=False),
+    Column("code", Text, nullable=False),  # the site's own number for the person; imports match on it
+    Column("name", Text, nullable=False),
+    Column("locale", Text, nullable=False),
+    Column("role", Text),  # staff: housekeeper, technician …; residents have none
+    Column("zone", Text, nullable=False),  # housekeepers: buildings they look after, space-separated; empty: all
+    Column("created_at", BigInteger, nullable=False),
+    Column("retired_at", BigInteger),
+    UniqueConstraint("site", "code"),
+)
+
+person_channels = Table(
+    "person_channels",
+    metadata,
+    Column("id", SerialKey, primary_key=True),
+    Column("person_id", BigInteger, ForeignKey("people.id"), nullable=False),
+    Column("channel", Text, nullable=False),  # sms, wecom, dingtalk, feishu, mail … as the site's notifiers are named
+    Column("address", Text, nullable=False),
+    Column("rank", SmallInteger, nullable=False),  # 1 is tried first
+    Column("consent_at", BigInteger),  # null: not agreed to, never used
+    UniqueConstraint("person_id", "channel", "address"),
+)
+
+households = Table(
+    "households",
+    metadata,
+    Column("id", SerialKey, primary_key=True),
+    Column("site", Text, ForeignKey("sites.id"), nullable=False),
+    Column("unit", Text, nullable=False),  # place of the site file: b1/0101
+    Column("since", BigInteger, nullable=False),
+    Column("until", BigInteger),  # null: lives there now; no row without an end: the unit is vacant
+    Index(None, "site", "unit"),
+    Index(
+        "uq_households_current",
+        "site",
+        "unit",
+        unique=True,
+        sqlite_where=text("until IS NULL"),
+        postgresql_where=text("until IS NULL"),
+    ),
+)
+
+household_members = Table(
+    "household_members",
+    metadata,
+    Column("household_id", BigInteger, ForeignKey("households.id"), primary_key=True, autoincrement=False),
+    Column("person_id", BigInteger, ForeignKey("people.id"), primary_key=True, autoincrement=False),
+    Column("role", Text, nullable=False),  # owner | tenant | member
+    Column("notified", Boolean, nullable=False),  # whether power notices go to this person
+)
+
+# --- notices ----------------------------------------------------------------------------------------------
+
+notice_orders = Table(
+    "notice_orders",
+    metadata,
+    Column("id", SerialKey, primary_key=True),
+    Column("rule", Text, nullable=False),
+    Column("site", Text, nullable=False),
+    Column("subject_type", Text, nullable=False),
+    Column("subject_id", Text, nullable=False),
+    Column("key", Text, nullable=False),
+    Column("audience", Text, nullable=False),
+    Column("template", Text, nullable=False),
+    Column("params_json", Text, nullable=False),
+    Column("urgency", Text, nullable=False),
+    Column("merge", Text),
+    Column("ticket_id", BigInteger),
+    Column("drill", Boolean, nullable=False),
+    Column("created_at", BigInteger, nullable=False),
+    Column("not_before", BigInteger, nullable=False),  # quiet hours move it
+    Column("expires_at", BigInteger, nullable=False),
+    Column(
+        "state", Text, nullable=False
+    ),  # waiting | sending | delivered | sent | undelivered | nobody | expired | withdrawn
+    Column("settled_at", BigInteger),
+    UniqueConstraint("rule", "site", "subject_type", "subject_id", "key"),
+    Index(None, "state", "not_before"),
+)
+
+notices = Table(
+    "notices",
+    metadata,
+    Column("id", SerialKey, primary_key=True),
+    Column("order_id", BigInteger, ForeignKey("notice_orders.id"), nullable=False),
+    Column("site", Text, nullable=False),
+    Column("person_id", BigInteger),  # null: a channel that belongs to nobody (a group, the housekeeper's list)
+    Column("recipient", Text, nullable=False),  # name as it was when it was sent
+    Column("channel", Text, nullable=False),
+    Column("address", Text, nullable=False),
+    Column("rank", SmallInteger, nullable=False),
+    Column("title", Text, nullable=False),
+    Column("body", Text, nullable=False),
+    Column("state", Text, nullable=False),  # queued | sending | sent | delivered | failed | expired | withdrawn
+    Column("attempts", SmallInteger, nullable=False),
+    Column("next_try_at", BigInteger),
+    Column("provider_id", Text),
+    Column("outcome", Text),  # the provider's last answer, in one line
+    Column("created_at", BigInteger, nullable=False),
+    Column("sent_at", BigInteger),
+    Column("delivered_at", BigInteger),
+    UniqueConstraint("order_id", "channel", "address"),
+    Index(None, "state", "next_try_at"),
+    Index(None, "site", "id"),
+    Index(None, "channel", "address", "sent_at"),
+)
+
+notice_attempts = Table(
+    "notice_attempts",
+    metadata,
+    Column("id", SerialKey, primary_key=True),
+    Column("notice_id", BigInteger, ForeignKey("notices.id"), nullable=False),
+    Column("at", BigInteger, nullable=False),
+    Column("ok", Boolean, nullable=False),
+    Column("retry", Boolean, nullable=False),  # the sender's word on whether trying again makes sense
+    Column("answer", Text, nullable=False),
+    Index(None, "notice_id"),
+)
+
+notice_merges = Table(
+    "notice_merges",
+    metadata,
+    Column("order_id", BigInteger, ForeignKey("notice_orders.id"), primary_key=True, autoincrement=False),
+    Column(
+        "notice_id", BigInteger, ForeignKey("notices.id"), primary_key=True, autoincrement=False
+    ),  # sent with this one
+)
+
+templates = Table(
+    "templates",
+    metadata,
+    Column("site", Text, primary_key=True),
+    Column("name", Text, primary_key=True),
+    Column("locale", Text, primary_key=True),
+    Column("title", Text, nullable=False),
+    Column("body", Text, nullable=False),
+    Column("updated_at", BigInteger, nullable=False),
+    Column("updated_by", Text, nullable=False),
+)
+
+# --- what is bought, and the lives of meters ----------------------------------------------------------------
+
+topups = Table(
+    "topups",
+    metadata,
+    Column("id", SerialKey, primary_key=True),
+    Column("site", Text, nullable=False),
+    Column("reference", Text, nullable=False),  # the vending system's own number
+    Column("device_pk", BigInteger, nullable=False),
+    Column("amount_fen", BigInteger, nullable=False),
+    Column("state", Text, nullable=False),
+    Column("paid_at", BigInteger, nullable=False),
+    Column("updated_at", BigInteger, nullable=False),
+    Column("confirmed_at", BigInteger),
+    Column("proof", Text),  # purchase_count | recharge_record | balance
+    UniqueConstraint("site", "reference"),
+    Index(None, "device_pk", "paid_at"),
+)
+
+meter_lives = Table(
+    "meter_lives",
+    metadata,
+    Column("id", SerialKey, primary_key=True),
+    Column("device_pk", BigInteger, nullable=False),
+    Column("entry", Text, nullable=False),  # installed | replaced | handed_over
+    Column("at", BigInteger, nullable=False),
+    Column("serial", Text),
+    Column("end_energy_wh", BigInteger),
+    Column("begin_energy_wh", BigInteger),
+    Column("credit", BigInteger),  # carried over, or at hand-over
+    Column("by", Text, nullable=False),
+    Column("note", Text, nullable=False),
+    Index(None, "device_pk", "at"),
+)
+
 # --- people and machines that sign in ---------------------------------------------------------------------
 
 users = Table(

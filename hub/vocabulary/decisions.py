@@ -111,6 +111,53 @@ class SendCommand(msgspec.Struct, frozen=True, kw_only=True):
     args: dict[str, Any] = msgspec.field(default_factory=dict)
 
 
+class Audience(StrEnum):
+    """Whom a notice is for; who that is, is found out when it is sent (the owner may have changed since)."""
+
+    HOUSEHOLD = "household"  # the people of the unit at the subject's place
+    HOUSEKEEPER = "housekeeper"  # of that zone
+    CONTROL_ROOM = "control_room"
+    DUTY_SUPERVISOR = "duty_supervisor"
+    DEPARTMENT_MANAGER = "department_manager"
+    TECHNICIAN = "technician"
+    SECURITY = "security"
+    FINANCE = "finance"
+
+
+class Urgency(StrEnum):
+    """Whether a notice may wait: quiet hours and rate limits hold back `routine`, never `critical`."""
+
+    ROUTINE = "routine"
+    URGENT = "urgent"
+    CRITICAL = "critical"
+
+
+class Notify(msgspec.Struct, frozen=True, kw_only=True):
+    """Tell people. `key` is unique per (rule, subject): ordered twice, it is sent once.
+
+    `template` names a text of hub/notices/templates; `params` fill it. `merge` notices of one recipient may be sent as one.
+    """
+
+    key: str
+    subject: Subject
+    audience: Audience
+    template: str
+    params: dict[str, Any] = msgspec.field(default_factory=dict)
+    urgency: Urgency = Urgency.ROUTINE
+    kind: TicketKind | None = None  # the active ticket of (kind, subject) that it belongs to
+    merge: str | None = None
+    expires_at: UtcMs | None = None
+    drill: bool = False
+
+
+class WithdrawNotices(msgspec.Struct, frozen=True, kw_only=True):
+    """Notices with this prefix of their key that are not sent yet are no longer true."""
+
+    key_prefix: str
+    subject: Subject
+    reason: StrEnum
+
+
 class Verdict(msgspec.Struct, frozen=True, kw_only=True):
     """What the rule saw and concluded when it decided nothing: the answer to 'why not?'."""
 

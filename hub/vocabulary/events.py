@@ -283,6 +283,56 @@ class InferredFault(Event, frozen=True, kw_only=True):
     facts: dict[str, Any] = msgspec.field(default_factory=dict)  # what it was concluded from
 
 
+class TopUpState(StrEnum):
+    """How far a top-up has come: paid at the vending system, booked on its platform, issued to the meter, seen on the meter."""
+
+    PAID = "paid"
+    BOOKED = "booked"
+    ISSUED = "issued"
+    CONFIRMED = "confirmed"
+    FAILED = "failed"
+
+
+class TopUpReported(Event, frozen=True, kw_only=True):
+    """A vending system reports a top-up, or how far it has come; `reference` is its own number, unique per site."""
+
+    reference: str
+    amount_fen: int
+    state: TopUpState
+
+
+class NoticeSettled(Event, frozen=True, kw_only=True):
+    """What came of a notice that a rule had ordered. `outcome`: `delivered`, `sent` (no receipt to be had), `undelivered`,
+    `nobody` (nobody to tell), `expired`, `withdrawn`.
+    """
+
+    rule: str
+    key: str
+    about: Subject
+    outcome: str
+
+    def subject(self) -> Subject:
+        """Whom the notice was about."""
+        return self.about
+
+
+class MeterReplaced(Event, frozen=True, kw_only=True):
+    """A technician has put another meter in this place: end and begin readings, credit carried over."""
+
+    old_serial: str | None
+    new_serial: str | None
+    end_energy_wh: int | None
+    begin_energy_wh: int | None
+    carried_credit: int | None
+    by: str
+
+
+class OccupancyChanged(Event, frozen=True, kw_only=True):
+    """The unit of this device changed hands, or became vacant: whoever was told before is not told any more."""
+
+    vacant: bool
+
+
 class Canary(Event, frozen=True, kw_only=True):
     """A message of our own on its way through broker, pipeline and feed."""
 

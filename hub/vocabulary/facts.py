@@ -26,7 +26,9 @@ class ProfileFacts(msgspec.Struct, frozen=True, kw_only=True):
     kinds: tuple[DeviceKind, ...]
     channel: str  # `mqtt`, or `modbus`: then the device hangs on a bus
     balance_unit: str | None = None  # `CNY`, `kWh`, `$site` (the site file must say), or None: each reading says it
-    options: tuple[str, ...] = ()  # further text fields of a device's entry, such as `register_number`; unique in a site
+    options: tuple[
+        str, ...
+    ] = ()  # further text fields of a device's entry, such as `register_number`; unique in a site
     expects_test_call: bool = False
 
 
