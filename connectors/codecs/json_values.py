@@ -85,8 +85,12 @@ def compile_words(words: type[StrEnum], adjust: Adjust) -> Convert:
 
 
 def compile_word_list(words: type[StrEnum], adjust: Adjust, longest: int, single_too: bool) -> Convert:
-    """Several words as a tuple; what the map makes None is left out."""
-    one = compile_words(words, adjust)
+    """Several words as a tuple; what the map makes None is left out, and a null is the word `unknown` where there is one."""
+    known = compile_words(words, adjust)
+    unknown = words("unknown") if "unknown" in {word.value for word in words} else None
+
+    def one(value: Any) -> Any:
+        return unknown if value is None and unknown is not None else known(value)
 
     def convert(value: Any) -> Any:
         if type(value) is not list:
@@ -186,9 +190,10 @@ class Bounds(msgspec.Struct, frozen=True, gc=False):
 
     def refusal(self, value: Any) -> Refusal:
         """Why a number outside of `tightest` is refused."""
-        if not self.hard[0] <= value <= self.hard[1]:
-            return Refusal(RejectReason.NUMBER_OUT_OF_RANGE, f"beyond {self.hard[0]} … {self.hard[1]}")
-        return Refusal(RejectReason.IMPLAUSIBLE, f"{value}; plausible: {self.plausible[0]} … {self.plausible[1]}")
+        low, high = self.plausible
+        if (low is not None and value < low) or (high is not None and value > high):
+            return Refusal(RejectReason.IMPLAUSIBLE, f"plausible: {low} … {high}")
+        return Refusal(RejectReason.NUMBER_OUT_OF_RANGE, f"beyond {self.hard[0]} … {self.hard[1]}")
 
 
 def compile_integer(low: int, high: int, adjust: Adjust) -> Convert:
