@@ -36,6 +36,7 @@ class Core:
     timers: Timers
     feed: FeedBoard
     dispatch: Callable[[Sequence[Outgoing]], None]
+    notices_ordered: Callable[[], None] = lambda: None  # wakes whoever sends them
 
     @property
     def names(self) -> Names:

@@ -16,6 +16,7 @@ import msgspec
 from sqlalchemy import Connection
 
 from hub.meters import readings
+from hub.notices import orders
 from hub.pipeline import feed, history, problems, rejects
 from hub.pipeline.commands import CommandLog
 from hub.pipeline.core import Core, Intakes
@@ -31,12 +32,14 @@ from hub.vocabulary.decisions import (
     Decision,
     Derive,
     MoveTicket,
+    Notify,
     RaiseProblem,
     RaiseTicket,
     SendCommand,
     SetTimer,
     Severity,
     Verdict,
+    WithdrawNotices,
 )
 from hub.vocabulary.events import (
     Canary,
@@ -80,6 +83,7 @@ class Step:
         self._derived: deque[Event] = deque()
         self._rows: list[feed.FeedRow] = []
         self._flushes = False
+        self._orders = 0
         self._newest: dict[tuple[int, type[Event]], UtcMs] = {}
         self._late_hours: list[tuple[int, UtcMs]] = []
 
@@ -198,6 +202,10 @@ class Step:
                 self.clear_problem(decision)
             case SendCommand():
                 self._commands.send(decision)
+            case Notify():
+                self._orders += orders.order(self._connection, decision, by.rule, self.now)
+            case WithdrawNotices():
+                orders.withdraw(self._connection, decision, by.rule, self.now)
 
     def _rule_failed(self, failure: RuleFailure) -> None:
         detail = {"rule": failure.rule, "error": failure.error[:300]}
@@ -380,3 +388,5 @@ class Step:
             else:
                 answer.set_result(result)
         core.dispatch(self._commands.to_send)
+        if self._orders:
+            core.notices_ordered()

@@ -166,5 +166,15 @@ class Verdict(msgspec.Struct, frozen=True, kw_only=True):
 
 
 Decision: TypeAlias = (
-    RaiseTicket | MoveTicket | SetTimer | CancelTimer | Derive | RaiseProblem | ClearProblem | SendCommand | Verdict
+    RaiseTicket
+    | MoveTicket
+    | SetTimer
+    | CancelTimer
+    | Derive
+    | RaiseProblem
+    | ClearProblem
+    | SendCommand
+    | Notify
+    | WithdrawNotices
+    | Verdict
 )
