@@ -149,7 +149,7 @@ def due_at(held: Situation, since: UtcMs, car: Car, outage: Outage | None, limit
     group = ROWS[held].group
     if group is Group.POWER:
         begun = since if outage is None else outage.since
-        return max(begun + ms(limits.ard_grace_s), since + ms(limits.off_level_s))
+        return begun + ms(limits.ard_grace_s)
     wait_s = max(_wait_s(held, limits), limits.still_s)
     if group is not Group.FALL_RISK and car.motion is Motion.UNKNOWN:
         wait_s = max(wait_s, limits.unknown_motion_s)

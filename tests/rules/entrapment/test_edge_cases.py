@@ -1,5 +1,6 @@
 """What toy systems miss: the edge cases of domain/elevator.md section 5 that a rule can decide, each by its name."""
 
+import msgspec
 import pytest
 
 from hub.vocabulary.decisions import Severity, TicketKind
@@ -437,18 +438,102 @@ def test_across_midnight_nothing_is_special():
     assert entrapment(told.advance_to(at(evening + 30))).opened_at == at(evening + 30)
 
 
+def test_confirmed_by_people_after_a_sensor_went_quiet_stays_confirmed():
+    told = story(press(0), state(10, open=True)).people("confirm", "confirmed", ENTRAPMENT)
+    told.push(*(state(20 + n, open=True) for n in range(20)))
+    assert entrapment(told).state == "confirmed"
+
+
+# --- leftovers of earlier conditions ----------------------------------------------------------------------------
+
+
+def test_a_car_that_says_stop_and_still_runs_is_not_still():
+    told = story(*boarded(), *(state(n, **OFF, passenger=True, speed_mps=1.6) for n in range(100)))
+    assert none_of(told)
+
+
+def test_after_the_rescue_device_has_opened_the_doors_a_lasting_outage_message_does_not_haunt_later_rides():
+    told = story(*boarded(), state(0, moving=True, passenger=True), power_lost(3))
+    told.push(state(60, open=True, power=Power.UNKNOWN), state(70, passenger=True, power=Power.UNKNOWN))
+    told.push(*(state(80 + n, moving=True, passenger=True, power=Power.UNKNOWN) for n in range(100)))
+    assert none_of(told)
+
+
+def test_somebody_found_in_a_dark_car_after_the_grace_is_told_at_once():
+    told = story(
+        *left_empty(), state(0, **OFF, power=Power.OUTAGE), state(200, **OFF, passenger=True, power=Power.OUTAGE)
+    )
+    assert entrapment(told).opened_at == at(200)
+
+
+def test_an_outage_whose_end_came_first_raises_nothing():
+    told = story(*boarded(), state(0, moving=True, passenger=True, power=Power.UNKNOWN))
+    told.push(cleared(power_lost(5), 5), power_lost(3, arrives=6)).advance(600)
+    assert none_of(told)
+    assert "late_power_loss" in told.verdicts()
+
+
+def test_a_retained_state_does_not_prove_that_the_line_is_back():
+    told = story(*boarded(), state(0, moving=True, passenger=True), offline(2))
+    told.push(state(3, moving=True, passenger=True, live=False)).advance_to(at(32))
+    assert entrapment(told).reason == "comms_lost_while_moving"
+
+
+def test_a_last_will_that_arrives_late_is_no_silence():
+    told = story(*boarded(), state(0, moving=True, passenger=True)).push(
+        msgspec.structs.replace(offline(-1), received_at=at(1))
+    )
+    assert none_of(told.advance(60))
+
+
+def test_a_moving_car_in_inspection_that_falls_silent_is_a_notice():
+    told = story(*boarded(), state(0, moving=True, passenger=True, **INSPECTION), offline(2)).advance(60)
+    assert none_of(told)
+    assert told.verdicts()[-1] == "inspection_gates_inferred"
+
+
+def test_a_flag_that_comes_again_in_inspection_after_a_close_is_told_when_the_car_is_given_back():
+    told = story(trapped(0)).people("close", "closed", ENTRAPMENT)
+    told.push(state(10, **INSPECTION), trapped(20))
+    assert len(told.tickets) == 1
+    assert len(told.push(state(30)).tickets) == 2
+
+
+def test_the_fault_of_an_empty_car_is_over_when_its_door_is_forced_open_and_that_is_worse():
+    told = story(*left_empty(), state(0, **OFF)).advance_to(at(61)).push(state(70, **OFF, open=True)).advance(10)
+    assert told.one(TicketKind.ELEVATOR_FAULT).state == "resolved"
+    assert entrapment(told).severity is Severity.CRITICAL
+
+
+def test_open_doors_in_a_baseline_end_nothing():
+    told = story(*boarded(), state(0, **OFF, passenger=True)).advance_to(at(31)).restart(60)
+    assert entrapment(told.push(state(100, live=False, open=True))).state == "suspected"
+    assert entrapment(told.push(state(101, open=True))).state == "release_pending"
+
+
+def test_a_baseline_takes_no_explaining_fault_away():
+    told = story(*boarded(-4), state(0, passenger=True, faults=(ElevatorFault.DOOR_OPEN,)))
+    told.push(state(2, passenger=True, live=False, faults=())).advance_to(at(60))
+    assert entrapment(told).reason == "level_doors_shut_fault"
+
+
 # --- devices that say little ------------------------------------------------------------------------------------
 
 
 def test_an_outage_bit_that_only_goes_out_does_not_haunt_later_rides():
     told = story(*boarded(), state(0, passenger=True, power=Power.OUTAGE), state(60, open=True, power=Power.UNKNOWN))
-    told.push(*boarded(70), *(state(80 + n, moving=True, passenger=True, power=Power.UNKNOWN) for n in range(100)))
+    told.push(
+        state(70, passenger=True, power=Power.UNKNOWN),
+        *(state(80 + n, moving=True, passenger=True, power=Power.UNKNOWN) for n in range(100)),
+    )
     assert none_of(told)
 
 
 def test_a_second_outage_of_such_a_device_is_news():
     told = story(*boarded(), state(0, passenger=True, power=Power.OUTAGE), state(60, open=True, power=Power.UNKNOWN))
-    told.push(*boarded(70), state(80, moving=True, passenger=True, power=Power.UNKNOWN))
+    told.push(
+        state(70, passenger=True, power=Power.UNKNOWN), state(80, moving=True, passenger=True, power=Power.UNKNOWN)
+    )
     told.push(state(90, **OFF, passenger=True, power=Power.OUTAGE)).advance_to(at(210))
     assert entrapment(told).reason == "power_lost_after_grace"
 
