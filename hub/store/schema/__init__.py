@@ -1,0 +1,57 @@
+"""Every table, as SQLAlchemy Core: the same statements run on SQLite and PostgreSQL.
+
+Times are UTC epoch milliseconds, money is fen, energy is Wh, all as big integers; text columns named `…_json` hold
+JSON written by us. A change here needs a migration (`tests/store/test_migrations.py` compares the two).
+"""
+
+from hub.store.schema.accounts import idempotency, sessions, tokens, users
+from hub.store.schema.base import SerialKey, meta, metadata
+from hub.store.schema.households import household_members, households, people, person_channels
+from hub.store.schema.intake import events, readings, readings_day, readings_hour, rejected, rollup_due
+from hub.store.schema.meters import meter_lives, topups
+from hub.store.schema.notices import notice_attempts, notice_merges, notice_orders, notices, templates
+from hub.store.schema.outgoing import commands, feed, feed_head, problems
+from hub.store.schema.registry import device_state, devices, sites
+from hub.store.schema.rules import rule_state, timers
+from hub.store.schema.tickets import ticket_clocks, ticket_milestones, ticket_numbers, ticket_timeline, tickets
+
+__all__ = [
+    "SerialKey",
+    "commands",
+    "device_state",
+    "devices",
+    "events",
+    "feed",
+    "feed_head",
+    "household_members",
+    "households",
+    "idempotency",
+    "meta",
+    "metadata",
+    "meter_lives",
+    "notice_attempts",
+    "notice_merges",
+    "notice_orders",
+    "notices",
+    "people",
+    "person_channels",
+    "problems",
+    "readings",
+    "readings_day",
+    "readings_hour",
+    "rejected",
+    "rollup_due",
+    "rule_state",
+    "sessions",
+    "sites",
+    "templates",
+    "ticket_clocks",
+    "ticket_milestones",
+    "ticket_numbers",
+    "ticket_timeline",
+    "tickets",
+    "timers",
+    "tokens",
+    "topups",
+    "users",
+]
