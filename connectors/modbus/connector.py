@@ -19,12 +19,12 @@ from connectors.modbus.address import BusAddress, BusAddressError, parse_address
 from connectors.modbus.client import BusClient, PymodbusClient
 from connectors.modbus.exchange import UnitSpec
 from connectors.modbus.planner import limits_of, plan
-from connectors.modbus.poller import BusPoller, BusStatus
-from hub.vocabulary.events import Clock, GatewayChanged
+from connectors.modbus.poller import BusPoller, BusStatus, gateway_changed, unusable
 from hub.vocabulary.instants import UtcMs
 from hub.vocabulary.ports import BusEntry, DeviceEntry, Intake
 
 STOP_S: Final = 5.0
+BAD_ADDRESS: Final = "bad_address"
 
 _log = structlog.get_logger(__name__)
 
@@ -54,6 +54,7 @@ class BusConnector:
         self._stopping: asyncio.Event | None = None
         self._thread: threading.Thread | None = None
         self._pollers: dict[tuple[str, str], BusPoller] = {}
+        self._unusable: list[BusStatus] = []
         self._ready = threading.Event()
 
     def start(self) -> None:
@@ -78,7 +79,8 @@ class BusConnector:
 
     def status(self) -> list[BusStatus]:
         """Each bus as it stands; empty when the thread does not run."""
-        return self._in_loop(lambda: [poller.status() for poller in self._pollers.values()]) or []
+        running = self._in_loop(lambda: [poller.status() for poller in self._pollers.values()])
+        return [] if running is None else [*running, *self._unusable]
 
     def expedite(self, site: str, device: str) -> None:
         """Read this device before the others, once: somebody waits for its value."""
@@ -134,7 +136,8 @@ class BusConnector:
             address = parse_address(bus.url)
         except BusAddressError as error:
             _log.error("modbus.bad_address", site=bus.site, bus=bus.bus, error=str(error))
-            self._report_unusable(bus)
+            self._unusable.append(unusable(bus, BAD_ADDRESS))
+            self._intake.report(gateway_changed(bus, up=False, cause=BAD_ADDRESS, at=self._clock()))
             return None
         specs = [unit_spec(device, bus, self._profiles[device.profile]) for device in known.values()]
         lateness = max((self._profiles[device.profile].max_lateness_ms for device in known.values()), default=0)
@@ -147,21 +150,6 @@ class BusConnector:
             quiet_ms=int(bus.options.get("quiet_ms", lateness)),
             traceable=address.traceable,
             clock=self._clock,
-        )
-
-    def _report_unusable(self, bus: BusEntry) -> None:
-        at = self._clock()
-        self._intake.report(
-            GatewayChanged(
-                site=bus.site,
-                source_key=f"{bus.bus}:down:{at}",
-                occurred_at=at,
-                received_at=at,
-                clock=Clock.ARRIVAL,
-                gateway=bus.bus,
-                up=False,
-                cause="bad_address",
-            )
         )
 
 

@@ -55,8 +55,10 @@ class BusStatus(msgspec.Struct, frozen=True, kw_only=True):
     bus: str
     url: str
     up: bool | None  # None: nothing known yet
+    cause: str  # why it is down: `connect_failed`, `connect_timeout`, `no_unit_answers`, `bad_address` …; else empty
     connected: bool
     cycle_ms: int  # bus time that one round over all devices takes
+    alarm_gap_ms: int  # longest recent time in which an alarm point was not looked at
     utilisation: float
     quiet_ms: int
     answers: int
@@ -102,6 +104,7 @@ class BusPoller:
         self._news = News()
         self._wake = asyncio.Event()
         self._reconnect_ms = RECONNECT_MS[0]
+        self._cause = ""
         self._silences = 0
         self._late_replies = 0
         self._polls = 0
@@ -136,8 +139,10 @@ class BusPoller:
             bus=self._bus.bus,
             url=self._bus.url,
             up=self._schedule.up,
+            cause=self._cause if self._schedule.up is False else "",
             connected=self._client.connected,
             cycle_ms=self._schedule.cycle_ms(),
+            alarm_gap_ms=self._schedule.alarm_gap_ms(),
             utilisation=self._busy.share(now),
             quiet_ms=self._schedule.quiet_ms,
             answers=self._schedule.answers,
@@ -204,6 +209,7 @@ class BusPoller:
                 self._log.info("modbus.device_back", device=effect.device)
             case BusLost():
                 self._log.warning("modbus.bus_lost", cause=effect.cause)
+                self._cause = effect.cause
                 self._news.forget_all()
                 self._gateway(up=False, cause=effect.cause)
             case BusBack():
@@ -247,19 +253,43 @@ class BusPoller:
         )
 
     def _gateway(self, *, up: bool, cause: str) -> None:
-        at = self._clock()
-        self._intake.report(
-            GatewayChanged(
-                site=self._bus.site,
-                source_key=f"{self._bus.bus}:{'up' if up else 'down'}:{at}",
-                occurred_at=at,
-                received_at=at,
-                clock=Clock.ARRIVAL,
-                gateway=self._bus.bus,
-                up=up,
-                cause=cause,
-            )
-        )
+        self._intake.report(gateway_changed(self._bus, up=up, cause=cause, at=self._clock()))
+
+
+def gateway_changed(bus: BusEntry, *, up: bool, cause: str, at: UtcMs) -> GatewayChanged:
+    """The event that speaks for all devices of a bus at once."""
+    return GatewayChanged(
+        site=bus.site,
+        source_key=f"{bus.bus}:{'up' if up else 'down'}:{at}",
+        occurred_at=at,
+        received_at=at,
+        clock=Clock.ARRIVAL,
+        gateway=bus.bus,
+        up=up,
+        cause=cause,
+    )
+
+
+def unusable(bus: BusEntry, cause: str) -> BusStatus:
+    """Status of a bus that cannot be polled at all."""
+    return BusStatus(
+        site=bus.site,
+        bus=bus.bus,
+        url=bus.url,
+        up=False,
+        cause=cause,
+        connected=False,
+        cycle_ms=0,
+        alarm_gap_ms=0,
+        utilisation=0.0,
+        quiet_ms=0,
+        answers=0,
+        failures=0,
+        late_replies=0,
+        polls=0,
+        stumbles=0,
+        units=(),
+    )
 
 
 class _Window:

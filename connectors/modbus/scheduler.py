@@ -237,14 +237,13 @@ class Schedule:
             return []
         unit = poll.unit
         self._polls.pop(poll.period, None)
-        unit.took_ms[poll.period] = now - poll.started_at
         unit.replan()
         if not poll.segments or not unit.has_reads(poll.period):
             code = poll.refused[0].exception if poll.refused else 0
             unit.whole_again()
             unit.failures = TRIES - 1  # asking again at once would be told the same
             return self._failed(unit, f"exception_{code:02x}", now, now)
-        unit.busy = 0
+        unit.polled(poll, now)
         return [PollDone(unit.spec.device, poll.period, tuple(poll.segments), tuple(poll.refused))]
 
     def _bus_alive(self, unit: Unit, now: MonotonicMs) -> list[Effect]:
@@ -372,6 +371,10 @@ class Schedule:
     def cycle_ms(self) -> int:
         """Bus time that one round over all devices takes, by their last polls."""
         return sum(max(unit.took_ms.values(), default=0) for unit in self._units.values())
+
+    def alarm_gap_ms(self) -> int:
+        """Longest recent time in which an alarm point that answers was not looked at."""
+        return max((unit.alarm_gap_ms for unit in self._units.values() if unit.health is Health.HEALTHY), default=0)
 
     def units(self, now: MonotonicMs) -> Iterable[UnitStatus]:
         for unit in self._units.values():

@@ -71,6 +71,8 @@ class Unit:
         self.candidate: str | None = None
         self.urgent = False
         self.took_ms: dict[Period, int] = {}
+        self.alarm_gap_ms = 0  # longest recent time between two looks at the alarm points; fades by 1/64 a look
+        self._alarm_at: MonotonicMs | None = None
         self._reads = by_period(spec.reads)
         self._unsupported: set[Point] = set()
         self._phase = spec.every_ms * index // max(count, 1)
@@ -123,6 +125,15 @@ class Unit:
             self.slow_at = max((self.slow_at or now) + self.spec.every_ms, now + self.spec.every_ms // 2)
         if period is Period.SLOW or self.slow_at is None:
             self.urgent = False
+
+    def polled(self, poll: Poll, now: MonotonicMs) -> None:
+        """A poll is complete."""
+        self.busy = 0
+        self.took_ms[poll.period] = now - poll.started_at
+        if poll.period is Period.FAST:
+            gap = 0 if self._alarm_at is None else now - self._alarm_at
+            self._alarm_at = now
+            self.alarm_gap_ms = max(gap, self.alarm_gap_ms - self.alarm_gap_ms // 64)
 
     def hurry(self, now: MonotonicMs) -> None:
         """Due at once, before the others."""

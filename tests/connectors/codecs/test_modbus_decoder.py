@@ -7,6 +7,7 @@ from hypothesis import strategies as st
 from connectors import profiles
 from connectors.codecs.modbus_decoder import ModbusDecoder
 from connectors.codecs.modbus_poll import Poll, Refused, decode_poll, encode_poll
+from connectors.codecs.modbus_profile import parse
 from connectors.codecs.modbus_values import Segment
 from hub.vocabulary.ports import DeviceEntry, RawMessage
 from hub.vocabulary.rejected import Rejected, RejectReason
@@ -91,3 +92,47 @@ def test_two_polls_are_two_events_and_a_replayed_poll_is_one():
     (again,) = DECODER.decode(message(payload, "s/e1"))
     (later,) = DECODER.decode(msgspec.structs.replace(message(payload, "s/e1"), received_at=1_790_000_000_500))
     assert first.source_key == again.source_key != later.source_key
+
+
+# --- a meter with separate overdraft behind a current transformer --------------------------------------------
+
+TWO_REGISTERS = parse(
+    {
+        "id": "two-registers",
+        "kind": "meter",
+        "modbus": {
+            "blocks": {"live": {"addr": 0, "count": 7}},
+            "fields": {
+                "balance": {"addr": 0, "type": "bcd32", "scale": 0.01, "unit": "CNY"},
+                "overdraft": {"addr": 2, "type": "bcd32", "scale": 0.01, "unit": "CNY"},
+                "energy": {"addr": 4, "type": "u32", "scale": 0.01, "unit": "kWh", "multiply_by": "ct"},
+            },
+            "extra": {"ct": {"addr": 6, "type": "u16", "plausible": [1, 1000]}},
+        },
+    }
+)
+
+
+def read_two_registers(*registers):
+    device = DeviceEntry(site="s", device="t1", kind="meter", profile="two-registers", timezone="UTC")
+    payload = encode_poll(Poll(profile="two-registers", segments=(Segment(3, 0, registers),)))
+    (reading,) = ModbusDecoder({"two-registers": TWO_REGISTERS}, [device]).decode(message(payload, "s/t1"))
+    return reading
+
+
+def test_a_debt_stands_in_a_register_of_its_own():
+    """Domain/meters.md 7 no. 1: remaining reads 0.00, the debt is in overdraft."""
+    assert read_two_registers(0, 0, 0x0000, 0x2550, 0, 100, 1).credit == -2550
+    assert read_two_registers(0x0000, 0x1234, 0, 0, 0, 100, 1).credit == 1234
+
+
+def test_with_an_unreadable_overdraft_the_credit_is_unknown():
+    reading = read_two_registers(0x0000, 0x1234, 0xEEEE, 0xEEEE, 0, 100, 1)
+    assert reading.credit is None
+    assert "overdraft" in reading.extra["unusable"]
+
+
+def test_a_transformer_ratio_is_applied_once_and_without_it_the_energy_is_unknown():
+    """Domain/meters.md 7 no. 20."""
+    assert read_two_registers(0, 1, 0, 0, 0, 12345, 40).energy_wh == 4_938_000
+    assert read_two_registers(0, 1, 0, 0, 0, 12345, 0).energy_wh is None

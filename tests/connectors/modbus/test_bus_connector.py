@@ -7,6 +7,7 @@ import pytest
 
 from connectors import profiles
 from connectors.codecs.modbus_decoder import ModbusDecoder
+from connectors.modbus.check import check_bus
 from connectors.modbus.connector import BusConnector
 from hub.vocabulary.elevator import TrappedPlace
 from hub.vocabulary.events import ElevatorState, GatewayChanged, MeterReading, Unreachable
@@ -279,8 +280,12 @@ def test_a_bus_with_a_wrong_address_is_down_and_keeps_nobody_from_working(run):
     put_meter(bank, 2, 1234)
     with WireServer(bank) as server:
         wrong = BusEntry(site="lakeside", bus="meters-2", url="modbus+tcp://nowhere:port")
-        run([wrong, bus(server.port)], devices, inbox)
+        connector = run([wrong, bus(server.port)], devices, inbox)
         inbox.wait(lambda it: it.messages)
+        assert {(status.bus, status.up, status.cause) for status in connector.status()} == {
+            ("meters-1", True, ""),
+            ("meters-2", False, "bad_address"),
+        }
     assert (inbox.events[0].gateway, inbox.events[0].up, inbox.events[0].cause) == ("meters-2", False, "bad_address")
 
 
@@ -358,3 +363,25 @@ def test_devices_of_other_transports_and_buses_without_devices_are_left_alone(ru
     connector = run([bus(1)], [other], inbox)
     assert connector.status() == []
     assert inbox.events == []
+
+
+def test_check_shows_live_values_and_says_what_is_wrong_with_the_others():
+    """`hub check --connect`: a living meter, one that the gateway does not reach, a silent one, one of another model."""
+    bank = Bank()
+    put_meter(bank, 2, 1234)
+    bank.put(5, 0, [1, 2, 3])
+    devices = [meter(str(unit), unit) for unit in (2, 3, 4, 5)]
+    with WireServer(lambda asked: exception(asked.fc, 0x0B) if asked.unit == 3 else bank(asked)) as server:
+        found = check_bus(bus(server.port), devices, SHIPPED)
+    assert [(each.ok, each.target, each.cause) for each in found] == [
+        (True, "meters-1", ""),
+        (True, "m-2", ""),
+        (False, "m-3", "exception_0b"),
+        (False, "m-4", "timeout"),
+        (False, "m-5", "exception_02"),
+    ]
+    assert found[1].text == "unit 2: balance 12.34 CNY, total 1234.560 kWh, serial ADF40023A00001"
+    assert "wiring" in found[2].text
+    gone = check_bus(bus(server.port), devices, SHIPPED)
+    assert [(each.ok, each.target, each.cause) for each in gone] == [(False, "meters-1", "connect_failed")]
+    assert check_bus(BusEntry(site="lakeside", bus="x", url="nonsense"), devices, SHIPPED)[0].cause == "bad_address"

@@ -68,6 +68,13 @@ def test_more_alarm_points_than_the_bus_can_carry_do_not_starve_the_meters():
     assert max(counts) - min(counts) <= 1, "no lift before another"
 
 
+def test_an_overloaded_bus_says_how_long_its_alarm_points_really_wait():
+    easy = bus([spec(n, fast=[(0, 3)]) for n in range(1, 4)]).run(until=30_000)
+    assert easy.schedule.alarm_gap_ms() <= 600
+    full = bus([spec(n, fast=[(0, 3)]) for n in range(1, 61)]).run(until=60_000)
+    assert full.schedule.alarm_gap_ms() >= 60 * LINE_MS
+
+
 @pytest.mark.parametrize("share", [0.05, 0.2, 0.5])
 def test_dead_meters_cost_the_healthy_ones_nothing(share):
     """Issue 3 section 6b: healthy meters keep their period, whatever share of the bus is dead."""
