@@ -130,6 +130,8 @@ class RuleBook:
             if about is None:
                 return None
             subject = about
+            if event.device and about.type is not SubjectType.DEVICE:
+                facts = self._with_site(slot.name, facts)
             key = StateKey(slot.name, about)
             state = overlay.get(key, slot.default)
             outcome = slot.rule.decide(event, state, facts, now)
@@ -142,6 +144,13 @@ class RuleBook:
             return None
         self._remember(slot.name, about, outcome.decisions, now)
         return Decided(slot.name, about, outcome.decisions)
+
+    def _with_site(self, rule: str, facts: Facts) -> Facts:
+        """A device's event that concerns its whole site: its own facts, and those of the site's other devices."""
+        wide = self._facts.facts(rule, facts.site.id, "")
+        if wide is None:
+            return facts
+        return msgspec.structs.replace(facts, devices=wide.devices, heard=wide.heard, limits_of=wide.limits_of)
 
     def _remember(self, rule: str, subject: Subject, decisions: Sequence[Decision], now: UtcMs) -> None:
         for decision in decisions:

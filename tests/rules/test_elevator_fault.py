@@ -98,7 +98,7 @@ def test_retained_and_late_and_doubled_messages_are_no_news():
     assert told.one(FAULT).count == 1
     told.push(cleared(fault(0, DOOR), 3, arrives=9))
     assert (told.one(FAULT).state, "stale_clear" in told.verdicts()) == ("open", True)
-    told.push(state(1, arrives=10, faults=(OVERSPEED,)))
+    told.push(state(9), state(1, arrives=10, faults=(OVERSPEED,)))
     assert told.one(FAULT).severity is Severity.MEDIUM
 
 

@@ -123,7 +123,7 @@ class Timeline:
 
     `push` moves the clock to the event's `received_at` (timers that fall due before it fire first) and hands it to every rule that wants it.
     With `restarts`, each state goes through msgpack after every event, as through the database.
-    With `mark_late`, a device's event older than one seen before is marked late, as the pipeline does.
+    With `mark_late`, a device's event older than one of its kind seen before is marked late, as the pipeline does.
     """
 
     def __init__(
@@ -144,7 +144,7 @@ class Timeline:
         self.restarts = restarts
         self.mark_late = mark_late
         self.heard: dict[str, UtcMs] = {}
-        self.newest: dict[str, UtcMs] = {}
+        self.newest: dict[tuple[str, type[Event]], UtcMs] = {}
         self.states: dict[tuple[str, Subject], Any] = {}
         self.timers: dict[tuple[str, Subject, str], UtcMs] = {}
         self.tickets: list[Ticket] = []
@@ -247,8 +247,9 @@ class Timeline:
     def _ordered(self, event: Event) -> Event:
         if not self.mark_late or not event.device or isinstance(event, TicketMoved | TimerFired):
             return event
-        newest = self.newest.get(event.device, event.occurred_at)
-        self.newest[event.device] = max(newest, event.occurred_at)
+        slot = (event.device, type(event))
+        newest = self.newest.get(slot, event.occurred_at)
+        self.newest[slot] = max(newest, event.occurred_at)
         return with_order(event, late=event.late or event.occurred_at < newest)
 
     def _hand_over(self, event: Event) -> None:

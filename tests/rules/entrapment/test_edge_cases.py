@@ -362,7 +362,7 @@ def test_a_late_state_moves_nothing():
 
 
 def test_a_late_alarm_that_was_never_seen_still_raises_and_says_so():
-    told = story(state(100), press(40, arrives=101))
+    told = story(cleared(trapped(90), 100), press(40, arrives=101))
     assert entrapment(told).fields["late"] is True
     assert entrapment(told).occurred_at == at(40)
 
@@ -374,7 +374,7 @@ def test_an_add_whose_clear_came_first_is_raised_and_pending():
 
 def test_a_replayed_press_of_a_closed_incident_does_not_open_a_new_one():
     told = story(press(0, source_key="a")).people("close", "closed", ENTRAPMENT)
-    told.push(state(50), press(0, arrives=60, source_key="old copy"))
+    told.push(cleared(press(0), 50), press(0, arrives=60, source_key="old copy"))
     assert len(told.tickets) == 1
     assert "handled_before_close" in told.verdicts()
 
@@ -480,7 +480,7 @@ def test_a_retained_state_does_not_prove_that_the_line_is_back():
 
 
 def test_a_last_will_that_arrives_late_is_no_silence():
-    told = story(*boarded(), state(0, moving=True, passenger=True)).push(
+    told = story(*boarded(), online(0), state(0, moving=True, passenger=True)).push(
         msgspec.structs.replace(offline(-1), received_at=at(1))
     )
     assert none_of(told.advance(60))
