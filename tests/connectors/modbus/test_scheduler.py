@@ -87,6 +87,18 @@ def test_dead_meters_cost_the_healthy_ones_nothing(share):
     assert len(run.told(UnitLost)) == len(silent), "each is told once"
 
 
+def test_asking_the_dead_again_takes_at_most_a_quarter_of_the_bus():
+    """Forty dead meters that are due for another try leave the bus to the lift and the living."""
+    count, timeout_ms = 40, 500
+    run = bus([spec(100, fast=[(0, 3)]), *meters(count), spec(90, slow=[(0x300, 21)])], dead(set(range(1, count + 1))))
+    run.run(until=60_000)
+    asked = [request.unit_id for _, request in run.sent if request.unit_id <= count]
+    again_ms = (len(asked) - len(set(asked))) * timeout_ms
+    assert len(set(asked)) == count
+    assert 0.15 * 60_000 < again_ms < 0.27 * 60_000
+    assert len(polled(run, "d100")) > 80
+
+
 def test_a_dead_lift_is_noticed_within_seconds_and_its_neighbour_goes_on():
     run = bus([spec(1, fast=[(0, 3)]), spec(2, fast=[(0, 3)])], dead({1})).run(until=60_000)
     assert [effect.device for effect in run.told(UnitLost)] == ["d1"]
