@@ -88,7 +88,7 @@ def value_of(field: Field, image: Image) -> Value | Unusable | None:
 def label_of(field: Number, image: Image) -> str | Unusable | None:
     """A floor as text: the profile's label for the raw value, else the plausible number itself."""
     registers = image.read(field.span)
-    if registers is not None and (raw := _unsigned(field, registers)) in field.labels:
+    if registers is not None and (raw := _masked(field, _ordered(field, registers))) in field.labels:
         return field.labels[raw]
     found = _number(field, image)
     return f"{found:f}" if isinstance(found, Decimal) else found
@@ -109,12 +109,13 @@ def _number(field: Number, image: Image) -> Decimal | Unusable | None:
     registers = image.read(field.span)
     if registers is None:
         return None
-    raw = _unsigned(field, registers)
+    data = _ordered(field, registers)
+    raw = _masked(field, data)
     if raw in field.unset:
         return None
     if raw in field.invalid:
         return Unusable(f"invalid pattern {_hex(registers)}")
-    value = _raw_number(field, registers)
+    value = _raw_number(field, data, raw)
     if value is None:
         return Unusable(f"not a number: {_hex(registers)} as {field.type}")
     value *= field.scale
@@ -129,21 +130,19 @@ def _ordered(field: Number, registers: Sequence[int]) -> bytes:
     return b"".join(data[i + 1 : i + 2] + data[i : i + 1] for i in range(0, len(data), 2)) if field.byte_swap else data
 
 
-def _unsigned(field: Number, registers: Sequence[int]) -> int:
+def _masked(field: Number, data: bytes) -> int:
     """All bits as one unsigned number, masked and shifted: what `invalid` and `map` speak of."""
-    raw = int.from_bytes(_ordered(field, registers), "big")
+    raw = int.from_bytes(data, "big")
     return raw if field.mask is None else (raw & field.mask) >> lowest_bit(field.mask)
 
 
-def _raw_number(field: Number, registers: Sequence[int]) -> Decimal | None:
-    data = _ordered(field, registers)
+def _raw_number(field: Number, data: bytes, raw: int) -> Decimal | None:
     if field.type.startswith("f"):
         floating: float = struct.unpack(">f" if field.type == "f32" else ">d", data)[0]
         # A 32-bit float carries about 7 digits: repr of the double would invent more.
         return (
             Decimal(f"{floating:.7g}" if field.type == "f32" else repr(floating)) if math.isfinite(floating) else None
         )
-    raw = _unsigned(field, registers)
     if field.type.startswith("bcd"):
         digits = f"{raw:x}"
         return Decimal(digits) if digits.isdecimal() else None

@@ -21,7 +21,6 @@ class Point(msgspec.Struct, frozen=True, gc=False):
     span: Span
     period: Period
     names: tuple[str, ...]
-    linear: bool = True
 
 
 class Read(msgspec.Struct, frozen=True, gc=False):
@@ -38,7 +37,7 @@ class Read(msgspec.Struct, frozen=True, gc=False):
 
 
 class Limits(msgspec.Struct, frozen=True, kw_only=True):
-    """What a device allows. `forbidden` are first and last addresses; `apart` are spans that nothing may be merged across."""
+    """What a device allows. `forbidden` are first and last addresses; `apart` are spans that nothing may be merged with or across."""
 
     max_registers: int
     merge_gap: int
@@ -62,11 +61,7 @@ def points_of(profile: ModbusProfile) -> tuple[Point, ...]:
     for name, spans in profile.points().items():
         for span in spans:
             names.setdefault((span, profile.period_of(name, span)), []).append(name)
-    apart = limits_of(profile).apart
-    return tuple(
-        Point(span, period, tuple(wanted), not any(_inside(span, other) for other in apart))
-        for (span, period), wanted in names.items()
-    )
+    return tuple(Point(span, period, tuple(wanted)) for (span, period), wanted in names.items())
 
 
 def plan(profile: ModbusProfile) -> tuple[Read, ...]:
@@ -128,8 +123,6 @@ def by_period(reads: Iterable[Read]) -> Mapping[Period, tuple[Read, ...]]:
 def _joined(read: Read, point: Point, limits: Limits) -> Span | None:
     span, other = read.span, point.span
     if read.period is not point.period or span.fc != other.fc:
-        return None
-    if not point.linear or not all(each.linear for each in read.points):
         return None
     if other.addr - span.end > limits.merge_gap:
         return None

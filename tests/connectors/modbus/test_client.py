@@ -4,6 +4,8 @@ import ast
 import asyncio
 import inspect
 import logging
+import random
+import struct
 from pathlib import Path
 
 import pytest
@@ -188,3 +190,50 @@ def test_bus_addresses():
 def test_a_wrong_address_says_what_is_allowed(url):
     with pytest.raises(BusAddressError, match=r"allowed|needs|port|may follow"):
         parse_address(url)
+
+
+def spoiled(chance, good):
+    """A reply frame (MBAP) with one thing wrong somewhere, or nothing."""
+    frame = bytearray(good)
+    how = chance.choice(["flip", "cut", "grow", "noise", "nothing"])
+    if how == "flip":
+        frame[chance.randrange(len(frame))] ^= 1 << chance.randrange(8)
+    elif how == "cut":
+        del frame[chance.randrange(1, len(frame)) :]
+    elif how == "grow":
+        frame += chance.randbytes(chance.randrange(1, 9))
+    elif how == "noise":
+        frame = bytearray(chance.randbytes(chance.randrange(1, 40)))
+    return bytes(frame)
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_whatever_bytes_come_only_a_fitting_reply_is_an_answer_and_the_link_goes_on(seed):
+    """Random damage to real replies: registers are believed only when their number, function, unit and length are right."""
+    chance = random.Random(seed)
+    sent = []
+
+    def answer(asked):
+        values = [chance.randrange(0x10000) for _ in range(asked.count)]
+        pdu = registers(asked.fc, values).pdu
+        good = struct.pack(">HHHB", 1, 0, len(pdu) + 1, asked.unit) + pdu
+        sent.append((good, spoiled(chance, good)))
+        return Reply(b"", raw=sent[-1][1])
+
+    async def talk(port):
+        believed = []
+        link = PymodbusClient(BusAddress(framing=Framing.TCP, host="127.0.0.1", port=port), lambda ms: None)
+        for _ in range(150):
+            assert await link.connect(1000) is None
+            outcome = await link.read(1, Span(3, 0, 4), 25)
+            believed += [(len(sent) - 1, outcome.registers)] if isinstance(outcome, Answer) else []
+        link.close()
+        return believed
+
+    with WireServer(answer) as server:
+        believed = asyncio.run(talk(server.port))
+    assert len(believed) > 20
+    for number, values in believed:
+        good, spoilt = sent[number]
+        assert spoilt[7:9] == good[7:9], "function and byte count"
+        assert struct.pack(">4H", *values) == spoilt[9:17]

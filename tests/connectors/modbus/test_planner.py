@@ -21,9 +21,8 @@ def worlds(draw):
         span = Span(draw(st.sampled_from([3, 4])), draw(st.integers(0, 120)), draw(st.sampled_from([1, 2, 4])))
         if any(span.addr <= last and first < span.end for first, last in forbidden):
             continue
-        inside = any(each.fc == span.fc and each.addr < span.end and span.addr < each.end for each in apart)
         period = draw(st.sampled_from(list(Period)))
-        points.append(Point(span, period, (f"p{number}",), linear=not inside))
+        points.append(Point(span, period, (f"p{number}",)))
     return points, Limits(max_registers=limits[0], merge_gap=limits[1], forbidden=forbidden, apart=apart)
 
 
