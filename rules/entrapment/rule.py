@@ -124,7 +124,7 @@ def _on_mode(step: Step, before: Car | None, car: Car) -> None:
     """Inspection during an incident: a technician has taken control, the incident stays. Earthquake: look at every car."""
     if before is not None and before.mode is car.mode:
         return
-    if car.mode is ServiceMode.INSPECTION and before is not None:
+    if car.mode is ServiceMode.INSPECTION:
         step.move("inspection_on", Move.INSPECTION_ON)
     if car.mode is ServiceMode.EARTHQUAKE:
         event = step.event

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import msgspec
 
+from hub.vocabulary.decisions import Severity
 from hub.vocabulary.elevator import TrappedPlace
 from hub.vocabulary.instants import UtcMs
 from rules.entrapment.car import Car
@@ -38,6 +39,7 @@ class Incident(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 
     sources: tuple[Source, ...] = ()
     presses: int = 0
+    severity: Severity | None = None  # the worst so far, which `severity_reason` speaks of
     cleared: bool = False  # `sensor_clear` was reported since the last signal
 
 

@@ -11,7 +11,16 @@ from typing import Any
 
 import msgspec
 
-from hub.vocabulary.decisions import Decision, MoveTicket, RaiseTicket, SetTimer, Severity, TicketKind, Verdict
+from hub.vocabulary.decisions import (
+    SEVERITY_RANK,
+    Decision,
+    MoveTicket,
+    RaiseTicket,
+    SetTimer,
+    Severity,
+    TicketKind,
+    Verdict,
+)
 from hub.vocabulary.elevator import ServiceMode
 from hub.vocabulary.events import Event
 from hub.vocabulary.facts import Facts
@@ -102,13 +111,17 @@ class Step:
         incident = self.state.incident
         before = incident or Incident()
         repeated = finding.source in before.sources
+        severity, severity_reason = self._severity(finding)
+        worse = before.severity is None or SEVERITY_RANK[severity] < SEVERITY_RANK[before.severity]
         after = Incident(
+            severity=severity if worse else before.severity,
             sources=before.sources if repeated else (*before.sources, finding.source),
             presses=before.presses + (finding.source is Source.BUTTON),
         )
-        severity, severity_reason = self._severity(finding)
         fields = self._car_fields() | finding.fields
-        fields |= {"sources": [source.value for source in after.sources], "severity_reason": severity_reason.value}
+        fields["sources"] = [source.value for source in after.sources]
+        if worse:
+            fields["severity_reason"] = severity_reason.value
         if after.presses:
             fields["presses"] = after.presses
         if incident is None and self._soon_after_last():

@@ -466,6 +466,18 @@ def test_somebody_found_in_a_dark_car_after_the_grace_is_told_at_once():
     assert entrapment(told).opened_at == at(200)
 
 
+def test_a_stale_end_of_an_outage_ends_nothing():
+    told = story(*boarded(), state(0, moving=True, passenger=True, power=Power.UNKNOWN))
+    told.push(power_lost(10), cleared(power_lost(5), 6, arrives=12)).advance_to(at(130))
+    assert entrapment(told).reason == "power_lost_after_grace"
+
+
+def test_a_weaker_signal_does_not_speak_for_the_severity():
+    told = story(*boarded(-4), press(10)).advance_to(at(130))
+    assert entrapment(told).reasons == ["button_held", "level_doors_shut_long"]
+    assert entrapment(told).fields["severity_reason"] == "p2_button"
+
+
 def test_an_outage_whose_end_came_first_raises_nothing():
     told = story(*boarded(), state(0, moving=True, passenger=True, power=Power.UNKNOWN))
     told.push(cleared(power_lost(5), 5), power_lost(3, arrives=6)).advance(600)

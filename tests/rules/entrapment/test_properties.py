@@ -186,7 +186,7 @@ def test_the_order_in_which_alarms_arrive_does_not_matter(parts, data):
 @QUICK
 @given(STORIES, st.data())
 def test_states_that_arrive_late_move_nothing(story, data):
-    events = events_of(story)
+    events = [state(0), *events_of(story)]
     stale = msgspec.structs.replace(state(0, **data.draw(VIEWS)), occurred_at=at(-50))
     place = data.draw(st.integers(1, len(events)))
     late = msgspec.structs.replace(stale, received_at=events[place - 1].received_at, live=False)
