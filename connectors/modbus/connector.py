@@ -140,7 +140,10 @@ class BusConnector:
             self._intake.report(gateway_changed(bus, up=False, cause=BAD_ADDRESS, at=self._clock()))
             return None
         specs = [unit_spec(device, bus, self._profiles[device.profile]) for device in known.values()]
-        lateness = max((self._profiles[device.profile].max_lateness_ms for device in known.values()), default=0)
+        lateness = max(
+            max(self._profiles[device.profile].max_lateness_ms, spec.timeout_ms)
+            for device, spec in zip(known.values(), specs, strict=True)
+        )
         return BusPoller(
             bus,
             known,
