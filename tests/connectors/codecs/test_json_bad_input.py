@@ -369,6 +369,8 @@ def test_a_flood_of_invented_topics_is_not_remembered():
             RawMessage(channel="mqtt", address=f"hub/v1/lakeside/x{number}/alarm", payload=GOOD, received_at=AT)
         )
     assert len(decoder._routes) == 0
+    decoder.decode(RawMessage(channel="mqtt", address=ALARM, payload=GOOD, received_at=AT))
+    assert list(decoder._routes) == [ALARM]  # a known one is: the hot path looks nothing up twice
 
 
 def test_the_same_message_decodes_to_the_same_event():
