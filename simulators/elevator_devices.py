@@ -11,7 +11,7 @@ from collections.abc import Callable
 from typing import Any
 
 from simulators.detector import EdgeCountingDetector, Thresholds, TimedDetector
-from simulators.elevator import Car, ServiceMode, Traffic, Trip
+from simulators.elevator import MAX_STEP_S, Car, ServiceMode, Traffic, Trip
 from simulators.formats import car_top_monitor, city_push, elevatorcloud, hub_json, lift_controller, shmashine
 from simulators.modbus import ILLEGAL_ADDRESS, ModbusError, words
 from simulators.sensors import Fault, Presence, Reading, Sensors
@@ -80,12 +80,18 @@ class ElevatorDevice:
         self._traffic_on = enabled
 
     def advance(self, seconds: float) -> None:
-        """Let simulated time pass, then report."""
-        if self._traffic_on:
-            self._traffic.advance(self.car, seconds)
-        self.car.advance(seconds)
-        self.sensors.advance(self.car, seconds)
-        self.report(self.look(seconds), seconds)
+        """Let simulated time pass in steps in which no detector misses a landing, then report."""
+        left = seconds
+        reading = self.look(0.0)
+        while left > 1e-9:
+            step = min(left, MAX_STEP_S)
+            if self._traffic_on:
+                self._traffic.advance(self.car, step)
+            self.car.advance(step)
+            self.sensors.advance(self.car, step)
+            reading = self.look(step)
+            left -= step
+        self.report(reading, seconds)
 
     def look(self, seconds: float) -> Reading:
         """One consistent reading with the on-board device's faults."""

@@ -17,6 +17,7 @@ from typing import Protocol
 ILLEGAL_FUNCTION, ILLEGAL_ADDRESS, ILLEGAL_VALUE, NO_ANSWER_BEHIND_GATEWAY = 0x01, 0x02, 0x03, 0x0B
 READ_FUNCTIONS = (3, 4)
 MAX_REGISTERS = 125
+CLOSE_WITHIN_S = 2.0
 
 
 class ModbusError(Exception):
@@ -108,7 +109,7 @@ class BusServer:
         self.requests = 0
         self._rng = rng
         self._server: asyncio.Server | None = None
-        self._connections: set[asyncio.StreamWriter] = set()
+        self._connections: dict[asyncio.StreamWriter, asyncio.Task[None] | None] = {}
 
     async def open(self) -> None:
         """Listen; with port 0 the chosen port is in `port` afterwards. Raises OSError when the port is taken."""
@@ -122,12 +123,15 @@ class BusServer:
         if server is None:
             return
         server.close()
+        exchanges = [task for task in self._connections.values() if task is not None]
         for writer in tuple(self._connections):
             writer.transport.abort()
+        if exchanges:
+            await asyncio.wait(exchanges, timeout=CLOSE_WITHIN_S)
         await server.wait_closed()
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        self._connections.add(writer)
+        self._connections[writer] = asyncio.current_task()
         exchange = self._mbap if self.framing == "tcp" else self._rtu
         try:
             while True:
@@ -135,7 +139,7 @@ class BusServer:
         except (asyncio.IncompleteReadError, OSError):
             return  # the client hung up, or this gateway lost its power
         finally:
-            self._connections.discard(writer)
+            self._connections.pop(writer, None)
             writer.close()
 
     async def _mbap(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:

@@ -19,6 +19,7 @@ LOOK_EVERY_S = 0.4
 CONNECT_WITHIN_S = 20.0
 READY_WITHIN_S = 30.0
 FAILED_LOOKS = 5
+MOST_NAMED = 5
 
 
 class NotPlayableError(Exception):
@@ -148,13 +149,18 @@ async def _watch(judge: Judge, player: Player, script: Script, running: asyncio.
 
 
 def table(result: Result) -> str:
-    """The judgement as lines of text: expected, seen, verdict."""
+    """The judgement as lines of text; subjects with the same expectation and the same verdict share a line."""
     rows = [("kind", "subject", "expected", "between", "seen", "verdict")]
+    groups: dict[tuple[str, str, str, str, str], list[Verdict]] = {}
     for verdict in result.verdicts:
         item = verdict.expectation
-        subject = item.subjects[0] if len(item.subjects) == 1 else f"{item.subjects[0]} … ({len(item.subjects)})"
         between = f"{item.from_s:g}–{item.by_s:g} s"
-        rows.append((item.kind, subject, _expected(verdict), between, str(verdict.seen), verdict.outcome.value))
+        row = (item.kind, _expected(verdict), between, str(verdict.seen), verdict.outcome.value)
+        groups.setdefault(row, []).append(verdict)
+    for (kind, expected, between, seen, outcome), verdicts in groups.items():
+        subjects = [subject for verdict in verdicts for subject in verdict.expectation.subjects]
+        named = ", ".join(subjects) if len(subjects) <= MOST_NAMED else f"{subjects[0]} … ({len(subjects)})"
+        rows.append((kind, named, expected, between, seen, outcome))
     rows.extend(
         (ticket["kind"], ticket["subject"]["id"], "nothing", "", ticket["state"], "unexpected")
         for ticket in result.unexpected
