@@ -9,14 +9,26 @@ from __future__ import annotations
 from fastapi import APIRouter, FastAPI
 from fastapi.responses import Response
 
-from api import auth, devices, feed, headers, health, meters, openapi, problem_details, problems, rejected, tickets
+from api import (
+    auth,
+    body_limit,
+    devices,
+    feed,
+    headers,
+    health,
+    meters,
+    openapi,
+    problem_details,
+    problems,
+    rejected,
+    tickets,
+)
 from api.console import pages
 from api.requests import Json
 from api.services import Services
 from api.stream import Streams
 
 BASE = "/api/v1"
-MAX_BODY_BYTES = 64 * 1024
 
 
 def create_app(services: Services) -> FastAPI:
@@ -28,7 +40,6 @@ def create_app(services: Services) -> FastAPI:
         docs_url=None,
         redoc_url=None,
         redirect_slashes=False,
-        max_body_size=MAX_BODY_BYTES,
     )
     app.state.services = services
     app.state.streams = Streams()
@@ -41,6 +52,7 @@ def create_app(services: Services) -> FastAPI:
     _serve_document(app)
     problem_details.install(app)
     pages.install(app)
+    app.add_middleware(body_limit.BodyLimit)
     app.add_middleware(headers.SecurityHeaders, over_tls=services.cookie_secure)
     auth.demand_guards(app)
     app.state.addresses = [(route.path_regex, route.methods) for route in auth.routes_of(app)]
