@@ -8,7 +8,8 @@ import secrets
 import socket
 import time
 from collections import defaultdict
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from functools import cache
 from pathlib import Path
 from typing import Any, Final, NamedTuple
@@ -20,11 +21,13 @@ from api.app import create_app
 from api.services import Health, Services
 from api.services import Part as HealthPart
 from connectors import profiles
-from connectors.broker import BrokerError, EmbeddedBroker, free_port
+from connectors.broker import BrokerError, EmbeddedBroker, free_port, server_binary
 from connectors.codecs.json_decoder import JsonDecoder
 from connectors.codecs.modbus_decoder import ModbusDecoder
+from connectors.modbus.check import check_bus
 from connectors.modbus.connector import BusConnector
 from connectors.mqtt import MqttConnector
+from connectors.mqtt_check import check_connection
 from connectors.mqtt_settings import MqttSettings as BrokerAddress
 from hub.health import HealthBook, Line
 from hub.jobs import Jobs
@@ -46,6 +49,7 @@ from hub.registry.estate import MQTT_GATEWAY, Estate
 from hub.registry.rows import align
 from hub.registry.world import EstateWorld
 from hub.settings import MqttSettings, Settings
+from hub.store.check import probe
 from hub.store.database import Store, get_meta, open_store
 from hub.vocabulary.events import Subject, SubjectType
 from hub.vocabulary.instants import UtcMs
@@ -58,6 +62,7 @@ VERSION = importlib.metadata.version("property-hub")
 SESSION_KEY: Final = "mqtt_session/"
 BROKER_SECRET_FILE: Final = "broker.password"  # noqa: S105 - a file's name
 BROKER_FULL_AT: Final = 0.8
+BUSES_CHECKED_AT_ONCE: Final = 16
 
 
 def utc_ms() -> UtcMs:
@@ -86,6 +91,32 @@ class Finding(NamedTuple):
     ok: bool
     target: str
     text: str
+
+
+def check_connections(settings: Settings) -> Iterator[Finding]:
+    """Try the database, the broker and every bus with its devices; a finding as soon as it is there. Changes nothing."""
+    yield Finding(*probe(settings.database))
+    devices = Estate(settings, rule_limits())
+    entries = devices.device_entries()
+    if settings.mqtt.embedded:
+        yield _embedded_finding()
+    else:
+        wanted = JsonDecoder(_sections("mqtt"), entries, settings.mqtt.client_id).subscriptions()
+        for seen in check_connection(_address(settings.mqtt, None), [topic for topic, _ in wanted]):
+            yield Finding(seen.ok, "mqtt", seen.text)
+    buses = devices.bus_entries()
+    with ThreadPoolExecutor(max_workers=BUSES_CHECKED_AT_ONCE) as pool:
+        found = pool.map(lambda bus: check_bus(bus, entries, _sections("modbus")), buses)
+        for bus, findings in zip(buses, found, strict=True):
+            for each in findings:
+                yield Finding(each.ok, f"{bus.site}/{each.target}", each.text)
+
+
+def _embedded_finding() -> Finding:
+    try:
+        return Finding(True, "mqtt", f"the hub's own broker: {server_binary()}")
+    except BrokerError as error:
+        return Finding(False, "mqtt", str(error))
 
 
 def build(settings: Settings, clock: Callable[[], UtcMs] = utc_ms) -> Hub:

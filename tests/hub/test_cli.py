@@ -199,18 +199,27 @@ def test_without_a_configuration_every_command_ends_with_2(command, tmp_path):
     assert list(tmp_path.iterdir()) == []
 
 
-def test_findings_of_connect_are_listed_and_a_failure_ends_with_1(place, monkeypatch):
-    findings = [
-        SimpleNamespace(ok=True, target="mqtt mqtt://b:1883", text="answers"),
-        SimpleNamespace(ok=False, target="bus lakeside/m-1", text="connection refused"),
-    ]
-    monkeypatch.setattr(wiring, "check_connections", lambda settings: findings, raising=False)
-    result = CliRunner().invoke(cli.app, ["check", "--connect", "--config", str(place / "hub.yaml")])
-    assert result.exit_code == 1
-    assert result.stdout.splitlines()[1:] == [
-        "ok     mqtt mqtt://b:1883: answers",
-        "FAILED bus lakeside/m-1: connection refused",
-    ]
+def test_connect_tells_what_answers_and_what_does_not(tmp_path, nats_broker, free_port):
+    """A broker that lets us in, and a bus where nobody listens: one line each, and exit code 1."""
+    site = SITE.replace("devices:\n", f'buses: [{{id: m-1, url: "modbus+tcp://127.0.0.1:{free_port()}"}}]\ndevices:\n')
+    mqtt = f'{{url: "{nats_broker.url}", username: {nats_broker.username}, password_env: PW}}'
+    place = _write(tmp_path, mqtt=mqtt, site=site)
+    result = _here("check", "--connect", cwd=place, environ={"PW": nats_broker.password})
+    assert result.returncode == 1
+    lines = result.stdout.splitlines()[1:]
+    assert lines[0] == f"ok     database: {place / 'hub.db'} will be made at the first start"
+    assert lines[1].startswith(f"ok     mqtt: {nats_broker.url}: connected with MQTT ")
+    assert lines[2].startswith("FAILED lakeside/m-1: modbus+tcp://127.0.0.1:")
+    assert len(lines) == 3
+    wrong = _here("check", "--connect", cwd=place, environ={"PW": "something else"})
+    assert any(line.startswith("FAILED mqtt") for line in wrong.stdout.splitlines())
+    assert not (place / "hub.db").exists()
+
+
+def test_connect_ends_with_0_when_everything_answers(place):
+    result = _here("check", "--connect", cwd=place)
+    assert (result.returncode, result.stderr) == (0, "")
+    assert [line.split()[:2] for line in result.stdout.splitlines()[1:]] == [["ok", "database:"], ["ok", "mqtt:"]]
 
 
 # --- people and machines ----------------------------------------------------------------------------------
