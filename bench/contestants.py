@@ -1,0 +1,186 @@
+"""The two that are compared, with the same handles: start on a broker, stop, see whether a reading is stored."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import sqlite3
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from bench import machine
+from connectors.broker import die_with_parent
+from support.brokers import TestBroker
+from support.estate_files import SiteFile
+from support.running_hub import RunningHub
+from support.waiting import wait_until
+
+BARE, HUB = "bare loop", "hub"
+
+
+class Contestant:
+    """`pid` while it runs."""
+
+    name: str
+    database: Path
+
+    @property
+    def pid(self) -> int:
+        raise NotImplementedError
+
+    def launch(self) -> None:
+        """Starts it and does not wait."""
+        raise NotImplementedError
+
+    def wait_ready(self) -> None:
+        """Until it has subscribed."""
+        raise NotImplementedError
+
+    def start(self) -> None:
+        self.launch()
+        self.wait_ready()
+
+    def stop(self) -> None:
+        raise NotImplementedError
+
+    def meter_key(self, number: int) -> int:
+        """The key of meter `m-{number}` in its table."""
+        raise NotImplementedError
+
+    def usage(self) -> machine.Usage:
+        return machine.usage(self.pid)
+
+    @contextmanager
+    def reader(self) -> Iterator[sqlite3.Connection]:
+        connection = sqlite3.connect(f"file:{self.database}?mode=ro", uri=True, timeout=30)
+        try:
+            yield connection
+        finally:
+            connection.close()
+
+    def wait_stored(self, meter: int, at_ms: int, timeout: float) -> None:
+        """Until the reading of this meter and time is committed."""
+        key = self.meter_key(meter)
+        sql = "SELECT 1 FROM readings WHERE device_pk = ? AND at = ?"
+        with self.reader() as connection:
+            wait_until(lambda: connection.execute(sql, (key, at_ms)).fetchone(), timeout, f"{self.name}: not stored")
+
+    def stored(self) -> int:
+        with self.reader() as connection:
+            return int(connection.execute("SELECT count(*) FROM readings").fetchone()[0])
+
+
+class BareLoop(Contestant):
+    """`bench.bare_loop` as a process."""
+
+    name = BARE
+
+    def __init__(self, folder: Path, broker: TestBroker) -> None:
+        folder.mkdir(parents=True)
+        self.database = folder / "bare.db"
+        self._broker = broker
+        self._process: subprocess.Popen[str] | None = None
+
+    @property
+    def pid(self) -> int:
+        assert self._process is not None
+        return self._process.pid
+
+    def launch(self) -> None:
+        broker = self._broker
+        line = [sys.executable, "-m", "bench.bare_loop", "--port", str(broker.port), "--user", broker.username]
+        line += ["--password", broker.password, "--database", str(self.database), "--mqtt", broker.mqtt_version]
+        self._process = subprocess.Popen(
+            die_with_parent(line, signal.SIGKILL), stdout=subprocess.PIPE, text=True, env=os.environ
+        )
+
+    def wait_ready(self) -> None:
+        assert self._process is not None
+        assert self._process.stdout is not None
+        said = self._process.stdout.readline()
+        assert said == "ready\n", f"the bare loop says {said!r}"
+
+    def stop(self) -> None:
+        if self._process is not None:
+            self._process.terminate()
+            self._process.wait(30)
+            assert self._process.stdout is not None
+            self._process.stdout.close()
+            self._process = None
+
+    def meter_key(self, number: int) -> int:
+        return number
+
+
+class HubProcess(Contestant):
+    """`hub run`."""
+
+    name = HUB
+
+    def __init__(self, folder: Path, broker: TestBroker, sites: list[SiteFile]) -> None:
+        self.hub = RunningHub(folder, broker, sites)
+        self.database = folder / "hub.db"
+        self._keys: dict[str, int] = {}
+
+    @property
+    def pid(self) -> int:
+        return self.hub.pid
+
+    def launch(self) -> None:
+        self.hub.start()
+
+    def wait_ready(self) -> None:
+        self.hub.wait_ready(600)
+
+    def stop(self) -> None:
+        self.hub.stop()
+
+    def meter_key(self, number: int) -> int:
+        if not self._keys:
+            with self.reader() as connection:
+                self._keys = dict(connection.execute("SELECT id, pk FROM devices WHERE kind = 'meter'"))
+        return self._keys[f"m-{number}"]
+
+
+class Publisher:
+    """`bench.publish` as a process; `go` starts it, `result` waits for its end."""
+
+    def __init__(self, broker: TestBroker, first: int, count: int, meters: int, start_ms: int, rate: float = 0) -> None:
+        port = getattr(broker, "port_311", broker.port)
+        given: dict[str, Any] = {
+            "port": port, "user": broker.username, "password": broker.password, "first": first, "count": count,
+            "meters": meters, "start-ms": start_ms, "rate": rate,
+        }  # fmt: skip
+        line = [sys.executable, "-m", "bench.publish"]
+        for name, value in given.items():
+            line += [f"--{name}", str(value)]
+        self._process = subprocess.Popen(
+            die_with_parent(line, signal.SIGKILL),
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+            env=os.environ,
+        )
+        assert self._process.stdout is not None
+        assert self._process.stdout.readline() == "loaded\n"
+
+    def go(self) -> None:
+        assert self._process.stdin is not None
+        self._process.stdin.write("go\n")
+        self._process.stdin.flush()
+
+    def result(self) -> dict[str, int]:
+        out, _ = self._process.communicate(timeout=600)
+        told: dict[str, int] = json.loads(out)
+        assert told["acked"] == told["sent"], told
+        return told
+
+    def end(self) -> None:
+        """Stop it early."""
+        self._process.terminate()
+        self._process.communicate(timeout=30)

@@ -1,0 +1,185 @@
+"""(b) how long an alarm takes while readings stream: publish → ticket on the live feed, and publish → ticket by GET.
+
+Each alarm is the first one of its elevator and opens a ticket. The floor is measured in the same way beside it: the same
+alarms, the same stream of readings stored by the bare loop, and a plain subscriber that stores nothing.
+"""
+
+from __future__ import annotations
+
+import random
+import threading
+import time
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from bench import machine
+from bench.contestants import BareLoop, HubProcess, Publisher
+from bench.ingest import MakeBroker, start_ms
+from support.brokers import TestBroker
+from support.hub_http import Change, HubHttp, LiveFeed
+from support.hub_json import alarm
+from support.lean_publisher import LeanPublisher
+from support.load import estate
+from support.mqtt import MqttClient
+from support.waiting import wait_until
+
+METERS = 1_000
+GAP_S = 0.035
+SETTLE_S = 2.0
+COME_WITHIN_S = 30.0
+
+
+@dataclass(frozen=True)
+class Latency:
+    """Milliseconds from the first byte on the publisher's socket."""
+
+    what: str
+    broker: str
+    readings_per_second: int
+    alarms: int
+    p50_ms: float
+    p99_ms: float
+    max_ms: float
+    load: float
+
+    def asdict(self) -> dict[str, Any]:
+        return asdict(self)
+
+
+def summary(what: str, broker: str, rate: int, taken_ns: list[int]) -> Latency:
+    ordered = sorted(taken / 1e6 for taken in taken_ns)
+    assert ordered, f"{what}: nothing came"
+
+    def at(share: float) -> float:
+        return round(ordered[min(len(ordered) - 1, int(share * len(ordered)))], 2)
+
+    return Latency(what, broker, rate, len(ordered), at(0.5), at(0.99), round(ordered[-1], 2), machine.load())
+
+
+class Stream:
+    """Readings at a rate, for as long as the block lasts."""
+
+    def __init__(self, broker: TestBroker, rate: int, seconds: float, first: int, start: int) -> None:
+        self.count = int(rate * seconds)
+        self._publisher = Publisher(broker, first, self.count, METERS, start, rate) if rate else None
+
+    def __enter__(self) -> None:
+        if self._publisher is not None:
+            self._publisher.go()
+        time.sleep(SETTLE_S)
+
+    def __exit__(self, *_: object) -> None:
+        if self._publisher is not None:
+            self._publisher.end()
+
+
+def send(publisher: LeanPublisher, first: int, count: int, chance: random.Random) -> dict[str, int]:
+    """One alarm each of elevators `first` …; when it left, by elevator."""
+    left = {}
+    for number in range(first, first + count):
+        publisher.add([alarm(f"e-{number}", "a1")])
+        publisher.run()
+        left[f"e-{number}"] = publisher.sent_ns[-1]
+        time.sleep(chance.uniform(0.5, 1.5) * GAP_S)
+    return left
+
+
+def through_the_feed(feed: LiveFeed, left: dict[str, int]) -> list[int]:
+    """Nanoseconds from leaving to the frame of the opened ticket."""
+
+    def opened(change: Change) -> str | None:
+        if change.event != "message" or change.data["type"] != "ticket_opened":
+            return None
+        return str(change.data["body"]["subject"]["id"])
+
+    def arrived() -> dict[str, int]:
+        return {name: change.received_ns for change in list(feed.frames) if (name := opened(change)) in left}
+
+    wait_until(lambda: len(arrived()) == len(left), COME_WITHIN_S, lambda: f"{len(arrived())} of {len(left)} tickets")
+    came = arrived()
+    return [came[name] - at for name, at in left.items()]
+
+
+def by_get(url: str, token: str, publisher: LeanPublisher, first: int, count: int, chance: random.Random) -> list[int]:
+    """Publish one, ask for it until it is there, then the next."""
+    http = HubHttp(url, token)
+    taken = []
+    for number in range(first, first + count):
+        publisher.add([alarm(f"e-{number}", "a1")])
+        sender = threading.Thread(target=publisher.run)
+        sender.start()
+        deadline = time.monotonic() + COME_WITHIN_S
+        while not http.get("/tickets", subject=f"e-{number}", limit=1)["items"]:
+            assert time.monotonic() < deadline, f"no ticket of e-{number}"
+        came = time.time_ns()
+        sender.join()
+        taken.append(came - publisher.sent_ns[-1])
+        time.sleep(chance.uniform(0.5, 1.5) * GAP_S)
+    http.close()
+    return taken
+
+
+def of_hub(folder: Path, make_broker: MakeBroker, rates: tuple[int, ...], alarms: int) -> list[Latency]:
+    """One hub; for each rate a feed phase and a phase of asking."""
+    chance, asked = random.Random(1), max(20, alarms // 3)
+    broker = make_broker(folder / "broker")
+    broker.start()
+    hub = HubProcess(folder / "hub", broker, [estate(METERS, (alarms + asked) * len(rates))])
+    done = []
+    try:
+        assert hub.hub.token
+        hub.start()
+        publisher = LeanPublisher(broker, "alarms")
+        publisher.connect()
+        start, sent, elevator = start_ms(), 0, 0
+        for rate in rates:
+            stream = Stream(broker, rate, SETTLE_S + (alarms + asked) * (GAP_S + 0.05) * 1.5 + 20, sent, start)
+            sent += stream.count
+            with stream, hub.hub.stream() as feed:
+                left = send(publisher, elevator, alarms, chance)
+                done.append(summary("alarm → feed (SSE)", broker.name, rate, through_the_feed(feed, left)))
+                asked_ns = by_get(hub.hub.url, hub.hub.token, publisher, elevator + alarms, asked, chance)
+                done.append(summary("alarm → GET", broker.name, rate, asked_ns))
+            elevator += alarms + asked
+        publisher.close()
+    finally:
+        hub.stop()
+        broker.stop()
+    return done
+
+
+def of_floor(folder: Path, make_broker: MakeBroker, rates: tuple[int, ...], alarms: int) -> list[Latency]:
+    """Broker and a plain subscriber alone, beside the bare loop."""
+    chance = random.Random(1)
+    broker = make_broker(folder / "broker")
+    broker.start()
+    bare = BareLoop(folder / "bare", broker)
+    done = []
+    try:
+        bare.start()
+        publisher = LeanPublisher(broker, "alarms")
+        publisher.connect()
+        with MqttClient(broker, "floor") as subscriber:
+            came: dict[str, int] = {}
+
+            def on_message(_client: Any, _data: Any, message: Any) -> None:
+                came.setdefault(message.topic.split("/")[3], time.time_ns())
+
+            subscriber.paho.on_message = on_message
+            subscriber.subscribe("hub/v1/+/+/alarm")
+            start, sent, elevator = start_ms(), 0, 0
+            for rate in rates:
+                stream = Stream(broker, rate, SETTLE_S + alarms * (GAP_S + 0.02) * 1.5 + 15, sent, start)
+                sent += stream.count
+                with stream:
+                    left = send(publisher, elevator, alarms, chance)
+                    wait_until(lambda: left.keys() <= came.keys(), COME_WITHIN_S, "alarms are missing")  # noqa: B023
+                    taken = [came[name] - at for name, at in left.items()]
+                    done.append(summary("floor: broker and a plain subscriber", broker.name, rate, taken))
+                elevator += alarms
+        publisher.close()
+    finally:
+        bare.stop()
+        broker.stop()
+    return done

@@ -1,0 +1,134 @@
+"""Runs the measurements of issue 2 section 8, prints a table, and writes bench/RESULTS.md and bench/results.json.
+
+`--quick` is a try-out of a minute that writes nothing; `--only` picks parts: ingest, latency, kills, devices.
+"""
+
+from __future__ import annotations
+
+import argparse
+import datetime
+import json
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from bench import ingest, kills, latency, machine
+from bench.brokers import BROKERS, present
+from bench.contestants import BARE, HUB
+from bench.ingest import Ingest
+from bench.report import markdown, verdicts
+
+HERE = Path(__file__).resolve().parent
+PARTS = ("ingest", "latency", "kills", "devices")
+
+
+@contextmanager
+def folder(what: str) -> Iterator[Path]:
+    """A place of its own for each measurement, gone afterwards."""
+    place = Path(tempfile.mkdtemp(prefix="hub-bench-"))
+    print(f"… {what} (load {machine.load()})", file=sys.stderr, flush=True)
+    began = time.monotonic()
+    try:
+        yield place
+    finally:
+        shutil.rmtree(place, ignore_errors=True)
+        print(f"  {time.monotonic() - began:.0f} s", file=sys.stderr, flush=True)
+
+
+def median(runs: list[Ingest]) -> Ingest:
+    """The run in the middle by speed."""
+    return sorted(runs, key=lambda run: run.per_second)[len(runs) // 2]
+
+
+def run_ingest(brokers: list[str], messages: int, repeats: int) -> list[dict[str, Any]]:
+    """(a) and (d): the contestants in turn, so that both meet the same weather."""
+    rows = []
+    for broker in brokers:
+        runs: dict[tuple[str, str], list[Ingest]] = {}
+        for turn in range(repeats):
+            for contestant in (BARE, HUB):
+                with folder(f"ingest over {broker}, {contestant}, {turn + 1} of {repeats}") as place:
+                    made = ingest.measure(place, BROKERS[broker], contestant, 1_000, messages, ("live", "backlog"))
+                for run in made:
+                    runs.setdefault((contestant, run.way), []).append(run)
+        for (contestant, way), each in runs.items():
+            speeds = [run.per_second for run in each]
+            rows.append(median(each).asdict() | {"slowest": min(speeds), "fastest": max(speeds), "runs": len(each)})
+            assert contestant == each[0].contestant
+            assert way == each[0].way
+    return rows
+
+
+def run_devices(broker: str, counts: tuple[int, ...], messages: int, repeats: int) -> list[dict[str, Any]]:
+    """(e): the same stream from more and more devices, every one of them heard before the clock runs."""
+    rows = []
+    for count in counts:
+        runs = []
+        for turn in range(repeats):
+            with folder(f"{count} devices, {turn + 1} of {repeats}") as place:
+                runs += ingest.measure(place, BROKERS[broker], HUB, count, messages, ("live",))
+        rows.append(median(runs).asdict() | {"cpu_ms_all": sorted(run.cpu_ms for run in runs)})
+    return rows
+
+
+def run_latency(brokers: list[str], rates: tuple[int, ...], alarms: int) -> list[dict[str, Any]]:
+    """(b), with the floor in the same run."""
+    rows: list[dict[str, Any]] = []
+    for broker in brokers:
+        with folder(f"latency floor over {broker}") as place:
+            rows += [each.asdict() for each in latency.of_floor(place, BROKERS[broker], rates, alarms)]
+        with folder(f"latency over {broker}") as place:
+            rows += [each.asdict() for each in latency.of_hub(place, BROKERS[broker], rates, alarms)]
+    return rows
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--quick", action="store_true")
+    parser.add_argument("--only", default=",".join(PARTS), help=f"parts of {', '.join(PARTS)}, separated by commas")
+    parser.add_argument("--out", type=Path, help="folder for RESULTS.md and results.json (default: bench/)")
+    given = parser.parse_args()
+    parts = given.only.split(",")
+    if unknown := set(parts) - set(PARTS):
+        parser.error(f"no such part: {', '.join(sorted(unknown))}")
+    brokers, quick = present(), given.quick
+    found: dict[str, Any] = {
+        "at": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
+        "commit": subprocess.run(
+            ["git", "rev-parse", "--short", "HEAD"], capture_output=True, text=True, check=False, cwd=HERE
+        ).stdout.strip(),
+        "machine": machine.description(),
+        "load_before": machine.load(),
+        "brokers": brokers,
+    }
+    if "ingest" in parts:
+        found["ingest"] = run_ingest(brokers, 5_000 if quick else 40_000, 1 if quick else 3)
+    if "latency" in parts:
+        rates, alarms = ((500,), 40) if quick else ((500, 2_000, 5_000), 300)
+        found["latency"] = run_latency(brokers[:1] if quick else brokers, rates, alarms)
+    if "kills" in parts:
+        with folder("kills") as place:
+            found["kills"] = [kills.measure(place, BROKERS["nats"], 2 if quick else 10).asdict()]
+    if "devices" in parts:
+        counts = (1_000, 5_000) if quick else (1_000, 10_000, 100_000)
+        found["devices"] = run_devices("nats", counts, 5_000 if quick else 40_000, 1 if quick else 2)
+    found["load_after"] = machine.load()
+    found["verdicts"] = verdicts(found)
+    text = markdown(found)
+    print(text)
+    if given.out or not quick:
+        out = given.out or HERE
+        out.mkdir(parents=True, exist_ok=True)
+        (out / "RESULTS.md").write_text(text, encoding="utf-8")
+        (out / "results.json").write_text(json.dumps(found, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+    sys.exit(0 if all(each["met"] for each in found["verdicts"]) else 1)
+
+
+if __name__ == "__main__":
+    main()
