@@ -72,7 +72,7 @@ class MassPowerCut:
 
 def _lost(event: PowerLost, state: ClusterState, facts: Facts) -> Outcome:
     limits: MassPowerCutLimits = facts.limits
-    if any(car.device == event.device and not car.back for car in state.cars):
+    if state.open and any(car.device == event.device and not car.back for car in state.cars):
         return Outcome(state)
     car = StruckCar(
         device=event.device,

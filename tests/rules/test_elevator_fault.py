@@ -146,6 +146,13 @@ def test_a_lift_without_power_is_a_fault_that_mains_end():
     assert told.push(state(3)).one(FAULT).state == "resolved"
 
 
+def test_an_outage_bit_that_comes_again_is_news_though_nobody_said_mains():
+    told = story(state(0, power=Power.OUTAGE)).people("resolve", "resolved", FAULT)
+    told.push(state(10, power=Power.OUTAGE), state(20, power=Power.UNKNOWN))
+    assert len(told.tickets) == 1
+    assert len(told.push(state(3600, power=Power.OUTAGE)).tickets) == 2
+
+
 def test_what_people_close_while_it_stands_is_not_reopened_by_the_next_poll():
     told = story(state(0, faults=(DOOR,))).people("resolve", "resolved", FAULT)
     told.push(*(state(1 + n, faults=(DOOR,)) for n in range(10)))

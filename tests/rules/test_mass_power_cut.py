@@ -72,6 +72,24 @@ def test_outages_further_apart_are_not_one():
     assert not masses(cut(estate(), "e1", "e2", "e3", every=70))
 
 
+def test_a_car_that_never_said_mains_again_counts_anew_in_the_next_outage():
+    """Some monitors can only say 'outage': what they said hours ago must not keep them out of today's cluster."""
+    told = Timeline(Entrapment(), MassPowerCut(), devices=[device_facts(car, pk=n) for n, car in enumerate(CARS)])
+    for start in (0, 7200):
+        told.push(
+            *(state(start + n, device=car, power=Power.OUTAGE) for n, car in enumerate(CARS[: 2 if start == 0 else 3]))
+        )
+        told.push(*(state(start + 60, device=car, open=True, power=Power.UNKNOWN) for car in CARS[:2]))
+    assert len(masses(told)) == 1
+
+
+def test_a_car_that_is_out_already_is_no_news_for_the_incident():
+    told = cut(estate().push(state(-1, device="e1", power=Power.OUTAGE)), "e2", "e3")
+    told.push(state(60, device="e1", open=True, power=Power.UNKNOWN), state(70, device="e1", power=Power.OUTAGE))
+    (ticket,) = masses(told)
+    assert len(ticket.reasons) == 1
+
+
 def test_the_cars_own_incidents_go_on_beside_it():
     told = cut(estate(), "e1", "e2", "e3").advance_to(at(200))
     assert told.one(ENTRAPMENT, device_subject("e3")).reason == "power_lost_after_grace"
