@@ -25,6 +25,7 @@ from hub.vocabulary.ports import BusEntry, DeviceEntry, Intake
 
 STOP_S: Final = 5.0
 BAD_ADDRESS: Final = "bad_address"
+SETUP_FAILED: Final = "setup_failed"
 
 _log = structlog.get_logger(__name__)
 
@@ -116,7 +117,7 @@ class BusConnector:
         self._loop = asyncio.get_running_loop()
         self._stopping = asyncio.Event()
         for bus in self._buses:
-            poller = self._poller(bus)
+            poller = self._safely(bus)
             if poller is not None:
                 self._pollers[bus.site, bus.bus] = poller
         tasks = [asyncio.create_task(poller.run()) for poller in self._pollers.values()]
@@ -126,19 +127,26 @@ class BusConnector:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
 
+    def _safely(self, bus: BusEntry) -> BusPoller | None:
+        """The poller of a bus; None when there is nothing to poll, or when it cannot be set up, which is reported."""
+        try:
+            return self._poller(bus)
+        except BusAddressError as error:
+            _log.error("modbus.bad_address", site=bus.site, bus=bus.bus, error=str(error))  # noqa: TRY400
+            cause = BAD_ADDRESS
+        except Exception:  # noqa: BLE001 - one bus must not keep the others from working
+            _log.exception("modbus.setup_failed", site=bus.site, bus=bus.bus)
+            cause = SETUP_FAILED
+        self._unusable.append(unusable(bus, cause))
+        self._intake.report(gateway_changed(bus, up=False, cause=cause, at=self._clock()))
+        return None
+
     def _poller(self, bus: BusEntry) -> BusPoller | None:
-        """The poller of a bus; None when there is nothing to poll, or its address cannot be used (which is reported)."""
         on_it = [device for device in self._devices if device.site == bus.site and device.bus == bus.bus]
         known = {device.device: device for device in on_it if device.profile in self._profiles}
         if not known:
             return None
-        try:
-            address = parse_address(bus.url)
-        except BusAddressError as error:
-            _log.error("modbus.bad_address", site=bus.site, bus=bus.bus, error=str(error))
-            self._unusable.append(unusable(bus, BAD_ADDRESS))
-            self._intake.report(gateway_changed(bus, up=False, cause=BAD_ADDRESS, at=self._clock()))
-            return None
+        address = parse_address(bus.url)
         specs = [unit_spec(device, bus, self._profiles[device.profile]) for device in known.values()]
         lateness = max(
             max(self._profiles[device.profile].max_lateness_ms, spec.timeout_ms)

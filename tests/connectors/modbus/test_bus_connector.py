@@ -289,6 +289,17 @@ def test_a_bus_with_a_wrong_address_is_down_and_keeps_nobody_from_working(run):
     assert (inbox.events[0].gateway, inbox.events[0].up, inbox.events[0].cause) == ("meters-2", False, "bad_address")
 
 
+def test_a_bus_that_cannot_be_set_up_keeps_nobody_from_working(run):
+    bank, inbox, devices = Bank(), Inbox(), [meter("0101", 2), meter("0102", 3, timeout_ms="soon")]
+    devices[1] = msgspec.structs.replace(devices[1], bus="meters-2")
+    put_meter(bank, 2, 1234)
+    with WireServer(bank) as server:
+        other = BusEntry(site="lakeside", bus="meters-2", url="modbus+tcp://127.0.0.1:1")
+        run([other, bus(server.port)], devices, inbox)
+        inbox.wait(lambda it: it.messages)
+    assert (inbox.events[0].gateway, inbox.events[0].up, inbox.events[0].cause) == ("meters-2", False, "setup_failed")
+
+
 def test_an_intake_that_fails_does_not_end_the_polling(run):
     """Whatever goes wrong above, the bus goes on: the error is counted and shown."""
     bank, inbox, devices = Bank(), Inbox(), [meter("0101", 2)]

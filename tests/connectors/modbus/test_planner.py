@@ -13,15 +13,15 @@ def worlds(draw):
     """Points, limits and forbidden ranges that no point touches."""
     limits = draw(st.integers(4, 20)), draw(st.integers(0, 10))
     forbidden = tuple(
-        (first, first + draw(st.integers(0, 3))) for first in draw(st.lists(st.integers(0, 120), max_size=4))
+        (first, first + draw(st.integers(0, 3))) for first in draw(st.lists(st.integers(0, 60), max_size=3))
     )
-    apart = tuple(Span(3, addr, 2) for addr in draw(st.lists(st.integers(0, 120), max_size=3)))
+    apart = tuple(Span(3, addr, 2) for addr in draw(st.lists(st.integers(0, 60), max_size=2)))
     points = []
-    for number in range(draw(st.integers(0, 15))):
-        span = Span(draw(st.sampled_from([3, 4])), draw(st.integers(0, 120)), draw(st.sampled_from([1, 2, 4])))
+    for number in range(draw(st.integers(0, 30))):
+        span = Span(draw(st.sampled_from([3, 3, 3, 4])), draw(st.integers(0, 60)), draw(st.sampled_from([1, 2, 4])))
         if any(span.addr <= last and first < span.end for first, last in forbidden):
             continue
-        period = draw(st.sampled_from(list(Period)))
+        period = draw(st.sampled_from([Period.SLOW, Period.SLOW, Period.FAST]))
         points.append(Point(span, period, (f"p{number}",)))
     return points, Limits(max_registers=limits[0], merge_gap=limits[1], forbidden=forbidden, apart=apart)
 
@@ -97,3 +97,15 @@ def test_merging_saves_requests():
 def test_an_explicit_block_of_several_points_can_be_split():
     point = Point(Span(3, 2, 1), Period.SLOW, ("a",))
     assert split(Read(Span(3, 0, 10), Period.SLOW, (point,))) == (Read(point.span, Period.SLOW, (point,)),)
+
+
+def test_a_row_of_points_is_cut_where_the_device_has_enough():
+    points = [Point(Span(3, 2 * n, 2), Period.SLOW, (str(n),)) for n in range(10)]
+    lengths = [read.span.count for read in merge(points, Limits(max_registers=8, merge_gap=8))]
+    assert lengths == [8, 8, 4]
+
+
+def test_records_stay_alone_between_their_neighbours():
+    points = [Point(Span(3, addr, 1), Period.SLOW, (str(addr),)) for addr in (0, 1, 2, 3, 4)]
+    limits = Limits(max_registers=48, merge_gap=8, apart=(Span(3, 2, 1),))
+    assert [read.span for read in merge(points, limits)] == [Span(3, 0, 2), Span(3, 2, 1), Span(3, 3, 2)]
