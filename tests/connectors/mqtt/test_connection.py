@@ -198,3 +198,15 @@ def test_settings_that_contradict_themselves_are_refused_with_what_is_allowed(ch
 def test_the_password_is_in_no_text_about_the_settings():
     settings = MqttSettings(url="mqtt://x", client_id="hub-1", username="u", password="secret-word")
     assert "secret-word" not in f"{settings} {settings!r}"
+
+
+def test_a_broker_that_hangs_is_noticed_by_keep_alive(mqtt_broker, start):
+    """The socket stays open and says nothing: only the missing answer to a ping tells."""
+    connector, intake = start(mqtt_broker, keepalive_s=1, connect_timeout_s=1.0)
+    mqtt_broker.freeze()
+    try:
+        wait_until(lambda: (False, "no_answer") in intake.causes(), 15, lambda: str(intake.causes()))
+        assert not connector.connected
+    finally:
+        mqtt_broker.thaw()
+    wait_until(lambda: intake.causes()[-1] == (True, "connected"), 20, lambda: str(intake.causes()))

@@ -1,5 +1,7 @@
 """Promise 1 of the design at the broker's side: acknowledged when told and not before; nothing is lost, nothing is taken for another."""
 
+from concurrent.futures import ThreadPoolExecutor
+
 from connectors.mqtt_retry import Cause
 from hub.vocabulary.ports import Lane, Receipt
 from support.mqtt import MqttClient
@@ -147,3 +149,33 @@ def test_a_broker_that_delivers_again_on_the_same_connection_is_not_believed(nat
     assert intake.payloads() == [b"slow"]
     intake.acknowledge_all()
     assert connector.state().lanes[Lane.ALARM].acknowledged == 1
+
+
+def test_a_device_that_asks_for_no_receipt_is_heard_all_the_same(mqtt_broker, start):
+    """rumqttd hands such a message on with QoS 1."""
+    connector, intake = start(mqtt_broker)
+    with MqttClient(mqtt_broker) as device:
+        device.publish(ALARM, b"qos 0", qos=0)
+        wait_until(lambda: intake.payloads() == [b"qos 0"])
+    if mqtt_broker.name != "rumqttd":
+        assert intake.messages[0].receipt is None
+        assert connector.state().lanes[Lane.ALARM].unacked == 0
+
+
+def test_commands_and_acknowledgements_from_many_threads_keep_the_stream_whole(mqtt_broker, start):
+    """Only the network thread writes to the socket; everybody else hands over."""
+    connector, intake = start(mqtt_broker)
+    with MqttClient(mqtt_broker) as device:
+        device.subscribe("hub/v1/lakeside/b1-e1/command")
+        with ThreadPoolExecutor(4) as pool:
+            sent = list(pool.map(lambda n: connector.publish("hub/v1/lakeside/b1-e1/command", b"x" * n), range(400)))
+            for number in range(90):  # rumqttd gives out 100 at a time
+                device.publish(ALARM, f"{number}")
+            wait_until(lambda: len(intake.messages) == 90)
+            list(pool.map(lambda message: message.sink.acknowledge([message.receipt]), intake.messages))
+        assert all(sent)
+        got = device.wait_for(400, 20)
+    assert sorted(len(payload) for payload in got) == list(range(400))
+    wait_until(lambda: connector.state().lanes[Lane.ALARM].acknowledged == 90)
+    assert connector.connected
+    assert intake.causes() == [(True, "connected")]
