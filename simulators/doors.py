@@ -128,9 +128,8 @@ class DoorController:
         return {}
 
     def _delete(self, args: dict[str, Any]) -> dict[str, Any]:
-        self.cards.pop(
-            (args["format"], args["value"]), None
-        )  # deleting what is not there succeeds, as the end is the same
+        # Deleting what is not there succeeds: the end is what was asked for.
+        self.cards.pop((args["format"], args["value"]), None)
         return {}
 
     def _list(self, _args: dict[str, Any]) -> dict[str, Any]:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import queue
 import socket
+import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -76,6 +77,7 @@ class Link:
         self._inbox: queue.SimpleQueue[bytes] = queue.SimpleQueue()
         self._connected = False
         self._fresh = False
+        self._told = False
         self._client: mqtt.Client | None = None
         self.published = 0
 
@@ -90,6 +92,7 @@ class Link:
             path = {name: str(file) if file else None for name, file in self._files().items()}
             client.tls_set(ca_certs=path["ca"], certfile=path["cert"], keyfile=path["key"])
         self._write_will(client)
+        client.on_connect_fail = self._on_connect_fail
         client.on_connect, client.on_disconnect, client.on_message = (
             self._on_connect,
             self._on_disconnect,
@@ -154,11 +157,21 @@ class Link:
 
     def _on_connect(self, client: mqtt.Client, _data: Any, _flags: Any, reason: ReasonCode, _properties: Any) -> None:
         if reason.is_failure:
-            print(f"{self._client_id}: the broker refuses: {reason}", flush=True)
+            self._tell(f"the broker refuses: {reason}")
             return
+        self._told = False
         if self._commands is not None:
             client.subscribe(self._commands, QOS)
         self._connected = self._fresh = True
+
+    def _on_connect_fail(self, *_: Any) -> None:
+        self._tell(f"cannot reach {self._broker.host}:{self._broker.port}, trying on")
+
+    def _tell(self, trouble: str) -> None:
+        """Once per outage, on stderr."""
+        if not self._told:
+            self._told = True
+            print(f"{self._client_id}: {trouble}", file=sys.stderr, flush=True)
 
     def _on_disconnect(self, client: mqtt.Client, *_: Any) -> None:
         self._connected = False
