@@ -132,7 +132,7 @@ class BusConnector:
         try:
             return self._poller(bus)
         except BusAddressError as error:
-            _log.error("modbus.bad_address", site=bus.site, bus=bus.bus, error=str(error))  # noqa: TRY400
+            _log.error("modbus.bad_address", site=bus.site, bus=bus.bus, error=str(error))
             cause = BAD_ADDRESS
         except Exception:  # noqa: BLE001 - one bus must not keep the others from working
             _log.exception("modbus.setup_failed", site=bus.site, bus=bus.bus)
