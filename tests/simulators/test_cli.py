@@ -118,4 +118,8 @@ def test_it_dies_with_its_parent(site_file, wait_until):
         state = Path(f"/proc/{child}/stat")
         return state.exists() and state.read_text().rpartition(")")[2].split()[0] == "Z"
 
-    wait_until(gone, 20, "the child lives on")
+    try:
+        wait_until(gone, 20, "the child lives on")
+    finally:
+        if not gone():
+            os.kill(child, signal.SIGKILL)
