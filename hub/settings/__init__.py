@@ -9,10 +9,15 @@ from hub.settings.model import (
     DoorConfig,
     HttpSettings,
     MqttSettings,
+    NoticePolicy,
+    NotifierConfig,
+    QuietHours,
+    RegisteredText,
     Secret,
     Settings,
     SiteConfig,
 )
+from hub.settings.notifiers import NotifierTypes
 
 __all__ = [
     "BuildingConfig",
@@ -23,6 +28,11 @@ __all__ = [
     "HttpSettings",
     "Mistake",
     "MqttSettings",
+    "NoticePolicy",
+    "NotifierConfig",
+    "NotifierTypes",
+    "QuietHours",
+    "RegisteredText",
     "Secret",
     "Settings",
     "SiteConfig",

@@ -7,7 +7,8 @@ file of its own, never from hub.yaml.
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from functools import partial
 from pathlib import Path
 from typing import Final
 
@@ -16,8 +17,9 @@ import msgspec
 from hub.settings.limits import LimitTypes
 from hub.settings.mistakes import ConfigurationErrors, Mistake, listed, nearest
 from hub.settings.model import HttpSettings, MqttSettings, Secret, Settings, SiteConfig
+from hub.settings.notifiers import NotifierTypes
 from hub.settings.section import Section
-from hub.settings.site_file import Profiles, read_site
+from hub.settings.site_file import NO_NOTIFIERS, Profiles, read_site
 from hub.settings.source import Located, read_yaml
 from hub.settings.urls import DATABASE_ALLOWED, MQTT_ALLOWED, UrlError, database_url, mqtt_url
 
@@ -48,7 +50,13 @@ VARIABLES: Final[Mapping[str, tuple[tuple[str, ...], str]]] = {
 }
 
 
-def load(path: Path, environ: Mapping[str, str], profile_kinds: Profiles, rule_limits: LimitTypes) -> Settings:
+def load(
+    path: Path,
+    environ: Mapping[str, str],
+    profile_kinds: Profiles,
+    rule_limits: LimitTypes,
+    notifier_types: NotifierTypes = NO_NOTIFIERS,
+) -> Settings:
     """The whole configuration. Raises ConfigurationErrors with every mistake that was found; then nothing is loaded.
 
     `profile_kinds` maps a profile's name to its facts, `rule_limits` a rule's name to its Limits struct.
@@ -64,7 +72,10 @@ def load(path: Path, environ: Mapping[str, str], profile_kinds: Profiles, rule_l
     database, file = _read_database(root, path.parent)
     http = _read_http(root)
     mqtt = _read_mqtt(root, path.parent, environ)
-    sites = _read_sites(root, path.parent, profile_kinds, rule_limits)
+    read = partial(
+        read_site, profiles=profile_kinds, rules=rule_limits, log=log, notifier_types=notifier_types, environ=environ
+    )
+    sites = _read_sites(root, path.parent, read)
     root.finish()
     if log:
         raise ConfigurationErrors(log)
@@ -247,7 +258,7 @@ def _read_password(section: Section, base: Path, environ: Mapping[str, str]) -> 
     return Secret(default) if default else None
 
 
-def _read_sites(root: Section, base: Path, profiles: Profiles, rules: LimitTypes) -> tuple[SiteConfig, ...]:
+def _read_sites(root: Section, base: Path, read: Callable[[Located, Path], SiteConfig]) -> tuple[SiteConfig, ...]:
     patterns = root.items("sites", "a list of files or patterns, such as sites/*.yaml", required=True)
     if "sites" in root.fields and not patterns and isinstance(root.fields["sites"].value, list):
         root.wrong("sites", "names no file", "at least one, such as sites/*.yaml")
@@ -257,7 +268,7 @@ def _read_sites(root: Section, base: Path, profiles: Profiles, rules: LimitTypes
         document = read_yaml(file, _shown(file), root.log)
         if document is None:
             continue
-        site = read_site(document, file, profiles, rules, root.log)
+        site = read(document, file)
         sites.append(site)
         if site.id and site.id in lines:
             at = _site_id(document)

@@ -103,6 +103,44 @@ class DeviceConfig(msgspec.Struct, frozen=True, kw_only=True):
     rules: RuleLimits = msgspec.field(default_factory=dict)
 
 
+class RegisteredText(msgspec.Struct, frozen=True, kw_only=True):
+    """The provider's code for one of our templates, and the order in which it wants the parameters (none: by name)."""
+
+    code: str
+    params: tuple[str, ...] = ()
+
+
+class NotifierConfig(msgspec.Struct, frozen=True, kw_only=True):
+    """A way out to people. `id` is the word that persons' channels use; `description` belongs to type `http`.
+
+    `secrets` come from variables or files; an Apprise notifier's only secret is its whole `url`.
+    """
+
+    id: str
+    type: str
+    settings: Mapping[str, str] = msgspec.field(default_factory=dict)
+    secrets: Mapping[str, Secret] = msgspec.field(default_factory=dict)
+    texts: Mapping[str, RegisteredText] = msgspec.field(default_factory=dict)
+    description: Path | None = None
+
+
+class QuietHours(msgspec.Struct, frozen=True, kw_only=True):
+    """Minutes since midnight in the site's zone; `start` after `end` goes over midnight, equal: never quiet."""
+
+    start: int = 21 * 60
+    end: int = 8 * 60
+
+
+class NoticePolicy(msgspec.Struct, frozen=True, kw_only=True):
+    """When people may be told what, per site. Rates are per address."""
+
+    quiet: QuietHours = QuietHours()
+    per_hour: int = 5
+    per_day: int = 20
+    merge_window_s: int = 300
+    locale: str = "zh-CN"  # of whoever has none of their own: groups and lists
+
+
 class SiteConfig(msgspec.Struct, frozen=True, kw_only=True):
     """One site file."""
 
@@ -115,6 +153,8 @@ class SiteConfig(msgspec.Struct, frozen=True, kw_only=True):
     buses: tuple[BusConfig, ...] = ()
     devices: tuple[DeviceConfig, ...] = ()
     rules: RuleLimits = msgspec.field(default_factory=dict)
+    notifiers: tuple[NotifierConfig, ...] = ()
+    notices: NoticePolicy = NoticePolicy()
 
 
 class Settings(msgspec.Struct, frozen=True, kw_only=True):

@@ -15,6 +15,7 @@ from typing import Final
 from hub.settings.limits import LimitTypes, merged, read_limits
 from hub.settings.mistakes import Mistake, listed, nearest
 from hub.settings.model import BuildingConfig, BusConfig, DeviceConfig, DoorConfig, RuleLimits, SiteConfig
+from hub.settings.notifiers import NotifierTypes, read_notifiers, read_policy
 from hub.settings.section import Section
 from hub.settings.source import Located
 from hub.settings.urls import BUS_ALLOWED, UrlError, bus_url
@@ -22,6 +23,8 @@ from hub.vocabulary.facts import DeviceKind, ProfileFacts
 from hub.vocabulary.units import BalanceUnit
 
 LOCALES: Final = ("zh-CN", "en")
+NO_NOTIFIERS: Final = NotifierTypes()
+NO_VARIABLES: Final[Mapping[str, str]] = {}
 RESERVED_BUSES: Final = ("mqtt",)
 UNIT: Final = re.compile(r"[A-Za-z0-9_-]{1,32}")
 UNIT_ALLOWED: Final = 'letters, digits, - and _, at most 32, quoted: "0101"'
@@ -32,7 +35,15 @@ SITE_BALANCE_UNIT: Final = "$site"
 Profiles = Mapping[str, ProfileFacts]
 
 
-def read_site(document: Located, path: Path, profiles: Profiles, rules: LimitTypes, log: list[Mistake]) -> SiteConfig:
+def read_site(
+    document: Located,
+    path: Path,
+    profiles: Profiles,
+    rules: LimitTypes,
+    log: list[Mistake],
+    notifier_types: NotifierTypes = NO_NOTIFIERS,
+    environ: Mapping[str, str] = NO_VARIABLES,
+) -> SiteConfig:
     """The site; what is wrong is in `log`, and then the result is not to be used."""
     root = Section(document, "", log)
     head = root.section("site", required=True)
@@ -41,6 +52,8 @@ def read_site(document: Located, path: Path, profiles: Profiles, rules: LimitTyp
     buildings = _read_buildings(root, rules, limits)
     buses = _read_buses(root)
     devices = _read_devices(root, _Estate(buildings, buses, profiles, rules, limits))
+    notifiers = read_notifiers(root, notifier_types, environ, path.parent)
+    policy = read_policy(root, LOCALES, locale)
     root.finish()
     return SiteConfig(
         id=site_id,
@@ -52,6 +65,8 @@ def read_site(document: Located, path: Path, profiles: Profiles, rules: LimitTyp
         buses=tuple(buses.values()),
         devices=devices,
         rules=limits,
+        notifiers=notifiers,
+        notices=policy,
     )
 
 

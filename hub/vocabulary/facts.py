@@ -72,3 +72,12 @@ class Facts(msgspec.Struct, frozen=True, kw_only=True):
     devices: Mapping[str, DeviceFacts] = msgspec.field(default_factory=dict)
     heard: Mapping[str, UtcMs] = msgspec.field(default_factory=dict)
     limits_of: Mapping[str, Any] = msgspec.field(default_factory=dict)
+
+
+class NotifierFacts(msgspec.Struct, frozen=True, kw_only=True):
+    """What a type of notifier needs to be told, as far as site files are checked against it."""
+
+    settings: tuple[str, ...] = ()
+    secrets: tuple[str, ...] = ()
+    optional: tuple[str, ...] = ()  # settings that may be left out
+    registered_texts: bool = False  # the provider takes registered texts by code: `templates` names them

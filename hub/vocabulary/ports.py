@@ -99,3 +99,51 @@ class CommandSender(Protocol):
         self, site: str, device: str, command_id: str, name: str, args: Mapping[str, Any], reply_by: UtcMs
     ) -> bool:
         """Hand the command over; False when this connector cannot reach the device now. Never raises."""
+
+
+class OutgoingNotice(msgspec.Struct, frozen=True, kw_only=True):
+    """One notice on its way to one address. `key` is the same however often it is repeated: receivers drop repeats by it.
+
+    Providers that allow registered texts only take `template` and `params` (text values) instead of `title` and `body`.
+    """
+
+    key: str
+    address: str
+    title: str
+    body: str
+    template: str = ""
+    params: Mapping[str, str] = msgspec.field(default_factory=dict)
+
+
+class Sent(msgspec.Struct, frozen=True, kw_only=True):
+    """The provider has taken it. `provider_id` is what its receipt will name."""
+
+    answer: str = ""
+    provider_id: str | None = None
+
+
+class Retry(msgspec.Struct, frozen=True, kw_only=True):
+    """Not taken, and trying again makes sense, not before `after_s` where the provider says so."""
+
+    reason: str
+    after_s: float | None = None
+
+
+class GiveUp(msgspec.Struct, frozen=True, kw_only=True):
+    """Not taken, and it will never be: wrong number, refused text, wrong key."""
+
+    reason: str
+
+
+class NoticeSender(Protocol):
+    """A way out. It alone says whether trying again makes sense; when, is the caller's business."""
+
+    @property
+    def receipts(self) -> bool:
+        """Whether the provider reports later what came of a notice."""
+
+    def send(self, notice: OutgoingNotice) -> Sent | Retry | GiveUp:
+        """Send, within a time-out of its own. Thread-safe; never raises for what the far side does."""
+
+    def check(self) -> str:
+        """One sentence about what would be used; sends nothing. Raises ValueError with what is wrong."""
