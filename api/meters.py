@@ -16,7 +16,7 @@ from api import shapes
 from api.auth import ForMeterStaff, services_of
 from api.devices import DeviceId, Standing, find_device
 from api.openapi import answers
-from api.requests import InstantIn, Json, Limit, Site
+from api.requests import MAX_ID, InstantIn, Json, Limit, Site
 from api.services import Services
 from hub.meters import reading_queries as queries
 from hub.registry.device_queries import DEFAULT_STALE_AFTER_MS, Quality
@@ -38,7 +38,7 @@ class Step(StrEnum):
 DEFAULT_SPAN_MS = {Step.RAW: DAY_MS, Step.HOUR: 7 * DAY_MS, Step.DAY: 92 * DAY_MS}
 ReadingCursor = Annotated[
     str | None,
-    Query(pattern=r"^[0-9]{1,15}(\.-?[0-9]{1,18})?$", description="`next` of the page before; opaque."),
+    Query(pattern=r"^[0-9]{1,15}(\.-?[0-9]{1,19})?$", description="`next` of the page before; opaque."),
 ]
 
 
@@ -124,7 +124,7 @@ def _after(cursor: str | None) -> tuple[UtcMs, int] | None:
     if cursor is None:
         return None
     at, _, key = cursor.partition(".")
-    return int(at), int(key or 0)
+    return int(at), max(-MAX_ID, min(MAX_ID, int(key or 0)))  # 19 digits can say more than 64 bits hold
 
 
 def _reading_list(

@@ -113,7 +113,7 @@ def test_a_change_arrives_live_with_its_number(hub, listen, wait_until):
     wait_until(lambda: reader.named("hello"))
     ticket = hub.ticket()
     wait_until(reader.named)
-    event, number, data = next(found for found in reader.events if found[0] == "message")
+    _, number, data = next(found for found in reader.events if found[0] == "message")
     assert (data["type"], data["body"]["id"], number) == ("ticket_opened", ticket, str(data["seq"]))
 
 

@@ -47,7 +47,7 @@ _KINDS = {"e": DeviceKind.ELEVATOR, "m": DeviceKind.METER, "g": DeviceKind.ACCES
 
 
 def _device(site: str, id_: str, name: str, place: str, gateway: str = "mqtt") -> DeviceFacts:
-    kind = _KINDS[id_.split("-")[-1][0] if id_.startswith("b") else id_[0]]
+    kind = _KINDS[id_.rsplit("-", maxsplit=1)[-1][0] if id_.startswith("b") else id_[0]]
     return DeviceFacts(
         pk=0,
         site=site,
@@ -55,7 +55,7 @@ def _device(site: str, id_: str, name: str, place: str, gateway: str = "mqtt") -
         kind=kind,
         name=name,
         place=place,
-        building=place.split("/")[0],
+        building=place.split("/", maxsplit=1)[0],
         profile="hub-json",
         gateway=gateway,
         balance_unit=BalanceUnit.CNY if kind is DeviceKind.METER else None,
@@ -90,8 +90,8 @@ class Trial:
     name = "trial"
     version = 1
     wants: tuple[type[Event], ...] = (ElevatorAlarm,)
-    state_type = _Nothing
-    limits_type = _Nothing
+    state_type: type[msgspec.Struct] = _Nothing
+    limits_type: type[msgspec.Struct] = _Nothing
 
     def subject(self, event: Event, facts: Facts) -> Subject | None:
         return event.subject()
@@ -228,8 +228,10 @@ class RunningHub:
     def status(self, device: str, site: str = "lakeside", *, online: bool = True) -> None:
         """A device says that it is there (or its last will that it is not)."""
         self._number += 1
-        common = {"site": site, "device": device, "source_key": str(self._number)}
-        self.offer(DeviceStatus(**common, occurred_at=self.now(), received_at=self.now(), online=online))
+        key, now = str(self._number), self.now()
+        self.offer(
+            DeviceStatus(site=site, device=device, source_key=key, occurred_at=now, received_at=now, online=online)
+        )
 
     def state(self, device: str, site: str = "lakeside", **other: Any) -> None:
         """An elevator's status."""
