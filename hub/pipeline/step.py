@@ -17,7 +17,7 @@ from sqlalchemy import Connection
 
 from hub.meters import readings
 from hub.notices import orders
-from hub.pipeline import feed, history, problems, rejects
+from hub.pipeline import feed, gateways, history, problems, rejects
 from hub.pipeline.commands import CommandLog
 from hub.pipeline.core import Core, Intakes
 from hub.pipeline.rulebook import Decided, RuleFailure
@@ -38,6 +38,7 @@ from hub.vocabulary.decisions import (
     SendCommand,
     SetTimer,
     Severity,
+    TicketKind,
     Verdict,
     WithdrawNotices,
 )
@@ -263,26 +264,10 @@ class Step:
             self._feed.append((cleared.subject.site, self.now, "problem_cleared", change))
 
     def _gateway_changed(self, event: GatewayChanged) -> None:
-        """A bus or the broker went or came; a lost session may have taken messages along: ask the devices again."""
-        subject = event.subject()
-        if event.cause == "session_lost":
-            detail = {"gateway": event.gateway}
-            self.raise_problem(
-                RaiseProblem(code="possible_loss", subject=subject, severity=Severity.HIGH, detail=detail)
-            )
-            for device in self._core.world.devices_of(event.site).values():
-                if device.gateway == event.gateway:
-                    self._commands.send(
-                        SendCommand(subject=Subject(event.site, SubjectType.DEVICE, device.id), name="report_state")
-                    )
-        elif event.up:
-            self.clear_problem(ClearProblem(code="gateway_down", subject=subject))
-        else:
-            self.raise_problem(
-                RaiseProblem(
-                    code="gateway_down", subject=subject, severity=Severity.HIGH, detail={"cause": event.cause}
-                )
-            )
+        trapped = self._desk.active_devices(TicketKind.ENTRAPMENT, event.site)
+        by = Decided("gateways", event.subject(), ())
+        for decision in gateways.follow(event, self._core.world.devices_of(event.site).values(), trapped):
+            self._apply(decision, by, None)
 
     def reject(self, message: RawMessage, why: Any) -> None:
         """Put input aside; announced when it is new."""

@@ -65,6 +65,16 @@ class Desk:
         change = None if active is None else lifecycle.triggered(active, move, by, self._now)
         return None if change is None else self._store(change, event_key)
 
+    def active_devices(self, kind: str, site: str) -> frozenset[str]:
+        """Ids of the devices of a site that have an active ticket of this kind."""
+        statement = select(tickets.c.subject_id).where(
+            tickets.c.kind == kind,
+            tickets.c.site == site,
+            tickets.c.subject_type == str(SubjectType.DEVICE),
+            tickets.c.active,
+        )
+        return frozenset(self._connection.execute(statement).scalars())
+
     # --- people -----------------------------------------------------------------------------------------
 
     def act(self, ticket_id: int, action: str, fields: Mapping[str, Any], actor: Actor, if_match: int | None) -> Ticket:

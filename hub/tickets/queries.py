@@ -9,7 +9,7 @@ from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 import msgspec
-from sqlalchemy import Connection, Row, Select, select
+from sqlalchemy import Connection, Row, Select, bindparam, select
 
 from hub.store.schema import ticket_clocks, ticket_milestones, ticket_timeline, tickets
 
@@ -17,7 +17,15 @@ ACKNOWLEDGED = "acknowledged"
 REOPENED = "reopened"
 
 # A row is a tuple, whose own `count` hides the column's: it is read as `times`.
-_COLUMNS = [column.label("times") if column.name == "count" else column for column in tickets.c]
+_TICKETS = select(*(column.label("times") if column.name == "count" else column for column in tickets.c))
+# Built once: putting a statement together costs as much as running it.
+_NEWEST_FIRST = _TICKETS.order_by(tickets.c.id.desc())
+_ONE = _TICKETS.where(tickets.c.id == bindparam("ticket_id"))
+_MILESTONES = (
+    select(ticket_milestones.c.ticket_id, ticket_milestones.c.name)
+    .where(ticket_milestones.c.ticket_id.in_(bindparam("ticket_ids", expanding=True)))
+    .order_by(ticket_milestones.c.id)
+)
 
 
 class TicketFilter(msgspec.Struct, frozen=True, kw_only=True):
@@ -41,7 +49,7 @@ class TicketHistory(msgspec.Struct, frozen=True):
 
 def page(connection: Connection, wanted: TicketFilter, before: int | None, limit: int) -> Sequence[Row[Any]]:
     """Tickets with an id below `before`, newest first."""
-    statement = _filtered(select(*_COLUMNS), wanted).order_by(tickets.c.id.desc()).limit(limit)
+    statement = _filtered(_NEWEST_FIRST, wanted).limit(limit)
     if before is not None:
         statement = statement.where(tickets.c.id < before)
     return connection.execute(statement).all()
@@ -67,7 +75,7 @@ def _filtered(statement: Select[Any], wanted: TicketFilter) -> Select[Any]:
 
 def one(connection: Connection, ticket_id: int) -> Row[Any] | None:
     """The ticket's row."""
-    return connection.execute(select(*_COLUMNS).where(tickets.c.id == ticket_id)).one_or_none()
+    return connection.execute(_ONE, {"ticket_id": ticket_id}).one_or_none()
 
 
 def history(connection: Connection, ticket_id: int) -> TicketHistory | None:
@@ -91,12 +99,7 @@ def milestones(connection: Connection, ticket_ids: Collection[int]) -> Mapping[i
     found: dict[int, list[str]] = {}
     if not ticket_ids:
         return found
-    statement = (
-        select(ticket_milestones.c.ticket_id, ticket_milestones.c.name)
-        .where(ticket_milestones.c.ticket_id.in_(list(ticket_ids)))
-        .order_by(ticket_milestones.c.id)
-    )
-    for row in connection.execute(statement):
+    for row in connection.execute(_MILESTONES, {"ticket_ids": list(ticket_ids)}):
         found.setdefault(row.ticket_id, []).append(row.name)
     return found
 

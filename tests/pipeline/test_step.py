@@ -392,6 +392,22 @@ def test_a_lost_broker_session_is_a_problem_and_devices_are_asked_again(rig: Rig
     assert count(rig, schema.commands, schema.commands.c.state == "done") == 1
 
 
+def test_a_dead_gateway_leaves_an_open_rescue_open_and_says_that_it_is_blind(rig: Rig) -> None:
+    rig.take(alarm("a1", rig))
+    for up, cause in ((False, "connection_lost"), (True, "connected")):
+        rig.now += 1_000
+        rig.engine.step(
+            [GatewayChanged(site=SITE, occurred_at=rig.now, received_at=rig.now, gateway="mqtt", up=up, cause=cause)]
+        )
+    row = ticket(rig)
+    assert (row["state"], row["active"], row["count"]) == ("suspected", True, 1)
+    timeline = schema.ticket_timeline.c
+    with rig.store.read() as connection:
+        names = connection.execute(select(timeline.name).order_by(timeline.id)).scalars().all()
+    assert names == ["entrapment", "telemetry_lost", "telemetry_back"]
+    assert count(rig, schema.problems, schema.problems.c.active) == 0
+
+
 def test_why_not_is_remembered_with_how_often(rig: Rig) -> None:
     rig.take(reading("r1", rig), reading("r2", rig, occurred_at=rig.now + 1))
     why = rig.rules.why(SITE, "m-1")
