@@ -1,0 +1,69 @@
+"""What follows when a gateway (a bus, or the broker connection) goes, comes back, or has lost something. Pure.
+
+Its devices are unknown from then on, not silent; an open entrapment behind it stays open and says that it is blind now.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable
+from enum import StrEnum
+from typing import Final
+
+from hub.vocabulary.decisions import (
+    ClearProblem,
+    Decision,
+    MoveTicket,
+    RaiseProblem,
+    SendCommand,
+    Severity,
+    TicketKind,
+)
+from hub.vocabulary.events import GatewayChanged, Subject, SubjectType
+from hub.vocabulary.facts import DeviceFacts
+
+SESSION_LOST: Final = "session_lost"
+SUBSCRIPTION_REFUSED: Final = "subscription_refused"
+
+
+class GatewayReason(StrEnum):
+    """Why a line stands on the timeline of a rescue."""
+
+    GATEWAY_DOWN = "gateway_down"
+    GATEWAY_BACK = "gateway_back"
+
+
+def follow(event: GatewayChanged, devices: Iterable[DeviceFacts], trapped: Collection[str]) -> list[Decision]:
+    """Decisions on a gateway's change. `trapped`: devices of the site with an open entrapment."""
+    subject = event.subject()
+    behind = [device for device in devices if device.gateway == event.gateway]
+    if event.cause == SESSION_LOST:
+        return [_problem("possible_loss", event), *(_ask(device) for device in behind)]
+    if event.cause == SUBSCRIPTION_REFUSED:
+        return [_problem(SUBSCRIPTION_REFUSED, event)]
+    first: Decision = (
+        ClearProblem(code="gateway_down", subject=subject) if event.up else _problem("gateway_down", event)
+    )
+    reason = GatewayReason.GATEWAY_BACK if event.up else GatewayReason.GATEWAY_DOWN
+    moves = [
+        MoveTicket(
+            kind=TicketKind.ENTRAPMENT,
+            subject=Subject(device.site, SubjectType.DEVICE, device.id),
+            trigger="telemetry_back" if event.up else "telemetry_lost",
+            reason=reason,
+            occurred_at=event.occurred_at,
+            evidence={"gateway": event.gateway, "cause": event.cause},
+        )
+        for device in behind
+        if device.id in trapped
+    ]
+    return [first, *moves]
+
+
+def _problem(code: str, event: GatewayChanged) -> RaiseProblem:
+    detail = {"gateway": event.gateway, "cause": event.cause}
+    return RaiseProblem(code=code, subject=event.subject(), severity=Severity.HIGH, detail=detail)
+
+
+def _ask(device: DeviceFacts) -> SendCommand:
+    """After a possible loss: say how you are, all of you."""
+    return SendCommand(subject=Subject(device.site, SubjectType.DEVICE, device.id), name="report_state")
