@@ -52,6 +52,8 @@ class DoorPort(Protocol):
         by: Actor,
         title: str | None = None,
         occurred_at: UtcMs | None = None,
+        *,
+        drill: bool = False,
     ) -> int:
         """Open a ticket by hand, or count on the active one; its id."""
 

@@ -79,6 +79,7 @@ class NewTicket(BaseModel):
     title: Words | None = None
     occurred_at: InstantIn | None = None
     fields: Fields = {}
+    drill: bool = False
 
 
 def _subject(row: Row[Any]) -> shapes.SubjectShape:
@@ -229,6 +230,7 @@ def raise_ticket(
             title=new.title,
             # Nothing that a person reports lies in the future; their clock is a little ahead.
             occurred_at=None if new.occurred_at is None else min(new.occurred_at, services.now()),
+            drill=new.drill,
         )
         with services.store.read() as connection:
             row = queries.one(connection, ticket_id)
