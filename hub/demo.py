@@ -23,7 +23,18 @@ from typing import Any, Final, NamedTuple
 import msgspec
 import yaml
 
-from hub.launch import FAILURE, WRONG_USE, announce, build, fail, load_settings, log_to_file, rule_limits, running
+from hub.launch import (
+    FAILURE,
+    WRONG_USE,
+    announce,
+    build,
+    child_command,
+    fail,
+    load_settings,
+    log_to_file,
+    rule_limits,
+    running,
+)
 from hub.settings.mistakes import listed
 from hub.store import accounts
 from hub.store.database import Store, open_store
@@ -317,7 +328,7 @@ def simulators(folder: Folder, broker_port: int, speed: float, scenario: str) ->
     command = _command([folder.site(name) for name in ESTATES], scenario, speed)
     with folder.log("simulators").open("wb") as log:
         child = subprocess.Popen(
-            [*command, "--die-with-parent"],
+            child_command([*command, "--die-with-parent"]),
             stdin=subprocess.DEVNULL,
             stdout=log,
             stderr=subprocess.STDOUT,

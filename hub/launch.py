@@ -49,6 +49,13 @@ def rule_limits() -> Mapping[str, type[msgspec.Struct]]:
     return wiring.rule_limits()
 
 
+def child_command(command: list[str]) -> list[str]:
+    """The command of a child that never outlives this process."""
+    from hub import wiring
+
+    return wiring.child_command(command)
+
+
 def build(settings: Settings) -> Hub:
     """A hub from settings, not yet started."""
     from hub import wiring

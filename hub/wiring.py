@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib.metadata
 import logging
 import secrets
+import signal
 import socket
 import time
 from collections import defaultdict
@@ -21,7 +22,7 @@ from api.app import create_app
 from api.services import Health, Services
 from api.services import Part as HealthPart
 from connectors import profiles
-from connectors.broker import BrokerError, EmbeddedBroker, free_port, server_binary
+from connectors.broker import BrokerError, EmbeddedBroker, die_with_parent, free_port, server_binary
 from connectors.codecs.json_decoder import JsonDecoder
 from connectors.codecs.modbus_decoder import ModbusDecoder
 from connectors.modbus.check import check_bus
@@ -50,7 +51,7 @@ from hub.registry.rows import align
 from hub.registry.world import EstateWorld
 from hub.settings import MqttSettings, Settings
 from hub.store.check import probe
-from hub.store.database import Store, get_meta, open_store
+from hub.store.database import set_meta, Store, get_meta, open_store
 from hub.vocabulary.events import Subject, SubjectType
 from hub.vocabulary.instants import UtcMs
 from hub.vocabulary.ports import Decoder, Lane
@@ -83,6 +84,11 @@ def profile_kinds() -> Mapping[str, Any]:
 def rule_limits() -> Mapping[str, type[msgspec.Struct]]:
     """A rule's name → its limits."""
     return {rule.name: rule.limits_type for rule in RULES}
+
+
+def child_command(command: Sequence[str]) -> list[str]:
+    """The command, so that the child is killed when the thread that starts it ends, however that happens (Linux)."""
+    return die_with_parent(command, signal.SIGKILL)
 
 
 class Finding(NamedTuple):
@@ -278,7 +284,7 @@ class _Assembly:
         """What the watch looks at, every second."""
         if self.mqtt.connected and not self._had_session:
             self._had_session = True
-            self.inbox.ask(lambda step: step.remember(self._session_key, "established"))
+            self.inbox.ask(lambda step: set_meta(step.connection, self._session_key, "established"))
         missing = self.canary.missing()
         detail = {"lanes": missing}
         found = []

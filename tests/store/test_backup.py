@@ -12,6 +12,7 @@ from sqlalchemy import create_engine, insert, inspect, make_url, select
 from sqlalchemy.pool import NullPool
 
 import hub.store.backup as backup_module
+from hub.store import migrate
 from hub.store.backup import backup, restore
 from hub.store.database import StoreError, open_store
 from hub.store.schema import feed, metadata, rejected, rule_state, tickets
@@ -309,3 +310,37 @@ def test_postgresql_with_a_strangers_table_is_left_alone(postgres_server, tmp_pa
     with pytest.raises(StoreError, match="another table"):
         restore(url, tmp_path / "b.zip")
     assert inspect(engine).get_table_names() == ["theirs"]
+
+
+@pytest.mark.parametrize("other_url", ["sqlite", "postgres"], indirect=True)
+def test_a_backup_of_an_older_version_is_restored_and_brought_up_to_date(other_url, tmp_path):
+    """The tables are made as they were then, filled, and migrated; here from the very first revision."""
+    old = create_engine(f"sqlite:///{tmp_path / 'old.db'}", poolclass=NullPool)
+    migrate.create_at(old, "0001")
+    columns = {
+        name: [column["name"] for column in inspect(old).get_columns(name)] for name in inspect(old).get_table_names()
+    }
+    source = open_store(f"sqlite:///{tmp_path / 'source.db'}")
+    _fill(source.engine)
+    before = _contents(source.engine)
+    source.close()
+    backup(f"sqlite:///{tmp_path / 'source.db'}", tmp_path / "b.zip", NOW)
+    same = {name for name in before if columns.get(name) == [column.name for column in metadata.tables[name].columns]}
+    assert {"sites", "devices", "rejected"} <= same
+
+    def older(name, data):
+        if name != "manifest.json":
+            return data if Path(name).stem in same else None
+        manifest = json.loads(data)
+        manifest["schema_revision"] = "0001"
+        manifest["tables"] = [table for table in manifest["tables"] if table["name"] in same]
+        return json.dumps(manifest).encode()
+
+    restore(other_url, _rezip(tmp_path / "b.zip", tmp_path / "older.zip", older))
+    copy = open_store(other_url)
+    try:
+        assert migrate.current_revision(copy.engine) == migrate.head_revision()
+        after = _contents(copy.engine)
+        assert {name: after[name] for name in same} == {name: before[name] for name in same}
+    finally:
+        copy.close()
