@@ -199,6 +199,7 @@ KINDS: Final[Mapping[str, Kind]] = {
         ENTRAPMENT,
         _plain(TicketKind.ELEVATOR_FAULT, "电梯故障", "Elevator fault", Severity.MEDIUM, _RECOVERED),
         _plain(TicketKind.LOW_BALANCE, "电费余额不足", "Low balance", Severity.LOW, _EPISODE_OVER),
+        _plain(TicketKind.TOPUP_MISSING, "已缴费未到表", "Paid but not on the meter", Severity.MEDIUM, _RECOVERED),
         _plain(TicketKind.LOST_CARD_USED, "挂失卡被使用", "Lost card used", Severity.HIGH, _RECOVERED),
         _plain(TicketKind.DOOR_ALARM, "门禁报警", "Door alarm", Severity.HIGH, _RECOVERED),
         _plain(TicketKind.DEVICE_SILENT, "设备失联", "Device silent", Severity.MEDIUM, _RECOVERED),

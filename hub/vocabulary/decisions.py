@@ -29,6 +29,7 @@ class TicketKind(StrEnum):
     ENTRAPMENT = "entrapment"
     ELEVATOR_FAULT = "elevator_fault"
     LOW_BALANCE = "low_balance"
+    TOPUP_MISSING = "topup_missing"
     LOST_CARD_USED = "lost_card_used"
     DOOR_ALARM = "door_alarm"
     DEVICE_SILENT = "device_silent"

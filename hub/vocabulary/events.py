@@ -125,6 +125,8 @@ class MeterReading(Event, frozen=True, kw_only=True):
     serial: str | None = None
     power_w: int | None = None
     voltage_dv: int | None = None  # tenths of a volt
+    relay_command: Relay = Relay.UNKNOWN  # what the relay was told to be, where the meter says it beside `relay`
+    last_purchase: int | None = None  # amount of the newest recharge record, in fen or Wh after `unit`
 
 
 # --- what access controllers and doors say ----------------------------------------------------------------
@@ -293,12 +295,42 @@ class TopUpState(StrEnum):
     FAILED = "failed"
 
 
+class MeterMark(msgspec.Struct, frozen=True):
+    """What a meter showed at one moment; None: not reported, or not readable."""
+
+    at: UtcMs
+    credit: int | None  # fen or Wh
+    purchases: int | None
+
+
 class TopUpReported(Event, frozen=True, kw_only=True):
-    """A vending system reports a top-up, or how far it has come; `reference` is its own number, unique per site."""
+    """A vending system reports a top-up, or how far it has come; `reference` is its own number, unique per site.
+
+    `before` is the newest reading up to the payment, `newest` the newest of all: a system may report long after the meter
+    has it. None: there is none.
+    """
 
     reference: str
     amount_fen: int
     state: TopUpState
+    before: MeterMark | None = None
+    newest: MeterMark | None = None
+
+
+class TopUpProof(StrEnum):
+    """How a top-up was seen on its meter."""
+
+    RECHARGE_RECORD = "recharge_record"
+    PURCHASE_COUNT = "purchase_count"
+    BALANCE = "balance"
+    PLATFORM = "platform"  # the vending system's word alone
+
+
+class TopUpSettled(Event, frozen=True, kw_only=True):
+    """Derived by the rule `topup`: a top-up is on the meter (`proof`), or waited for in vain (None)."""
+
+    reference: str
+    proof: TopUpProof | None
 
 
 class NoticeSettled(Event, frozen=True, kw_only=True):

@@ -55,6 +55,7 @@ class SiteFacts(msgspec.Struct, frozen=True, kw_only=True):
     name: str
     timezone: str  # IANA name
     locale: str
+    holidays: tuple[tuple[UtcMs, UtcMs], ...] = ()  # long ones, in order: first midnight, and the midnight after
 
 
 class Facts(msgspec.Struct, frozen=True, kw_only=True):

@@ -31,9 +31,12 @@ def judge_count(before: int | None, after: int | None) -> CountChange:
     """What happened between two counts; None (not reported, nothing known yet) says nothing: `same`."""
     if before is None or after is None or before == after:
         return CountChange.SAME
+    return CountChange.PURCHASE if purchases_between(before, after) else CountChange.ACCOUNT_RESET
+
+
+def purchases_between(before: int, after: int) -> int:
+    """How many purchases lie between two counts; 0 where the change is none that purchases make."""
     if 0 < after - before <= STEP_MAX:
-        return CountChange.PURCHASE
-    wrapped = (after + size - before for size in (BCD_COUNTS, WORD_COUNTS) if after < before < size)
-    if any(step <= STEP_MAX for step in wrapped):
-        return CountChange.PURCHASE
-    return CountChange.ACCOUNT_RESET
+        return after - before
+    wrapped = [after + size - before for size in (BCD_COUNTS, WORD_COUNTS) if after < before < size]
+    return next((step for step in wrapped if step <= STEP_MAX), 0)
