@@ -11,12 +11,13 @@ from typing import Any
 import msgspec
 from sqlalchemy import Connection, func, select
 
+from hub.pipeline.device_time import Run
 from hub.pipeline.world import World
 from hub.store.bulk import Upsert
 from hub.store.schema import device_state, devices, readings
 from hub.vocabulary.events import DeviceStatus, DoorEvent, ElevatorState, Event, MeterReading, Unreachable
 from hub.vocabulary.facts import DeviceFacts
-from hub.vocabulary.instants import UtcMs
+from hub.vocabulary.instants import DurationMs, UtcMs
 
 FLUSH_EVERY_MS = 2_000
 _UPSERT = Upsert(
@@ -34,6 +35,8 @@ class DeviceBoard:
         self.heard: dict[str, dict[str, UtcMs]] = {site.id: {} for site in world.sites()}
         self._newest: dict[tuple[int, type[Event]], UtcMs] = {}
         self._last_reading_key: dict[int, int] = {}
+        self.clock_lags: dict[int, DurationMs] = {}  # devices whose clock is known to be behind, and by how much
+        self.late_runs: dict[tuple[int, type[Event]], Run] = {}
         self._reachable: dict[int, bool] = {}
         self._status: dict[int, Event] = {}
         self._dirty: dict[int, tuple[str, str]] = {}

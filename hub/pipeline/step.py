@@ -21,8 +21,8 @@ from hub.pipeline import feed, gateways, history, problems, rejects
 from hub.pipeline.commands import CommandLog
 from hub.pipeline.core import Core, Intakes
 from hub.pipeline.rulebook import Decided, RuleFailure
+from hub.pipeline.sequence import Placing
 from hub.pipeline.timers import TimerKey
-from hub.store.database import set_meta
 from hub.tickets.desk import Desk
 from hub.tickets.lifecycle import Actor, Refused, Ticket
 from hub.tickets.view import ticket_view
@@ -53,7 +53,6 @@ from hub.vocabulary.events import (
     SupervisionTick,
     TicketMoved,
     TimerFired,
-    with_order,
 )
 from hub.vocabulary.facts import DeviceFacts
 from hub.vocabulary.instants import HOUR_MS, UtcMs
@@ -85,7 +84,7 @@ class Step:
         self._rows: list[feed.FeedRow] = []
         self._flushes = False
         self._orders = 0
-        self._newest: dict[tuple[int, type[Event]], UtcMs] = {}
+        self._placing = Placing(core.board)
         self._late_hours: list[tuple[int, UtcMs]] = []
 
     # --- the batch --------------------------------------------------------------------------------------
@@ -111,7 +110,7 @@ class Step:
 
     def _take(self, event: Event, device: DeviceFacts | None, key: bytes) -> None:
         if device is not None:
-            event = with_order(event, late=self._is_late(device, event))
+            event = self._placing.placed(device, event)
             self._noted.append((device, event, 0))
         if isinstance(event, Canary):
             body = msgspec.json.encode({"lane": event.lane, "number": event.number}).decode()
@@ -133,31 +132,29 @@ class Step:
         fresh: dict[tuple[int, int, int], tuple[MeterReading, DeviceFacts]] = {}
         for event, device, key in rows:
             if not board.repeats_last(device, key):
-                fresh.setdefault((device.pk, event.occurred_at, key), (event, device))
-        late = {identity: self._is_late(device, event) for identity, (event, device) in fresh.items()}
+                placed = self._placing.placed(device, event)
+                assert isinstance(placed, MeterReading)
+                fresh.setdefault((device.pk, placed.occurred_at, key), (placed, device))
         table = [
-            readings.row_of(event, device.pk, identity[2], late=late[identity])
+            readings.row_of(event, device.pk, identity[2], late=event.late)
             for identity, (event, device) in fresh.items()
         ]
         known = readings.insert_new(self._connection, table)
         for identity, (event, device) in fresh.items():
             if identity in known:
                 continue
-            if late[identity]:
+            if event.late:
                 self._late_hours.append((device.pk, event.occurred_at - event.occurred_at % HOUR_MS))
             self._noted.append((device, event, identity[2]))
-            self.decide(with_order(event, late=late[identity]), None)
+            self.decide(event, None)
 
-    def _is_late(self, device: DeviceFacts, event: Event) -> bool:
-        """Whether newer data of its kind is known, from earlier steps or from this one."""
-        slot = (device.pk, type(event))
-        newest = self._newest.get(slot)
-        if newest is None:
-            newest = self._core.board.newest(device, event)
-        if event.occurred_at < newest:
-            return True
-        self._newest[slot] = event.occurred_at
-        return False
+    def happen(self, event: Event) -> None:
+        """Something that comes from inside or from people, kept and decided on; not a sign of life of its device."""
+        device = self._core.world.device(event.site, event.device) if event.device else None
+        if device is not None or not event.device:
+            key = history.event_key(event)
+            self._events.add(event, device, key)
+            self.decide(event, key)
 
     # --- rules ------------------------------------------------------------------------------------------
 
@@ -239,9 +236,10 @@ class Step:
 
     # --- the hub's own concerns -------------------------------------------------------------------------
 
-    def remember(self, key: str, value: str) -> None:
-        """A fact about the process itself that has to survive it."""
-        set_meta(self._connection, key, value)
+    @property
+    def connection(self) -> Connection:
+        """The step's transaction."""
+        return self._connection
 
     def raise_ticket(self, raised: RaiseTicket) -> None:
         """A ticket about the hub itself."""
@@ -338,6 +336,11 @@ class Step:
 
     def _write(self) -> None:
         connection, core = self._connection, self._core
+        for device, lag_ms in self._placing.set_back.items():
+            detail = {"behind_s": lag_ms // 1000}
+            self.raise_problem(RaiseProblem(code="clock_set_back", subject=device_subject(device), detail=detail))
+        for device in self._placing.right_again:
+            self.clear_problem(ClearProblem(code="clock_set_back", subject=device_subject(device)))
         self._events.write(connection)
         core.rules.write(connection, self._overlay, self.now)
         for timer in self._desk.timers:
@@ -359,6 +362,7 @@ class Step:
         """The transaction is in the database: now memory follows, answers are given, listeners are told."""
         core = self._core
         core.rules.apply(self._overlay)
+        self._placing.apply()
         core.timers.apply(self._timers)
         if self._flushes:
             core.board.flushed(self.now)
@@ -375,3 +379,8 @@ class Step:
         core.dispatch(self._commands.to_send)
         if self._orders:
             core.notices_ordered()
+
+
+def device_subject(device: DeviceFacts) -> Subject:
+    """The subject of what is about this device."""
+    return Subject(device.site, SubjectType.DEVICE, device.id)

@@ -21,6 +21,7 @@ from hub.vocabulary.events import (
     Canary,
     CommandResult,
     ElevatorAlarm,
+    ElevatorState,
     Event,
     GatewayChanged,
     MeterReading,
@@ -422,3 +423,40 @@ def test_a_device_that_left_the_site_file_is_retired_and_comes_back_as_the_same(
     assert f"{SITE}/lift-1" in back.alignment.returned
     known = back.world.device(SITE, "lift-1"), rig.world.device(SITE, "lift-1")
     assert known[0] == known[1]
+
+
+def state(rig: Rig, occurred_at: int, id_: str) -> ElevatorState:
+    return ElevatorState(
+        site=SITE, device="lift-1", source_key=id_, occurred_at=occurred_at, received_at=rig.now, floor=id_
+    )
+
+
+def stored_states(rig: Rig) -> list[tuple[bool, str]]:
+    events = schema.events.c
+    with rig.store.read() as connection:
+        rows = connection.execute(
+            select(events.late, events.body_json).where(events.kind == "ElevatorState").order_by(events.seq)
+        )
+        return [(bool(late), msgspec.json.decode(body).get("clock", "device")) for late, body in rows]
+
+
+def test_a_clock_that_was_set_back_is_found_out_by_its_pace_and_arrival_time_takes_its_place(rig: Rig) -> None:
+    rig.take(state(rig, rig.now, "0"))
+    for number in range(1, 6):
+        rig.now += 3_000
+        rig.take(state(rig, rig.now - 3_600_000, str(number)))
+    assert stored_states(rig) == [(False, "device"), *[(True, "device")] * 2, *[(False, "skewed")] * 3]
+    assert count(rig, schema.problems, schema.problems.c.code == "clock_set_back", schema.problems.c.active) == 1
+    rig.now += 3_000
+    rig.take(state(rig, rig.now, "6"))
+    assert stored_states(rig)[-1] == (False, "device")
+    assert count(rig, schema.problems, schema.problems.c.active) == 0
+
+
+def test_what_a_device_has_kept_comes_in_a_burst_and_stays_late(rig: Rig) -> None:
+    rig.take(state(rig, rig.now, "0"))
+    for number in range(1, 30):
+        rig.now += 300
+        rig.take(state(rig, START - 3_600_000 + number * 3_000, str(number)))
+    assert all(late for late, _ in stored_states(rig)[1:])
+    assert count(rig, schema.problems) == 0

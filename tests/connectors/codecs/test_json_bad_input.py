@@ -348,7 +348,7 @@ def test_where_hubs_share_a_broker_each_hears_its_own_sites_only():
     ("topic", "lane"),
     [
         (ALARM, Lane.ALARM),
-        ("hub/v1/lakeside/b1-e1/state", Lane.TELEMETRY),
+        ("hub/v1/lakeside/b1-e1/state", Lane.ALARM),
         ("hub/v1/nowhere/x/alarm", Lane.ALARM),
         ("hub/v1/lakeside/b1-e1/alram", Lane.TELEMETRY),
         ("hub/v1/_hub/hub-1/canary-alarm", Lane.ALARM),
