@@ -15,6 +15,7 @@ import ssl
 import threading
 import time
 from collections.abc import Sequence
+from itertools import islice
 from typing import Any, Final
 from typing import Protocol as Shape
 
@@ -79,6 +80,8 @@ class Link:
         self.version = version
         self.up = False
         self.unacked: dict[int, float] = {}  # packet id → when it came (monotonic seconds), oldest first
+        self._safe: set[int] = set()  # of these: stored, but the broker is not told yet, because an older one is not
+        self._acking = threading.Lock()
         self._settings = settings
         self._where = where
         self._filters = tuple(filters)
@@ -96,14 +99,27 @@ class Link:
     # --- from any thread --------------------------------------------------------------------------------------
 
     def acknowledge(self, packet_ids: Sequence[int]) -> int:
-        """Tell the broker, in this order; the number of those that it had not been told of. Never raises."""
-        told = 0
-        for packet_id in packet_ids:
-            if self.unacked.pop(packet_id, None) is not None:
+        """These are safe: tell the broker. The number of those that were not known to be safe before. Never raises.
+
+        PUBACKs leave in the order in which the messages came (MQTT 3.1.1 4.6 and MQTT 5 4.6; rumqttd hangs up otherwise): what
+        came later waits for what is still being worked on.
+        """
+        with self._acking:
+            fresh = {packet_id for packet_id in packet_ids if packet_id in self.unacked} - self._safe
+            self._safe |= fresh
+            for packet_id in list(islice(self.unacked, len(self._safe))):
+                if packet_id not in self._safe:
+                    break
+                del self.unacked[packet_id]
+                self._safe.discard(packet_id)
                 self._client.ack(packet_id, 1)
-                told += 1
         self.wake()
-        return told
+        return len(fresh)
+
+    def note_arrival(self, packet_id: int) -> None:
+        """A message with QoS 1 came; called in the network thread, in the order of arrival."""
+        with self._acking:
+            self.unacked[packet_id] = time.monotonic()
 
     def acknowledge_one(self, packet_id: int, qos: int) -> None:
         """For a message that nothing was noted of."""

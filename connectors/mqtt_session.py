@@ -257,7 +257,7 @@ class Session:
         self._received += 1
         receipt = None
         if message.qos:
-            link.unacked[packet_id] = time.monotonic()
+            link.note_arrival(packet_id)
             receipt = Receipt(link.epoch, packet_id, message.qos)
         if self._belongs_elsewhere is not None and self._belongs_elsewhere(topic):
             self._elsewhere += 1
