@@ -37,12 +37,13 @@ def follow(event: GatewayChanged, devices: Iterable[DeviceFacts], trapped: Colle
     subject = event.subject()
     behind = [device for device in devices if device.gateway == event.gateway]
     if event.cause == SESSION_LOST:
-        return [_problem("possible_loss", event), *(_ask(device) for device in behind)]
+        lost = RaiseProblem(code="possible_loss", subject=subject, severity=Severity.HIGH, detail=_detail(event))
+        return [lost, *(_ask(device) for device in behind)]
     if event.cause == SUBSCRIPTION_REFUSED:
-        return [_problem(SUBSCRIPTION_REFUSED, event)]
-    first: Decision = (
-        ClearProblem(code="gateway_down", subject=subject) if event.up else _problem("gateway_down", event)
-    )
+        return [RaiseProblem(code=SUBSCRIPTION_REFUSED, subject=subject, severity=Severity.HIGH, detail=_detail(event))]
+    first: Decision = ClearProblem(code="gateway_down", subject=subject)
+    if not event.up:
+        first = RaiseProblem(code="gateway_down", subject=subject, severity=Severity.HIGH, detail=_detail(event))
     reason = GatewayReason.GATEWAY_BACK if event.up else GatewayReason.GATEWAY_DOWN
     moves = [
         MoveTicket(
@@ -59,9 +60,8 @@ def follow(event: GatewayChanged, devices: Iterable[DeviceFacts], trapped: Colle
     return [first, *moves]
 
 
-def _problem(code: str, event: GatewayChanged) -> RaiseProblem:
-    detail = {"gateway": event.gateway, "cause": event.cause}
-    return RaiseProblem(code=code, subject=event.subject(), severity=Severity.HIGH, detail=detail)
+def _detail(event: GatewayChanged) -> dict[str, str]:
+    return {"gateway": event.gateway, "cause": event.cause}
 
 
 def _ask(device: DeviceFacts) -> SendCommand:
