@@ -36,6 +36,7 @@ from hub.launch import (
     running,
 )
 from hub.settings.mistakes import listed
+from hub.settings.urls import sqlite_url
 from hub.store import accounts
 from hub.store.database import Store, open_store
 from hub.vocabulary.roles import Role
@@ -67,7 +68,7 @@ class Folder(NamedTuple):
 
     @property
     def database(self) -> str:
-        return f"sqlite:///{self.root / 'hub.db'}"
+        return sqlite_url(self.root / "hub.db")
 
     @property
     def broker_password(self) -> Path:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from pathlib import Path
 from typing import Final
-from urllib.parse import SplitResult, parse_qsl, urlsplit
+from urllib.parse import SplitResult, parse_qsl, unquote, urlsplit
 
 DATABASE_ALLOWED: Final = "sqlite:///FILE or postgresql+psycopg://USER@HOST/DATABASE"
 MQTT_ALLOWED: Final = "mqtt://HOST[:PORT] or mqtts://HOST[:PORT]"
@@ -58,8 +58,16 @@ def _sqlite_url(text: str, base: Path) -> tuple[str, Path]:
     if not name.startswith("/") or name in ("/", "/:memory:"):
         problem = "a database in memory keeps nothing" if name in ("", "/", "/:memory:") else "a slash is missing"
         raise UrlError(problem, "sqlite:///relative/file.db or sqlite:////absolute/file.db")
-    path = base / name[1:]
-    return f"sqlite:///{path}", path
+    path = base / unquote(name[1:])
+    return sqlite_url(path), path
+
+
+def sqlite_url(path: Path) -> str:
+    """The database URL of a file, whatever its folder is called."""
+    text = str(path)
+    for character in "%?#":
+        text = text.replace(character, f"%{ord(character):02X}")
+    return f"sqlite:///{text}"
 
 
 def mqtt_url(text: str) -> str:

@@ -23,6 +23,7 @@ from typing import IO, Any, Final, Literal
 
 import msgspec
 from sqlalchemy import (
+    URL,
     BigInteger,
     Boolean,
     Column,
@@ -174,7 +175,7 @@ def _refuse_damage(connection: sqlite3.Connection, shown: Path) -> None:
 
 
 def _quiet_sqlite(path: Path) -> Engine:
-    return create_engine(f"sqlite:///{path}", poolclass=NullPool)
+    return create_engine(URL.create("sqlite", database=str(path)), poolclass=NullPool)
 
 
 def _revision(connection: Connection) -> str:

@@ -12,6 +12,8 @@ from hypothesis import strategies as st
 from hub.settings import ConfigurationErrors, DoorConfig, public
 from hub.settings.source import plain, read_yaml
 from hub.settings.urls import UrlError, bus_url, database_url, mqtt_url
+from hub.store.backup import backup, restore
+from hub.store.database import open_store
 from hub.vocabulary.facts import DeviceKind
 from hub.vocabulary.units import BalanceUnit
 from support.configuration import HUB_YAML, SITE_YAML, load_configuration, write_configuration
@@ -68,6 +70,17 @@ def test_an_absolute_database_path_stays(tmp_path):
     settings = load_configuration(path)
     assert settings.database == "sqlite:////srv/hub/x.db"
     assert settings.data_dir == Path("/srv/hub")
+
+
+@pytest.mark.parametrize("name", ["a b", "100%25", "what?", "no#1", "湖畔"])
+def test_a_folder_may_have_any_name(name, tmp_path):
+    settings = load_configuration(write_configuration(tmp_path / name))
+    open_store(settings.database).close()
+    assert (tmp_path / name / "var" / "hub.db").is_file()
+    backup(settings.database, tmp_path / name / "b.zip", 0)
+    other = write_configuration(tmp_path / "other" / name)
+    restore(load_configuration(other).database, tmp_path / name / "b.zip")
+    assert (tmp_path / "other" / name / "var" / "hub.db").is_file()
 
 
 def test_variables_win_over_the_file(tmp_path):
