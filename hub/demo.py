@@ -95,6 +95,7 @@ class SignIns(msgspec.Struct, kw_only=True):
 def run_demo(data: Path, port: int, speed: float, scenario: str) -> None:
     """Until Ctrl-C or SIGTERM. Raises what `hub.launch.foreseen` turns into a sentence."""
     folder = Folder(data.absolute())
+    _forget_variables()
     require_free_port(port)
     require_scenario(scenario)
     folder.root.mkdir(parents=True, exist_ok=True)
@@ -111,6 +112,12 @@ def run_demo(data: Path, port: int, speed: float, scenario: str) -> None:
             elapsed_s = time.monotonic() - started
             print(welcome(hub.url, folder, sign_ins, broker_port, plan, elapsed_s), flush=True)
             hub.wait()
+
+
+def _forget_variables() -> None:
+    """HUB_DATABASE of a real installation must not lead a demonstration into its data."""
+    for name in [name for name in os.environ if name.startswith("HUB_")]:
+        del os.environ[name]
 
 
 @contextlib.contextmanager
@@ -312,10 +319,9 @@ def read_plan(folder: Folder, scenario: str, speed: float) -> list[dict[str, Any
 
 
 def _environment(**more: str) -> dict[str, str]:
-    """Ours without HUB_ settings; the child finds the packages where this process found them."""
-    own = {name: value for name, value in os.environ.items() if not name.startswith("HUB_")}
-    paths = [str(_simulators().parent), *filter(None, [own.get("PYTHONPATH")])]
-    return {**own, "PYTHONPATH": os.pathsep.join(paths), "PYTHONUNBUFFERED": "1", "PYTHONUTF8": "1", **more}
+    """Ours; the child finds the packages where this process found them."""
+    paths = [str(_simulators().parent), *filter(None, [os.environ.get("PYTHONPATH")])]
+    return {**os.environ, "PYTHONPATH": os.pathsep.join(paths), "PYTHONUNBUFFERED": "1", "PYTHONUTF8": "1", **more}
 
 
 @contextlib.contextmanager

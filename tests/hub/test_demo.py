@@ -157,6 +157,7 @@ class RunningDemo:
 
     def __init__(self, data, port):
         environ = {"PATH": os.environ["PATH"], "PYTHONPATH": str(ROOT), "PYTHONUTF8": "1"}
+        environ |= {"HUB_DATABASE": "sqlite:////proc/never.db", "HUB_HTTP__PORT": "1"}  # of a real installation
         command = [sys.executable, "-m", "hub", "demo", "--port", str(port), "--data", str(data), "--speed", "10"]
         self.url = f"http://127.0.0.1:{port}"
         self.process = subprocess.Popen(
