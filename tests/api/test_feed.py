@@ -211,3 +211,20 @@ def test_a_reader_that_leaves_leaves_nothing_behind(hub, listen, wait_until):
     reader.close()
     wait_until(lambda: len(hub.app.state.streams) == 0)
     wait_until(lambda: not hub.feed._listeners)
+
+
+def test_what_happens_while_a_reader_catches_up_comes_once(hub, listen, wait_until, monkeypatch):
+    hub.ticket("b1-e1")
+    real = hub.feed.since
+
+    def since(seq):
+        monkeypatch.setattr(hub.feed, "since", real)
+        hub.ticket("b1-e2")  # is now in the history that is read and on its way live
+        return real(seq)
+
+    monkeypatch.setattr(hub.feed, "since", since)
+    reader = listen(after=0)
+    wait_until(lambda: reader.named("hello"))
+    hub.ticket("b1-e1", "hilltop")
+    wait_until(lambda: 3 in reader.seqs())
+    assert reader.seqs() == [1, 2, 3]
