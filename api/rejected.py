@@ -26,7 +26,7 @@ PREVIEW_CHARS = 500
 
 
 def _shape(row: Row[Any]) -> shapes.Rejected:
-    payload = bytes(row.payload)
+    payload = bytes(row.payload or b"")  # SQLite: the beginning of nothing is null
     return shapes.Rejected(
         id=row.id,
         site=row.site,

@@ -41,7 +41,7 @@ BAD: dict[str, tuple[str, bytes, str]] = {
     "no JSON": ("m-1/reading", b"balance=12", "not_json"),
     "no bytes": ("m-1/reading", b"", "empty"),
     "NaN": ("m-1/reading", reading("m-1", "n", 1.5)[1].replace(b"1.5", b"NaN"), "not_finite"),
-    "infinity": ("m-1/reading", reading("m-1", "i", 1.5)[1].replace(b"1.5", b"1e999"), "not_finite"),
+    "a number beyond all": ("m-1/reading", reading("m-1", "i", 1.5)[1].replace(b"1.5", b"1e999"), "implausible"),
     "a key twice": ("m-1/reading", reading("m-1", "d", 1.5)[1].replace(b"{", b'{"balance": 2, ', 1), "duplicate_key"),
     "true for a number": ("m-1/reading", reading("m-1", "t", 1.5)[1].replace(b"1.5", b"true"), "wrong_type"),
     "text for a number": ("m-1/reading", reading("m-1", "x", 1.5)[1].replace(b"1.5", b'"12"'), "wrong_type"),
@@ -51,7 +51,7 @@ BAD: dict[str, tuple[str, bytes, str]] = {
     "NUL in an id": ("m-1/reading", reading("m-1", "a\0b", 1.5)[1], "bad_text"),
     "no id": ("m-1/reading", b'{"at": "2026-11-21T10:00:00+08:00", "balance": 1, "unit": "CNY"}', "missing_field"),
     "no such unit": ("m-1/reading", reading("m-1", "u", 1.5, unit="EUR")[1], "unknown_value"),
-    "a meter's word from an elevator": ("b1-e1/reading", reading("b1-e1", "w", 1.5)[1], "unknown_topic"),
+    "a meter's word from an elevator": ("b1-e1/reading", reading("b1-e1", "w", 1.5)[1], "wrong_profile"),
     "half a megabyte": ("m-1/reading", b"x" * 500_000, "too_large"),
 }
 

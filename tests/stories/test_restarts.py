@@ -92,7 +92,7 @@ def test_a_retired_device_keeps_its_history_and_its_input_is_put_aside(
     assert [row["balance"]["amount"] for row in hub.readings("m-1")] == ["88.00"]
     device.publish(*alarm("b1-e1", "a2"))
     put_aside = wait_until(hub.rejected, 5, "nothing was put aside")
-    assert [(row["reason"], row["device"]) for row in put_aside] == [("unknown_device", "b1-e1")]
+    assert [(row["reason"], row["address"]) for row in put_aside] == [("unknown_device", "hub/v1/lakeside/b1-e1/alarm")]
 
     hub.stop()
     hub.configure([site_file(devices=[*ELEVATORS, meter("m-1")])])

@@ -42,3 +42,4 @@ def test_a_client_of_one_site_sees_that_site_alone(
     assert {row["site"] for row in desk.pages("/feed")} == {"lakeside"}
     assert desk.request("GET", f"/api/v1/tickets/{other['id']}").status == 404
     assert desk.post(f"/tickets/{other['id']}/actions/acknowledge").status == 404
+    desk.close()

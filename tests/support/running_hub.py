@@ -214,7 +214,7 @@ class RunningHub:
 
     def tickets(self, **query: Any) -> list[dict[str, Any]]:
         """All tickets, oldest first."""
-        return sorted(self.api.pages("/tickets", limit=200, **query), key=lambda ticket: int(ticket["id"]))
+        return sorted(self.api.pages("/tickets", limit=500, **query), key=lambda ticket: int(ticket["id"]))
 
     def wait_for_ticket(
         self, kind: str, subject: str, timeout: float = 10, where: Callable[[dict[str, Any]], bool] | None = None
@@ -242,11 +242,11 @@ class RunningHub:
 
     def readings(self, meter: str, **query: Any) -> list[dict[str, Any]]:
         """Every stored reading of a meter, oldest first."""
-        return list(self.api.pages(f"/meters/{meter}/readings", limit=200, step="raw", **query))
+        return list(self.api.pages(f"/meters/{meter}/readings", limit=500, step="raw", **query))
 
     def feed(self, after: int = 0) -> list[dict[str, Any]]:
         """Every change after a number."""
-        return list(self.api.pages("/feed", limit=200, after=after))
+        return list(self.api.pages("/feed", limit=500, after=after))
 
     def stream(self, last_event_id: int | None = None) -> LiveFeed:
         """The live feed."""
