@@ -39,7 +39,7 @@ def load_settings(config: Path) -> Settings:
     """The whole configuration. Raises ConfigurationErrors."""
     from hub import settings, wiring
 
-    return settings.load(config, os.environ, wiring.profile_kinds(), wiring.rule_limits())
+    return settings.load(config, os.environ, wiring.profile_kinds(), wiring.rule_limits(), wiring.notifier_types())
 
 
 def rule_limits() -> Mapping[str, type[msgspec.Struct]]:

@@ -11,7 +11,7 @@ import time
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from functools import cache
+from functools import cache, partial
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 
@@ -21,7 +21,7 @@ from prometheus_client import CollectorRegistry
 from api.app import create_app
 from api.services import Health, Services
 from api.services import Part as HealthPart
-from connectors import profiles
+from connectors import notify, profiles
 from connectors.broker import BrokerError, EmbeddedBroker, die_with_parent, free_port, server_binary
 from connectors.codecs.json_decoder import JsonDecoder
 from connectors.codecs.modbus_decoder import ModbusDecoder
@@ -33,6 +33,7 @@ from connectors.mqtt_settings import MqttSettings as BrokerAddress
 from hub.health import HealthBook, Line
 from hub.jobs import Jobs
 from hub.metrics import HubCollector
+from hub.notices.assembly import check_notifiers, make_post
 from hub.pipeline.board import DeviceBoard
 from hub.pipeline.canary import CanaryWatch
 from hub.pipeline.commands import Outgoing
@@ -42,6 +43,7 @@ from hub.pipeline.engine import Engine
 from hub.pipeline.feed import FeedBoard
 from hub.pipeline.inbox import Inbox
 from hub.pipeline.rulebook import RuleBook
+from hub.pipeline.settling import settle
 from hub.pipeline.timers import Timers
 from hub.pipeline.watch import Condition, Trouble, Watch
 from hub.pipeline.world import FactsBook
@@ -49,9 +51,9 @@ from hub.process import ApiServer, Hub, HubError, Part, bound
 from hub.registry.estate import MQTT_GATEWAY, Estate
 from hub.registry.rows import align
 from hub.registry.world import EstateWorld
-from hub.settings import MqttSettings, Settings
+from hub.settings import MqttSettings, NotifierTypes, Settings
 from hub.store.check import probe
-from hub.store.database import set_meta, Store, get_meta, open_store
+from hub.store.database import Store, get_meta, open_store, set_meta
 from hub.vocabulary.events import Subject, SubjectType
 from hub.vocabulary.instants import UtcMs
 from hub.vocabulary.ports import Decoder, Lane
@@ -86,6 +88,11 @@ def rule_limits() -> Mapping[str, type[msgspec.Struct]]:
     return {rule.name: rule.limits_type for rule in RULES}
 
 
+def notifier_types() -> NotifierTypes:
+    """What settings need to know of the ways out to people."""
+    return NotifierTypes(notify.types(), notify.describe, notify.complaint)
+
+
 def child_command(command: Sequence[str]) -> list[str]:
     """The command, so that the child is killed when the thread that starts it ends, however that happens (Linux)."""
     return die_with_parent(command, signal.SIGKILL)
@@ -116,6 +123,7 @@ def check_connections(settings: Settings) -> Iterator[Finding]:
         for bus, findings in zip(buses, found, strict=True):
             for each in findings:
                 yield Finding(each.ok, f"{bus.site}/{each.target}", each.text)
+    yield from (Finding(*found) for found in check_notifiers(settings, notify.make_sender))
 
 
 def _embedded_finding() -> Finding:
@@ -157,6 +165,9 @@ class _Assembly:
         self.broker = _broker(settings)
         self.mqtt = self._mqtt()
         self.buses = BusConnector(self.estate.bus_entries(), self.devices, _sections("modbus"), self.inbox, clock=clock)
+        self.post = make_post(
+            settings, notify.make_sender, store, lambda over: self.inbox.ask(partial(settle, settled=over)), clock
+        )
         self.core = self._core()
         self.engine = self._engine()
         self.canary = CanaryWatch(self.feed, self._send_canary, clock)
@@ -181,7 +192,8 @@ class _Assembly:
             )
         )
         watch = Watch(self.inbox, self.canary, self._conditions, self.clock)
-        parts: list[Part] = [self.engine, *([self.broker] if self.broker else []), self.mqtt, self.buses, watch]
+        parts: list[Part] = [self.engine, self.post, *([self.broker] if self.broker else [])]
+        parts += [self.mqtt, self.buses, watch]
         return Hub(
             store=self.store,
             api=ApiServer(app, listener, app.state.streams.close),
@@ -209,7 +221,7 @@ class _Assembly:
             self.feed.load(connection)
             for failure in rules.load(connection):
                 log.error("rule %s: %s", failure.rule, failure.error)
-        return Core(self.world, board, rules, timers, self.feed, self._dispatch)
+        return Core(self.world, board, rules, timers, self.feed, self._dispatch, self.post.wake)
 
     def _engine(self) -> Engine:
         decoders: dict[str, Decoder] = {

@@ -18,7 +18,7 @@ from hub.vocabulary.ports import NoticeSender
 
 APPRISE: Final = "apprise"
 
-__all__ = ["APPRISE", "Text", "complaint", "describe", "make_sender", "types"]
+__all__ = ["APPRISE", "complaint", "describe", "make_sender", "types"]
 
 
 def types() -> Mapping[str, NotifierFacts]:
@@ -38,10 +38,12 @@ def complaint(kind: str, url: str) -> str | None:
 
 
 def make_sender(
-    kind: str, values: Mapping[str, str], texts: Mapping[str, Text], description: Path | None
+    kind: str, values: Mapping[str, str], texts: Mapping[str, tuple[str, tuple[str, ...]]], description: Path | None
 ) -> NoticeSender:
-    """The sender of one notifier; `values` are its settings and secrets. Raises ValueError, KeyError for unchecked input."""
+    """The sender of one notifier; `values` are its settings and secrets, `texts` the codes of registered texts with the
+    order of their parameters. Raises ValueError, KeyError for unchecked input.
+    """
     if kind == APPRISE:
         return ChatSender(values["url"])
     found = read_description(description) if description is not None else shipped()[kind]
-    return Gateway(found, values, texts)
+    return Gateway(found, values, {name: Text(*text) for name, text in texts.items()})

@@ -18,6 +18,7 @@ from hub.vocabulary.events import Subject
 from hub.vocabulary.instants import DAY_MS, HOUR_MS, UtcMs
 
 WAITING: Final = "waiting"
+SENDING: Final = "sending"
 WITHDRAWN: Final = "withdrawn"
 
 EXPIRES_AFTER: Final[Mapping[Urgency, int]] = {
@@ -72,11 +73,14 @@ def order(connection: Connection, notify: Notify, rule: str, now: UtcMs) -> bool
 
 
 def withdraw(connection: Connection, decision: WithdrawNotices, rule: str, now: UtcMs) -> int:
-    """Orders that nobody has begun to send are no longer to be sent; how many."""
+    """Orders that are not settled are no longer to be sent; how many.
+
+    Of one whose sending has begun, what has not left yet is held back: every attempt asks whether its order still stands.
+    """
     statement = notice_orders.update().where(
         *_about(rule, decision.subject),
         notice_orders.c.key.startswith(decision.key_prefix, autoescape=True),
-        notice_orders.c.state == WAITING,
+        notice_orders.c.state.in_([WAITING, SENDING]),
     )
     return connection.execute(statement.values(state=WITHDRAWN, settled_at=now)).rowcount
 

@@ -107,7 +107,9 @@ def quiet_until(at: UtcMs, zone: tzinfo, quiet: QuietHours) -> UtcMs | None:
     if not is_quiet(at, zone, quiet):
         return None
     today = datetime.fromtimestamp(at / 1000, UTC).astimezone(zone).date()
-    ends = sorted(_instant(today + timedelta(days=days), quiet.end, fold, zone) for days in (0, 1, 2) for fold in (0, 1))
+    ends = sorted(
+        _instant(today + timedelta(days=days), quiet.end, fold, zone) for days in (0, 1, 2) for fold in (0, 1)
+    )
     end = next(end for end in ends if end > at and not is_quiet(end, zone, quiet))
     while end - MINUTE_MS > at and not is_quiet(end - MINUTE_MS, zone, quiet):  # the clock has jumped over the end
         end -= MINUTE_MS
@@ -146,9 +148,7 @@ def order_timing(order: OrderTerms, policy: NoticePolicy, zone: tzinfo, now: Utc
     return Timing(When.NOW, Why.DUE)
 
 
-def _quiet_timing(
-    urgency: Urgency, expires_at: UtcMs, policy: NoticePolicy, zone: tzinfo, now: UtcMs
-) -> Timing | None:
+def _quiet_timing(urgency: Urgency, expires_at: UtcMs, policy: NoticePolicy, zone: tzinfo, now: UtcMs) -> Timing | None:
     if urgency is not Urgency.ROUTINE:
         return None
     until = quiet_until(now, zone, policy.quiet)

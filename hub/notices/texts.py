@@ -26,7 +26,10 @@ _OPTIONAL: Final = re.compile(r"\[\[(.*?)\]\]", re.DOTALL)
 _STRAY: Final = re.compile(r"[{}]|\[\[|\]\]")
 _CONTROL: Final = re.compile(r"[\x00-\x09\x0b-\x1f\x7f\ud800-\udfff]")
 _DRILL: Final[Mapping[str, str]] = {"zh-CN": "【演练】", "en": "[DRILL] "}
-_JOINED: Final[Mapping[str, tuple[str, str]]] = {"zh-CN": ("、", "等{count}处"), "en": (", ", " and others, {count} in all")}
+_JOINED: Final[Mapping[str, tuple[str, str]]] = {
+    "zh-CN": ("、", "等{count}处"),
+    "en": (", ", " and others, {count} in all"),
+}
 SHOWN_PLACES: Final = 3
 
 PROPERTY_FEES: Final = (
@@ -107,7 +110,9 @@ def check(name: str, text: Text) -> None:
             raise TextError(f"{part}: a control character")
         _check_parameters(part, value, wanted)
         if wanted.power and (word := _named_fee(value)):
-            raise TextError(f"{part}: a notice about power must not speak of property fees ({word}): Civil Code art. 944")
+            raise TextError(
+                f"{part}: a notice about power must not speak of property fees ({word}): Civil Code art. 944"
+            )
 
 
 def _check_parameters(part: str, value: str, wanted: Parameters) -> None:

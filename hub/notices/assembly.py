@@ -1,0 +1,59 @@
+"""Building the post from settings; who makes senders is handed in, because hub imports no connector."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+from typing import TypeAlias
+from zoneinfo import ZoneInfo
+
+from hub.notices.claims import Lane
+from hub.notices.letters import SiteNotices
+from hub.notices.post import Post, Settle
+from hub.settings import NotifierConfig, Settings, SiteConfig
+from hub.store.database import Store
+from hub.vocabulary.instants import UtcMs
+from hub.vocabulary.ports import NoticeSender
+
+MakeSender: TypeAlias = Callable[
+    [str, Mapping[str, str], Mapping[str, tuple[str, tuple[str, ...]]], Path | None], NoticeSender
+]
+"""(type, settings and secrets, template → (code, order of parameters), description) → sender."""
+
+
+def make_post(
+    settings: Settings, make_sender: MakeSender, store: Store, settle: Settle, clock: Callable[[], UtcMs]
+) -> Post:
+    """The post of all sites."""
+    senders = {lane: _sender(config, make_sender) for lane, config in _notifiers(settings)}
+    sites = {site.id: _site(site, senders) for site in settings.sites}
+    return Post(store, sites, senders, settle, clock)
+
+
+def check_notifiers(settings: Settings, make_sender: MakeSender) -> Iterator[tuple[bool, str, str]]:
+    """Each notifier: whether it can be used, `site/notifier`, and what it would ask. Sends nothing."""
+    for (site, channel), config in _notifiers(settings):
+        try:
+            yield True, f"{site}/{channel}", f"{_sender(config, make_sender).check()}; nothing was sent"
+        except (ValueError, KeyError, OSError) as error:
+            yield False, f"{site}/{channel}", str(error)
+
+
+def _notifiers(settings: Settings) -> Iterator[tuple[Lane, NotifierConfig]]:
+    return (((site.id, config.id), config) for site in settings.sites for config in site.notifiers)
+
+
+def _sender(config: NotifierConfig, make_sender: MakeSender) -> NoticeSender:
+    values = {**config.settings, **{name: secret.reveal() for name, secret in config.secrets.items()}}
+    texts = {name: (text.code, text.params) for name, text in config.texts.items()}
+    return make_sender(config.type, values, texts, config.description)
+
+
+def _site(site: SiteConfig, senders: Mapping[Lane, NoticeSender]) -> SiteNotices:
+    names = frozenset(config.id for config in site.notifiers)
+    return SiteNotices(
+        policy=site.notices,
+        zone=ZoneInfo(site.timezone),
+        notifiers=names,
+        receipts=frozenset(name for name in names if senders[site.id, name].receipts),
+    )

@@ -1,0 +1,213 @@
+"""The post: one thread that plans, claims and records, and short-lived threads that send (hub.process.Part).
+
+A slow or dead provider holds up its own few places and nobody else's. Nothing is in memory that is not in the database:
+whatever dies, the next start goes on under the same keys.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections import Counter, deque
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import Future
+from typing import Any, Final
+
+from sqlalchemy import func, select
+
+from hub.notices import orders as order_states
+from hub.notices.claims import Claimed, Lane, Result, claim_due, receive, record, release_claims
+from hub.notices.letters import Sites
+from hub.notices.plan import NoticeState
+from hub.notices.planning import plan_due
+from hub.notices.settled import Settled, ended
+from hub.store.database import Store, explain
+from hub.store.schema import notice_orders, notices
+from hub.vocabulary.instants import UtcMs
+from hub.vocabulary.ports import GiveUp, NoticeSender, Retry, Sent
+
+log = logging.getLogger(__name__)
+
+PLACES_PER_LANE: Final = 4
+LOOK_EVERY_S: Final = 5.0
+SHORTEST_WAIT_S: Final = 0.05
+AFTER_TROUBLE_S: Final = 2.0
+STOP_WITHIN_S: Final = 5.0
+
+Settle = Callable[[Sequence[Settled]], "Future[Any]"]
+"""Has the pipeline close these orders and tell the rules; the future ends after the commit."""
+
+
+class Post:
+    """Sends what was ordered. `senders` per (site, channel)."""
+
+    def __init__(
+        self,
+        store: Store,
+        sites: Sites,
+        senders: Mapping[Lane, NoticeSender],
+        settle: Settle,
+        clock: Callable[[], UtcMs],
+    ) -> None:
+        self._store = store
+        self._sites = sites
+        self._senders = senders
+        self._settle = settle
+        self._clock = clock
+        self._news = threading.Event()
+        self._over = threading.Event()
+        self._results: deque[Result] = deque()
+        self._sending: dict[int, Lane] = {}
+        self._settling: set[int] = set()
+        self._lock = threading.Lock()
+        self._trouble: str | None = None
+        self._thread = threading.Thread(target=self._loop, name="post", daemon=True)
+
+    def start(self) -> None:
+        """Begin; what the process before had claimed is taken up at once."""
+        with self._store.write() as connection:
+            left = release_claims(connection, self._sites, self._clock())
+        if left:
+            log.warning("notices: %d were being sent when the hub stopped; they go out again under the same keys", left)
+        self._thread.start()
+
+    def wake(self) -> None:
+        """There is something new. Thread-safe."""
+        self._news.set()
+
+    def stop(self) -> None:
+        """End; sends under way get a few seconds, what they say later is asked anew after the next start."""
+        self._over.set()
+        self._news.set()
+        if self._thread.ident is not None:
+            self._thread.join(STOP_WITHIN_S)
+
+    @property
+    def waiting(self) -> int:
+        """How many notices are being sent in this moment."""
+        with self._lock:
+            return len(self._sending)
+
+    def receipt(self, site: str, channel: str, provider_id: str, detail: str | None) -> bool:
+        """A provider tells what came of a notice (`detail` None: delivered); False where it is not known. Thread-safe."""
+        if site not in self._sites:
+            return False
+        with self._store.write() as connection:
+            known = receive(connection, self._sites, (site, channel), provider_id, detail, self._clock())
+        self.wake()
+        return known
+
+    # --- the loop -----------------------------------------------------------------------------------------
+
+    def _loop(self) -> None:
+        while not self._over.is_set():
+            wait_s = AFTER_TROUBLE_S
+            try:
+                self._news.clear()
+                wait_s = 0 if self.cycle() else self._wait_s()
+                self._trouble = None
+            except Exception as error:  # noqa: BLE001  logged by _say; notices must go on when the database is back
+                self._say(error)
+            self._news.wait(wait_s)
+        self._last_words()
+
+    def _say(self, error: Exception) -> None:
+        """Each trouble is told once, until another one comes."""
+        sentence = explain(error)
+        if sentence != self._trouble:
+            log.error("notices wait: %s", sentence, exc_info=error)
+            self._trouble = sentence
+
+    def cycle(self) -> bool:
+        """One round: write down, plan, claim and send, tell what is over; whether there may be more to do at once.
+
+        Raises what the database raises.
+        """
+        now = self._clock()
+        self._write_down()
+        with self._store.write() as connection:
+            planned = plan_due(connection, self._sites, now)
+            claimed = claim_due(connection, self._sites, self._lanes(), self._busy(), PLACES_PER_LANE, now)
+        for each in claimed:
+            self._send(each)
+        self._tell(now)
+        return bool(planned or claimed)
+
+    def _write_down(self) -> None:
+        taken = [self._results[i] for i in range(len(self._results))]
+        if not taken:
+            return
+        with self._store.write() as connection:
+            record(connection, self._sites, taken)
+        with self._lock:  # only now: until then nobody may claim them again
+            for result in taken:
+                self._results.popleft()
+                self._sending.pop(result.claimed.id, None)
+
+    def _busy(self) -> list[int]:
+        with self._lock:
+            return list(self._sending)
+
+    def _lanes(self) -> Counter[Lane]:
+        with self._lock:
+            return Counter(self._sending.values())
+
+    def _send(self, claimed: Claimed) -> None:
+        lane = (claimed.site, claimed.channel)
+        with self._lock:
+            self._sending[claimed.id] = lane
+        sender = self._senders.get(lane)
+        threading.Thread(
+            target=self._send_one, args=(claimed, sender), name=f"send-{claimed.channel}", daemon=True
+        ).start()
+
+    def _send_one(self, claimed: Claimed, sender: NoticeSender | None) -> None:
+        verdict: Sent | Retry | GiveUp
+        try:
+            verdict = sender.send(claimed.outgoing) if sender else GiveUp(reason="there is no such notifier (any more)")
+        except Exception as error:  # a sender's own defect must not leave the notice unanswered
+            log.exception("notifier %s/%s failed", claimed.site, claimed.channel)
+            verdict = Retry(reason=f"defect: {type(error).__name__}")
+        self._results.append(Result(claimed, verdict, self._clock()))
+        self.wake()
+
+    def _tell(self, now: UtcMs) -> None:
+        with self._lock:
+            busy = sorted(self._settling)
+        with self._store.read() as connection:
+            over = ended(connection, self._sites, busy, now)
+        if not over:
+            return
+        orders = {each.order_id for each in over}
+        with self._lock:
+            self._settling |= orders
+        self._settle(over).add_done_callback(lambda answer: self._told(orders, answer))
+
+    def _told(self, orders: set[int], answer: Future[Any]) -> None:
+        """Written down, or to be tried again in the next round."""
+        with self._lock:
+            self._settling -= orders
+        if not answer.cancelled() and answer.exception() is not None:
+            log.warning("notices: what came of %d orders could not be written down yet", len(orders))
+
+    def _wait_s(self) -> float:
+        """Until the next order or notice falls due, at most a few seconds. What is due and was not taken waits for a
+        place, and whoever leaves one wakes us.
+        """
+        now = self._clock()
+        waiting = (notice_orders.c.state == order_states.WAITING) & (notice_orders.c.not_before > now)
+        queued = notices.c.state.in_([NoticeState.QUEUED, NoticeState.SENDING]) & (notices.c.next_try_at > now)
+        with self._store.read() as connection:
+            first = [
+                connection.execute(select(func.min(notice_orders.c.not_before)).where(waiting)).scalar_one(),
+                connection.execute(select(func.min(notices.c.next_try_at)).where(queued)).scalar_one(),
+            ]
+        waits = (max(SHORTEST_WAIT_S, float(at - now) / 1000) for at in first if at is not None)
+        return min([LOOK_EVERY_S, *waits])
+
+    def _last_words(self) -> None:
+        """What the senders have said already is written down; the rest is sent again after the next start."""
+        try:
+            self._write_down()
+        except Exception as error:  # noqa: BLE001  logged by _say
+            self._say(error)

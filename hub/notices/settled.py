@@ -1,0 +1,111 @@
+"""Which orders are over, and what came of them. That it is so is written by the pipeline, in the same transaction in which
+the rules hear of it: once, also after a crash (hub.pipeline.settling).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, Final
+
+import msgspec
+from sqlalchemy import ColumnElement, Connection, Row, and_, exists, or_, select
+
+from hub.notices import orders as order_states
+from hub.notices.letters import SiteNotices, Sites
+from hub.notices.plan import NOBODY_REACHED, NoticeState, Outcome, outcome
+from hub.notices.recipients import Absent, resolve
+from hub.store.schema import notice_merges, notice_orders, notices
+from hub.vocabulary.events import Subject, SubjectType
+from hub.vocabulary.instants import MINUTE_MS, UtcMs
+
+SETTLED_AT_ONCE: Final = 100
+RECEIPT_WITHIN_MS: Final = 30 * MINUTE_MS
+"""So long a provider's receipt is waited for; without one the notice counts as sent."""
+
+
+class Settled(msgspec.Struct, frozen=True, kw_only=True):
+    """An order that is over. `why` is told to people where nobody was reached."""
+
+    order_id: int
+    rule: str
+    key: str
+    subject: Subject
+    audience: str
+    template: str
+    outcome: Outcome
+    why: str = ""
+
+    @property
+    def reached_nobody(self) -> bool:
+        """Whether this is an alarm."""
+        return self.outcome in NOBODY_REACHED
+
+
+def ended(connection: Connection, sites: Sites, busy: Sequence[int], now: UtcMs) -> list[Settled]:
+    """Orders that are over and not written down as such; `busy` are being written down just now."""
+    over = or_(
+        and_(notice_orders.c.state == order_states.WAITING, notice_orders.c.expires_at <= now),
+        and_(notice_orders.c.state == order_states.SENDING, ~_any_notice(_under_way(sites, now))),
+        and_(notice_orders.c.state == order_states.SENDING, _any_notice(notices.c.state == NoticeState.DELIVERED)),
+    )
+    statement = (
+        select(notice_orders)
+        .where(over, notice_orders.c.site.in_(sorted(sites)), notice_orders.c.id.not_in(sorted(busy)))
+        .order_by(notice_orders.c.id)
+        .limit(SETTLED_AT_ONCE)
+    )
+    return [_settled(connection, order, sites) for order in connection.execute(statement).all()]
+
+
+def _any_notice(condition: ColumnElement[bool]) -> ColumnElement[bool]:
+    """Of this order, or of one that it was merged into."""
+    merged = exists().where(
+        notice_merges.c.order_id == notice_orders.c.id, notice_merges.c.notice_id == notices.c.id, condition
+    )
+    return or_(exists().where(notices.c.order_id == notice_orders.c.id, condition), merged)
+
+
+def _under_way(sites: Sites, now: UtcMs) -> ColumnElement[bool]:
+    waiting = notices.c.state.in_([NoticeState.QUEUED, NoticeState.SENDING])
+    lanes = [
+        and_(notices.c.site == site, notices.c.channel.in_(sorted(ways.receipts)))
+        for site, ways in sites.items()
+        if ways.receipts
+    ]
+    if not lanes:
+        return waiting
+    awaited = and_(notices.c.state == NoticeState.SENT, notices.c.sent_at > now - RECEIPT_WITHIN_MS, or_(*lanes))
+    return or_(waiting, awaited)
+
+
+def _why_nobody(connection: Connection, order: Row[Any], site: SiteNotices) -> str:
+    try:
+        found = resolve(connection, order, site.notifiers, site.policy.locale)
+    except ValueError as error:
+        return f"the order cannot be read: {error}"
+    return str(found) if isinstance(found, Absent) else "no address left"
+
+
+def _settled(connection: Connection, order: Row[Any], sites: Sites) -> Settled:
+    merged = select(notice_merges.c.notice_id).where(notice_merges.c.order_id == order.id)
+    mine = select(notices.c.state, notices.c.channel, notices.c.outcome).where(
+        or_(notices.c.order_id == order.id, notices.c.id.in_(merged))
+    )
+    rows = connection.execute(mine.order_by(notices.c.id)).all()
+    if order.state == order_states.WAITING:
+        word, why = Outcome.EXPIRED, "not sent before it expired"
+    else:
+        word = outcome([NoticeState(row.state) for row in rows]) or Outcome.SENT
+        why = "; ".join(f"{row.channel}: {row.outcome}" for row in rows if row.outcome)[:500]
+    if word is Outcome.NOBODY:
+        why = _why_nobody(connection, order, sites[order.site])
+    return Settled(
+        order_id=order.id,
+        rule=order.rule,
+        key=order.key,
+        subject=Subject(order.site, SubjectType(order.subject_type), order.subject_id),
+        audience=order.audience,
+        template=order.template,
+        outcome=word,
+        why=why,
+    )

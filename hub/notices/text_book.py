@@ -1,0 +1,56 @@
+"""Which text a site uses: its own where it has edited one, else the shipped one."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from sqlalchemy import Connection, Row, select
+
+from hub.notices import texts
+from hub.notices.texts import Text, TextError
+from hub.store.schema import templates
+from hub.vocabulary.instants import UtcMs
+
+
+def own_texts(connection: Connection, site: str) -> Sequence[Row[Any]]:
+    """The site's own texts."""
+    statement = select(templates).where(templates.c.site == site).order_by(templates.c.name, templates.c.locale)
+    return connection.execute(statement).all()
+
+
+class TextBook:
+    """The texts of a transaction; each site's own are read once."""
+
+    def __init__(self, connection: Connection) -> None:
+        self._connection = connection
+        self._own: dict[str, dict[tuple[str, str], Text]] = {}
+
+    def text(self, site: str, name: str, locale: str) -> Text:
+        """The text. Raises TextError where there is no template of this name."""
+        if name not in texts.parameters():
+            raise TextError(f"there is no template {name!r}")
+        locale = locale if locale in texts.LOCALES else texts.LOCALES[0]
+        return self._of(site).get((name, locale)) or texts.shipped(locale)[name]
+
+    def _of(self, site: str) -> dict[tuple[str, str], Text]:
+        if site not in self._own:
+            self._own[site] = {
+                (row.name, row.locale): Text(row.title, row.body) for row in own_texts(self._connection, site)
+            }
+        return self._own[site]
+
+
+def put_text(connection: Connection, site: str, name: str, locale: str, text: Text, by: str, now: UtcMs) -> None:
+    """Store a site's own text. Raises TextError for one that must not be."""
+    texts.check(name, text)
+    key = (templates.c.site == site) & (templates.c.name == name) & (templates.c.locale == locale)
+    values = {"title": text.title, "body": text.body, "updated_at": now, "updated_by": by}
+    if connection.execute(templates.update().where(key).values(values)).rowcount == 0:
+        connection.execute(templates.insert().values(site=site, name=name, locale=locale, **values))
+
+
+def drop_text(connection: Connection, site: str, name: str, locale: str) -> bool:
+    """Back to the shipped text; False where there was no own one."""
+    key = (templates.c.site == site) & (templates.c.name == name) & (templates.c.locale == locale)
+    return connection.execute(templates.delete().where(key)).rowcount > 0
