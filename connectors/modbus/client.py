@@ -47,6 +47,7 @@ NEVER_S: Final = 3600.0
 """The library's own time-out; ours come first."""
 
 CLOSED: Final = "connection_closed"
+GARBLED: Final = "garbled"
 
 
 class BusClient(Protocol):
@@ -107,7 +108,8 @@ class PymodbusClient:
         self._address = address
         self._on_late = on_late
         self._client: ModbusBaseClient | None = None
-        self._waiting: asyncio.Future[str] | None = None
+        self._waiting = False
+        self._broken: str | None = None
         self._sent_at = 0.0
         # The library logs every oddity of the wire as an error with a packet dump; we report each once, in our words.
         logging.getLogger("pymodbus").setLevel(logging.CRITICAL)
@@ -136,20 +138,17 @@ class PymodbusClient:
         if client is None or not client.connected:
             return Dropped(CLOSED)
         request = REQUESTS[span.fc](address=span.addr, count=span.count, dev_id=unit_id)
-        self._waiting = broken = asyncio.get_running_loop().create_future()
+        self._waiting, self._broken = True, None
         self._sent_at = time.monotonic()
-        exchange = asyncio.ensure_future(client.ctx.execute(False, request))
         try:
-            await asyncio.wait((exchange, broken), timeout=timeout_ms / 1000, return_when=asyncio.FIRST_COMPLETED)
-            if exchange.done():
-                return _judged(exchange, span)
-            if broken.done():
-                return Dropped(CLOSED) if broken.result() == CLOSED else Mismatch(broken.result())
+            async with asyncio.timeout(timeout_ms / 1000):
+                return _judged(await client.ctx.execute(False, request), span)
+        except TimeoutError:
             return Silence()
+        except (ModbusException, OSError):
+            return self._failure()
         finally:
-            self._waiting = None
-            exchange.cancel()
-            broken.cancel()
+            self._waiting = False
 
     def close(self) -> None:
         client, self._client = self._client, None
@@ -187,43 +186,38 @@ class PymodbusClient:
         receive = client.ctx.callback_data
 
         def guarded(data: bytes, addr: tuple[Any, ...] | None = None) -> int:
-            if self._waiting is None:
+            if not self._waiting:
                 self._on_late(round((time.monotonic() - self._sent_at) * 1000))
                 return len(data)
             try:
                 return receive(data, addr)
             except ModbusException:
-                self._break("garbled")
+                self._break(GARBLED)
                 return len(data)
 
         client.ctx.callback_data = guarded  # type: ignore[method-assign]
+
+    def _failure(self) -> Outcome:
+        return Mismatch(GARBLED) if self._broken == GARBLED else Dropped(CLOSED)
 
     def _link_changed(self, up: bool) -> None:
         if not up:
             self._break(CLOSED)
 
     def _break(self, cause: str) -> None:
-        if self._waiting is not None and not self._waiting.done():
-            self._waiting.set_result(cause)
+        """End the wait for a reply: the library would wait for its time-out."""
+        if self._waiting and self._client is not None:
+            reply = self._client.ctx.response_future
+            if not reply.done():
+                self._broken = cause
+                reply.set_exception(ModbusException(cause))
 
 
-def _judged(exchange: asyncio.Future[ModbusPDU], span: Span) -> Outcome:
-    try:
-        reply = exchange.result()
-    except ModbusException:
-        return Mismatch("garbled")
-    except OSError:
-        return Dropped(CLOSED)
+def _judged(reply: ModbusPDU, span: Span) -> Outcome:
     # A gateway that answers with transaction number 0 gives us nothing to tell replies apart by.
     traceable = reply.transaction_id != 0
     registers = reply.registers if span.fc in {3, 4} else _bits(reply, span)
-    return check(
-        span,
-        reply.function_code,
-        list(registers),
-        traceable=traceable,
-        exception_code=getattr(reply, "exception_code", 0),
-    )
+    return check(span, reply.function_code, registers, traceable=traceable, exception_code=reply.exception_code)
 
 
 def _bits(reply: ModbusPDU, span: Span) -> list[int]:

@@ -113,9 +113,11 @@ class BusPoller:
         self._log = _log.bind(site=bus.site, bus=bus.bus)
 
     async def run(self) -> None:
-        """Until cancelled."""
+        """Until cancelled. Asked each round, because asyncio.wait_for of Python 3.11 can swallow a cancellation."""
+        task = asyncio.current_task()
+        assert task is not None
         try:
-            while True:
+            while not task.cancelling():
                 try:
                     await self._step()
                 except Exception:  # noqa: BLE001 - a bus must outlive whatever is unexpected

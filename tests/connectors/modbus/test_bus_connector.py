@@ -396,3 +396,18 @@ def test_check_shows_live_values_and_says_what_is_wrong_with_the_others():
     gone = check_bus(bus(server.port), devices, SHIPPED)
     assert [(each.ok, each.target, each.cause) for each in gone] == [(False, "meters-1", "connect_failed")]
     assert check_bus(BusEntry(site="lakeside", bus="x", url="nonsense"), devices, SHIPPED)[0].cause == "bad_address"
+
+
+def test_a_busy_bus_stops_when_it_is_told_to():
+    """A cancellation that comes together with a reply must not get lost (Python 3.11's wait_for can swallow it)."""
+    bank, devices = Bank(), [meter(str(n), n, every_s=0.001, min_gap_ms=0) for n in range(1, 9)]
+    for n in range(1, 9):
+        put_meter(bank, n, 100)
+    with WireServer(bank) as server:
+        for _ in range(10):
+            inbox = Inbox()
+            connector = BusConnector([bus(server.port)], devices, SHIPPED, inbox)
+            connector.start()
+            wait_until(lambda inbox=inbox: len(inbox.messages) > 20, DEADLINE_S)
+            connector.stop()
+            assert not connector.alive()

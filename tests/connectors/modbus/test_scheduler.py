@@ -282,7 +282,7 @@ def test_a_reply_later_than_the_silence_lengthens_it():
 
 def test_a_gateway_that_answers_without_transaction_numbers_is_treated_like_rtu():
     outcomes = iter([Answer(right_registers(21), traceable=False), Silence()])
-    run = bus(meters(2), lambda request, now: (next(outcomes, None) or healthy(request, now)[0], 100), quiet_ms=700)
+    run = bus(meters(3), lambda request, now: (next(outcomes, None) or healthy(request, now)[0], 100), quiet_ms=700)
     run.run(until=3_000)
     assert run.sent[2][0] - run.sent[1][0] >= 100 + 700
 

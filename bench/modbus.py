@@ -1,0 +1,208 @@
+"""Modbus side by side: wrong values with late replies, cycle with dead meters, use of a slow line, reads a second.
+
+`PYTHONPATH=.:tests .venv/bin/python -m bench.modbus` takes about a minute. Every row has its baseline from the same run; the
+slave is a process of its own. Source of the set-ups: domain/meters.md 5 and 8.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import multiprocessing
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import structlog
+from pymodbus.client import AsyncModbusTcpClient
+from pymodbus.exceptions import ModbusException
+from pymodbus.framer import FramerType
+
+from connectors.codecs.modbus_poll import decode_poll
+from connectors.modbus.address import BusAddress, Framing
+from connectors.modbus.client import PymodbusClient
+from connectors.modbus.exchange import UnitSpec
+from connectors.modbus.poller import BusPoller, BusStatus
+from connectors.modbus.scheduler import Schedule
+from hub.vocabulary.events import Event
+from hub.vocabulary.ports import BusEntry, DeviceEntry, RawMessage
+from support.modbus_bus import LINE_MS, SimulatedBus, dead, spec, truth
+from support.modbus_wire import Answer, Asked, Reply, WireServer, registers
+
+BLOCKS = ((0x300, 21), (0x400, 12), (0x500, 7))
+METERS = 3
+
+
+class Kept:
+    """An intake that keeps what it is given."""
+
+    def __init__(self) -> None:
+        self.messages: list[RawMessage] = []
+
+    def offer(self, message: RawMessage) -> None:
+        self.messages.append(message)
+
+    def report(self, event: Event) -> None:
+        """Not looked at."""
+
+
+def true_answer(asked: Asked) -> Reply:
+    return registers(asked.fc, [truth(asked.unit, asked.addr + n) for n in range(asked.count)])
+
+
+def five_percent_late(asked: Asked) -> Reply:
+    good = true_answer(asked)
+    return Reply(good.pdu, delay_s=0.25) if asked.number % 20 == 7 else good
+
+
+def slow_line(asked: Asked) -> Reply:
+    """21 registers at 9,600 baud with 20 ms of thinking: 85 ms."""
+    return Reply(true_answer(asked).pdu, delay_s=0.085)
+
+
+@contextmanager
+def slave(answer: Answer, *, rtu: bool = False) -> Iterator[int]:
+    """A slave in another process; its port."""
+    ports: multiprocessing.Queue[int] = multiprocessing.Queue()
+    stop = multiprocessing.Event()
+
+    def serve() -> None:
+        with WireServer(answer, rtu=rtu) as server:
+            ports.put(server.port)
+            stop.wait()
+
+    process = multiprocessing.get_context("fork").Process(target=serve)
+    process.start()
+    try:
+        yield ports.get(timeout=10)
+    finally:
+        stop.set()
+        process.join(10)
+
+
+async def plain(port: int, reads: int, *, rtu: bool, timeout_s: float, retries: int) -> tuple[int, int, int, float]:
+    """Bare pymodbus, block after block and meter after meter: right, wrong, failed, seconds."""
+    framer = FramerType.RTU if rtu else FramerType.SOCKET
+    client = AsyncModbusTcpClient("127.0.0.1", port=port, framer=framer, retries=retries, timeout=timeout_s)
+    await client.connect()
+    right = wrong = failed = 0
+    began = time.perf_counter()
+    for number in range(reads):
+        unit, (addr, count) = number // len(BLOCKS) % METERS + 1, BLOCKS[number % len(BLOCKS)]
+        try:
+            reply = await client.read_holding_registers(addr, count=count, device_id=unit)
+        except ModbusException:
+            failed += 1
+            continue
+        good = list(reply.registers) == [truth(unit, addr + n) for n in range(count)]
+        right, wrong = right + good, wrong + (not good)
+    client.close()
+    return right, wrong, failed, time.perf_counter() - began
+
+
+async def ours(
+    port: int, specs: list[UnitSpec], seconds: float, *, rtu: bool = False, quiet_ms: int = 300
+) -> tuple[Kept, BusStatus]:
+    """Our poller on the same slave for so long."""
+    framing = Framing.RTU_OVER_TCP if rtu else Framing.TCP
+    address = BusAddress(framing=framing, host="127.0.0.1", port=port)
+    kept = Kept()
+    poller = BusPoller(
+        BusEntry(site="s", bus="b", url=""),
+        {
+            each.device: DeviceEntry(site="s", device=each.device, kind="meter", profile="p", timezone="UTC")
+            for each in specs
+        },
+        specs,
+        lambda on_late: PymodbusClient(address, on_late),
+        kept,
+        quiet_ms=quiet_ms,
+        traceable=not rtu,
+        clock=lambda: 0,
+    )
+    task = asyncio.create_task(poller.run())
+    await asyncio.sleep(seconds)
+    status = poller.status()
+    task.cancel()
+    await asyncio.gather(task, return_exceptions=True)
+    return kept, status
+
+
+def judged(kept: Kept) -> tuple[int, int]:
+    """Blocks handed in that are right and wrong."""
+    right = wrong = 0
+    for message in kept.messages:
+        unit = int(message.address.removeprefix("s/d"))
+        for part in decode_poll(message.payload).segments:
+            good = list(part.registers) == [truth(unit, part.addr + n) for n in range(len(part.registers))]
+            right, wrong = right + good, wrong + (not good)
+    return right, wrong
+
+
+def meters(count: int, blocks: tuple[tuple[int, int], ...] = BLOCKS, **options: Any) -> list[UnitSpec]:
+    return [
+        spec(n, slow=blocks, **{"every_ms": 1, "timeout_ms": 100, "min_gap_ms": 0} | options)
+        for n in range(1, count + 1)
+    ]
+
+
+def late_replies() -> None:
+    print("(a) RTU over TCP, 5 % of the replies at 250 ms, time-out 100 ms: blocks")
+    for retries in (0, 3):
+        with slave(five_percent_late, rtu=True) as port:
+            right, wrong, failed, _ = asyncio.run(plain(port, 600, rtu=True, timeout_s=0.1, retries=retries))
+        print(f"    plain pymodbus, retries={retries}: right {right}, WRONG {wrong}, failed {failed}")
+    with slave(five_percent_late, rtu=True) as port:
+        kept, status = asyncio.run(ours(port, meters(METERS), 20, rtu=True))
+    right, wrong = judged(kept)
+    print(
+        f"    hub: right {right}, WRONG {wrong}, failed {status.failures}, late replies noticed {status.late_replies}"
+    )
+
+
+def dead_meters() -> None:
+    print("(b) 200 meters on 6 buses, one block each: seconds between two readings of a living meter (virtual time)")
+    count, timeout_ms = 34, 800
+    for share in (0.0, 0.05, 0.2):
+        gone = set(range(1, round(count * share) + 1))
+        specs = meters(count, ((0x300, 21),), timeout_ms=timeout_ms, min_gap_ms=20)
+        bus = SimulatedBus(Schedule(specs, now=0, quiet_ms=0, traceable=True), dead(gone)).run(until=3_600_000)
+        living = sum(1 for _, request in bus.sent if request.unit_id == count)
+        naive = (count - len(gone)) * (LINE_MS + 20) + len(gone) * 4 * timeout_ms
+        print(
+            f"    {share:4.0%} dead: hub {3600 / living:5.2f}, one after the other with 3 retries {naive / 1000:6.2f}"
+        )
+
+
+def line_use() -> None:
+    gap_ms, seconds = 20, 10
+    with slave(slow_line) as port:
+        kept, _ = asyncio.run(ours(port, meters(8, ((0x300, 21),), timeout_ms=800, min_gap_ms=gap_ms), seconds))
+    limit = seconds * 1000 / (85 + gap_ms)
+    print(
+        f"(c) 9,600 baud, 21 registers, 20 ms gap: {len(kept.messages) / limit:.0%} of the computed limit of the line"
+    )
+
+
+def reads_a_second() -> None:
+    with slave(true_answer) as port:
+        *_, took = asyncio.run(plain(port, 6000, rtu=False, timeout_s=1, retries=0))
+        kept, _ = asyncio.run(ours(port, meters(16), 3))
+    bare, hub = 6000 / took, judged(kept)[0] / 3
+    print(
+        f"(d) reads a second, one gateway, one process: hub {hub:,.0f}, bare pymodbus {bare:,.0f}, ratio {hub / bare:.2f}"
+    )
+
+
+def main() -> None:
+    """Print all four."""
+    logging.getLogger("pymodbus").setLevel(logging.CRITICAL)
+    structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(50))
+    parts: tuple[Callable[[], None], ...] = (late_replies, dead_meters, line_use, reads_a_second)
+    for part in parts:
+        part()
+
+
+if __name__ == "__main__":
+    main()
