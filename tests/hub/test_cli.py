@@ -267,6 +267,46 @@ def test_without_a_terminal_a_password_is_made_up_and_printed_once(place):
 
 
 @pytest.mark.parametrize(
+    ("typed", "code", "said"),
+    [("correct horse", 0, "王芳 may sign in now."), ("short", 2, "at least 8 characters")],
+)
+def test_on_a_terminal_the_password_is_asked_for_and_not_shown(typed, code, said, place):
+    keyboard, terminal = os.openpty()
+    environ = {"PATH": os.environ["PATH"], "PYTHONPATH": str(ROOT), "PYTHONUTF8": "1"}
+    process = subprocess.Popen(
+        [sys.executable, "-u", "-m", "hub", "user", "add", "王芳", "--role", "control_room"],
+        cwd=place,
+        env=environ,
+        stdin=terminal,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        start_new_session=True,  # no terminal of the test's own
+    )
+    output = b""
+    try:
+        for _ in range(2):  # the password, and once more; what is typed before the question is thrown away
+            output += _until(process.stdout, b": ")
+            os.write(keyboard, f"{typed}\n".encode())
+        output += process.communicate(timeout=60)[0]
+    finally:
+        process.kill()
+        process.communicate()
+        os.close(keyboard)
+        os.close(terminal)
+    text = output.decode()
+    assert process.returncode == code, text
+    assert said in text
+    assert typed not in text
+
+
+def _until(stream, mark):
+    found = b""
+    while not found.endswith(mark):
+        found += stream.read(1) or mark
+    return found
+
+
+@pytest.mark.parametrize(
     ("arguments", "environ", "code", "sentence"),
     [
         (["--password-env", "PW"], {}, 2, "The variable PW holds no password"),
