@@ -19,6 +19,7 @@ import msgspec
 from hub.vocabulary.decisions import Severity
 from hub.vocabulary.instants import SECOND_MS
 from hub.vocabulary.units import BalanceUnit, Relay, credit_text, to_credit
+from rules.holidays_ahead import LONGEST_DAYS
 
 ALARM_TRIPPED: Final = 3
 """`meter_alarm` 3: the meter itself says that it has switched off."""
@@ -35,6 +36,14 @@ class LowBalanceLimits(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown
     confirm_gap_s: Annotated[float, msgspec.Meta(ge=0, le=86_400)] = 300.0
     fresh_s: Annotated[float, msgspec.Meta(ge=0, le=86_400)] = 600.0  # a reading this old at arrival is news of now
     muted: bool = False  # raise nothing (an unoccupied unit, a meter that the platform bills); still clears
+    remind_h: Annotated[tuple[Annotated[float, msgspec.Meta(ge=1, le=8_760)], ...], msgspec.Meta(min_length=1)] = (
+        72.0,
+        24.0,
+        24.0,
+    )  # hours between reminders per level; the last one counts for all deeper levels
+    unpaid_h: Annotated[float, msgspec.Meta(ge=1, le=8_760)] = 24.0  # then the housekeeper is told, from level 2 on
+    holiday_ahead_days: Annotated[float, msgspec.Meta(ge=0, le=30)] = 3.0  # so long before a long holiday level 1 rises
+    days_at_level_1: Annotated[float, msgspec.Meta(ge=0.1, le=365)] = 3.0  # of use that the first threshold stands for
 
     def __post_init__(self) -> None:
         """Refuse thresholds that cannot be meant."""
@@ -56,6 +65,7 @@ class Levels(msgspec.Struct, frozen=True, kw_only=True):
     clear_min: int
     confirm_gap_ms: int
     fresh_ms: int
+    most: int  # first threshold before the longest holiday
 
     @property
     def off(self) -> int:
@@ -88,6 +98,14 @@ class Levels(msgspec.Struct, frozen=True, kw_only=True):
         """What the level means, as decimal text in yuan or kWh."""
         return credit_text(self.threshold(level), self.unit)
 
+    def stage(self, level: int) -> int:
+        """Which text speaks of a level, however many a site has: 1 buy soon, 2 buy now, 3 used up, 4 switched off."""
+        if level >= self.off:
+            return 4
+        if self.threshold(level) <= 0:
+            return 3
+        return min(level, 2)
+
     def clear_at(self, level: int, credit: int, by_credit: int) -> int:
         """Credit that ends an episode of `level` which was raised at `credit`.
 
@@ -97,6 +115,13 @@ class Levels(msgspec.Struct, frozen=True, kw_only=True):
         base = self.threshold(level) if by_credit >= level else max(self.threshold(level), credit)
         share = int((abs(base) * self.clear_margin).to_integral_value(ROUND_CEILING))
         return base + max(share, self.clear_min)
+
+    def for_days(self, days: int, days_at_level_1: float) -> Levels:
+        """With the first threshold raised so that it lasts for so many days, where that is more."""
+        first = _stretched(self.first, days, days_at_level_1)
+        if first <= self.first:
+            return self
+        return msgspec.structs.replace(self, thresholds=(first, *self.thresholds[1:]), first=first)
 
     def severity(self, level: int) -> Severity:
         """Used up or off: high; the step before: medium; earlier: low."""
@@ -124,4 +149,10 @@ def _levels(limits: LowBalanceLimits, unit: BalanceUnit, values: tuple[float, ..
         clear_min=max(1, to_credit(Decimal(str(clear_min)), unit)),
         confirm_gap_ms=max(1, round(limits.confirm_gap_s * SECOND_MS)),
         fresh_ms=round(limits.fresh_s * SECOND_MS),
+        most=_stretched(thresholds[0], LONGEST_DAYS, limits.days_at_level_1),
     )
+
+
+def _stretched(threshold: int, days: int, days_at_level_1: float) -> int:
+    """A threshold of debt stays where it is: it stands for no days of use."""
+    return max(threshold, threshold * days * 10 // max(1, round(days_at_level_1 * 10)))

@@ -6,12 +6,12 @@ from typing import Any
 
 import pytest
 
-from hub.vocabulary.decisions import TicketKind
+from hub.vocabulary.decisions import RaiseProblem, TicketKind
 from hub.vocabulary.events import Clock
 from hub.vocabulary.purchases import CountChange, judge_count
 from hub.vocabulary.units import BalanceUnit, Relay
 from rules.low_balance import LowBalance
-from support.meters import SUBJECT, levels, meter_facts, reading
+from support.meters import SUBJECT, levels, meter_facts, reading, replaced
 from support.timeline import Timeline
 
 PROBLEM = ("meter_unit_mismatch", SUBJECT)
@@ -108,13 +108,48 @@ def test_06_a_corrected_site_file_ends_the_episode_of_the_other_unit() -> None:
     assert told.tickets[0].moves == [("recovered", "unit_changed")]
 
 
+def test_07_another_serial_number_is_a_problem_and_its_readings_count_for_nothing() -> None:
+    """Neither do they clear what is open, nor raise: nobody knows whose credit that is."""
+    told = low(serial="A1").push(reading(30, "200", 9, serial="B2"), reading(45, "200", 9))
+    assert len(told.active()) == 1
+    problem = told.problems["meter_serial_mismatch", SUBJECT]
+    assert problem.detail == {"installed": "A1", "seen": "B2"}
+    told = Timeline(LowBalance(), devices=[meter_facts()], restarts=True)
+    told.push(reading(0, "80", serial="A1"), reading(15, "-5", serial="B2"), reading(30, "-5", serial="B2"))
+    assert (told.tickets, told.told()) == ([], [])
+    assert told.verdicts() == ["other_meter", "other_meter"]
+
+
+def test_07_the_right_meter_back_at_its_address_ends_the_problem() -> None:
+    told = low(serial="A1").push(reading(30, "200", 9, serial="B2"), reading(45, "7", 3, serial="A1"))
+    assert told.problems == {}
+    assert len(told.active()) == 1
+    told.push(reading(60, "107", 4, serial="A1"))
+    assert told.active() == []
+
+
 def test_08_a_replaced_meter_closes_the_episode_and_starts_afresh() -> None:
     told = low(serial="A1").push(reading(30, "8", 0, serial="B2"))
+    told.push(replaced(31, "A1", "B2"))
     assert told.tickets[0].moves == [("recovered", "meter_replaced")]
-    assert told.active() == []
-    told.push(reading(45, "8", 0, serial="B2"))
+    assert (told.active(), told.problems) == ([], {})
+    told.push(reading(45, "8", 0, serial="B2"), reading(60, "8", 0, serial="B2"))
     assert levels(told) == [2, 2]
     assert told.tickets[1].fields["episode"] == 2, "episodes go on counting"
+
+
+def test_08_confirmed_before_the_new_meter_is_heard_nothing_is_quarantined() -> None:
+    told = low(serial="A1").push(replaced(20, "A1", "B2"), reading(30, "90", 0, serial="B2"))
+    assert told.problems == {}
+    told.push(reading(45, "90", 0, serial="A1"))
+    assert ("meter_serial_mismatch", SUBJECT) in told.problems, "the old one still hangs there"
+
+
+def test_08_a_replacement_without_a_serial_number_takes_the_one_that_is_seen() -> None:
+    told = low(serial="A1").push(reading(30, "90", 0, serial="B2"), replaced(31, None, None))
+    told.push(reading(45, "90", 0, serial="B2"))
+    assert told.problems == {}
+    assert told.state("low_balance", SUBJECT).serial == "B2"
 
 
 def test_08_a_missing_serial_is_not_another_meter() -> None:
@@ -205,6 +240,29 @@ def test_15_a_restart_tells_nothing_twice() -> None:
 def test_16_an_open_relay_with_credit_is_not_a_low_balance() -> None:
     told = story().push(*(reading(minute, "80", relay=Relay.OPEN) for minute in (0, 15, 30)))
     assert told.tickets == []
+
+
+def test_16_a_relay_that_does_not_obey_is_a_fault_and_not_a_low_balance() -> None:
+    """Told to be closed, with credit used up: the supply is missing for another reason than the credit."""
+    story_ = Timeline(LowBalance(), devices=[meter_facts()], restarts=True)
+    odd = {"relay": Relay.OPEN, "relay_command": Relay.CLOSED, "alarm": 3}
+    story_.push(reading(0, "200", **odd))
+    assert story_.problems == {}, "a relay needs a moment"
+    story_.push(reading(15, "200", **odd), reading(30, "200", **odd))
+    assert set(story_.problems) == {("meter_relay_fault", SUBJECT)}
+    assert 4 not in levels(story_)
+    story_.push(reading(45, "200", relay=Relay.CLOSED, relay_command=Relay.CLOSED))
+    assert story_.problems == {}
+
+
+def test_14_a_wrong_clock_is_flagged_once_and_over_when_it_is_right() -> None:
+    skewed = [reading(minute, "80", clock=Clock.SKEWED) for minute in (0, 15, 30)]
+    told = Timeline(LowBalance(), devices=[meter_facts()], restarts=True).push(*skewed)
+    assert [str(d.code) for _, d in told.log if isinstance(d, RaiseProblem)] == ["meter_clock_wrong"]
+    told.push(reading(45, "80", clock=Clock.ARRIVAL))
+    assert told.problems, "no time at all is not a right one"
+    told.push(reading(60, "80"))
+    assert told.problems == {}
 
 
 def test_21_a_relay_that_trips_and_closes_again_is_not_off() -> None:

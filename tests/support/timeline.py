@@ -16,11 +16,13 @@ from hub.tickets.kinds import ANY_STATE, KINDS
 from hub.tickets.lifecycle import merged
 from hub.vocabulary.decisions import (
     SEVERITY_RANK,
+    Audience,
     CancelTimer,
     ClearProblem,
     Decision,
     Derive,
     MoveTicket,
+    Notify,
     RaiseProblem,
     RaiseTicket,
     SendCommand,
@@ -28,6 +30,7 @@ from hub.vocabulary.decisions import (
     Severity,
     TicketKind,
     Verdict,
+    WithdrawNotices,
 )
 from hub.vocabulary.events import (
     DeviceStatus,
@@ -150,6 +153,7 @@ class Timeline:
         self.tickets: list[Ticket] = []
         self.problems: dict[tuple[str, Subject], RaiseProblem] = {}
         self.commands: list[SendCommand] = []
+        self.notices: dict[tuple[str, Subject, str], tuple[UtcMs, Notify]] = {}  # ordered, and not withdrawn
         self.log: list[tuple[UtcMs, Decision]] = []
         self.writes = 0  # states that had changed and would have been written
 
@@ -233,6 +237,15 @@ class Timeline:
     def verdicts(self) -> list[str]:
         """Reasons of all verdicts, oldest first."""
         return [str(decision.reason) for _, decision in self.log if isinstance(decision, Verdict)]
+
+    def told(self, audience: Audience | None = None) -> list[str]:
+        """Keys of all notices that were ordered, also of those that were withdrawn since, in order."""
+        ordered = [d for _, d in self.log if isinstance(d, Notify) and audience in {None, d.audience}]
+        return list(dict.fromkeys(decision.key for decision in ordered))
+
+    def waiting(self) -> list[str]:
+        """Keys of the notices that would be sent if nothing had been sent so far."""
+        return [key for _, _, key in self.notices]
 
     def state(self, rule: str, about: Subject | None = None) -> Any:
         return self.states.get((rule, about or device_subject()))
@@ -326,6 +339,12 @@ class Timeline:
                 self.problems.pop((code, about), None)
             case SendCommand():
                 self.commands.append(decision)
+            case Notify():
+                msgspec.json.encode(decision.params)
+                self.notices.setdefault((rule.name, decision.subject, decision.key), (self.now, decision))
+            case WithdrawNotices(key_prefix=prefix, subject=about):
+                for found in [k for k in self.notices if k[:2] == (rule.name, about) and k[2].startswith(prefix)]:
+                    del self.notices[found]
             case Verdict():
                 msgspec.json.encode(decision)
 
