@@ -146,7 +146,7 @@ def balance_unit(profile: ModbusProfile, site_unit: BalanceUnit | None) -> Balan
 
 def meter_reading(values: Values, unit: BalanceUnit, origin: Origin) -> MeterReading:
     """`credit` = remaining − overdraft (domain/meters.md 0.2); unknown as soon as one of the two is."""
-    relay = values.word("relay")
+    relay, command = values.word("relay"), values.word("relay_command")
     alarm = values.word("meter_alarm")
     voltage = values.number("voltage")
     return MeterReading(
@@ -157,6 +157,8 @@ def meter_reading(values: Values, unit: BalanceUnit, origin: Origin) -> MeterRea
         energy_wh=values.integer("energy"),
         purchases=values.integer("purchases"),
         relay=Relay(relay) if relay else Relay.UNKNOWN,
+        relay_command=Relay(command) if command else Relay.UNKNOWN,
+        last_purchase=values.credit("last_purchase"),
         meter_alarm=int(alarm) if alarm else None,
         serial=values.identity(),
         power_w=values.integer("power"),

@@ -40,6 +40,7 @@ UNITS: Final = {
     "$site": ("$site", Decimal(1)),
     "V": ("V", Decimal(1)),
     "A": ("A", Decimal(1)),
+    "Hz": ("Hz", Decimal(1)),
     "W": ("W", Decimal(1)),
     "kW": ("W", Decimal(1000)),
     "m/s": ("m/s", Decimal(1)),

@@ -111,7 +111,9 @@ TARGETS: Final[dict[str, dict[str, Shape]]] = {
         "purchases": Shape(kind="number", units=("1",)),
         "power": Shape(kind="number", units=("W", "kW")),
         "voltage": Shape(kind="number", units=("V",)),
+        "last_purchase": Shape(kind="number", units=("$site", "CNY", *_ENERGY)),
         "relay": _shape(Relay),
+        "relay_command": _shape(Relay),
         "meter_alarm": _shape(range(4)),
     },
     "elevator": {

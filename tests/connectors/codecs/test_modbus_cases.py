@@ -47,7 +47,8 @@ def decode(profile, case):
     device = DeviceEntry(
         site="lakeside", device="d1", kind=kind, profile=profile, timezone="Asia/Shanghai", **case.get("device", {})
     )
-    reads = (Segment(3, addr, tuple(int(word, 16) for word in dump.split())) for addr, dump in case["reads"].items())
+    fc = case.get("fc", 3)
+    reads = (Segment(fc, addr, tuple(int(word, 16) for word in dump.split())) for addr, dump in case["reads"].items())
     poll = Poll(
         profile=profile, segments=tuple(reads), refused=tuple(Refused(*each) for each in case.get("refused", ()))
     )
