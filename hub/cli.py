@@ -221,7 +221,7 @@ def backup(file: FileArgument, config: ConfigOption = DEFAULT_CONFIG) -> None:
 @app.command("restore")
 def restore(file: FileArgument, config: ConfigOption = DEFAULT_CONFIG) -> None:
     """Fill an empty database from an archive: everything, or nothing."""
-    from hub.store.backup import restore as put_back
+    from hub.store.restore import restore as put_back
 
     with foreseen():
         made = put_back(_database(config), file)

@@ -12,8 +12,9 @@ from hypothesis import strategies as st
 from hub.settings import ConfigurationErrors, DoorConfig, public
 from hub.settings.source import plain, read_yaml
 from hub.settings.urls import UrlError, bus_url, database_url, mqtt_url
-from hub.store.backup import backup, restore
+from hub.store.backup import backup
 from hub.store.database import open_store
+from hub.store.restore import restore
 from hub.vocabulary.facts import DeviceKind
 from hub.vocabulary.units import BalanceUnit
 from support.configuration import HUB_YAML, SITE_YAML, load_configuration, write_configuration

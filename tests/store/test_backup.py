@@ -11,10 +11,11 @@ import pytest
 from sqlalchemy import create_engine, insert, inspect, make_url, select
 from sqlalchemy.pool import NullPool
 
-import hub.store.backup as backup_module
+import hub.store.restore as restore_module
 from hub.store import migrate
-from hub.store.backup import backup, restore
+from hub.store.backup import backup
 from hub.store.database import StoreError, open_store
+from hub.store.restore import restore
 from hub.store.schema import feed, metadata, rejected, rule_state, tickets
 
 NOW = 1_750_000_000_000
@@ -269,7 +270,7 @@ def test_a_restore_that_fails_midway_leaves_the_place_empty_and_can_be_repeated(
     other_url_failing, tmp_path, monkeypatch
 ):
     url, file = other_url_failing
-    real, calls = backup_module._fill_table, []
+    real, calls = restore_module._fill_table, []
 
     def failing(connection, archive, entry):
         calls.append(entry.name)
@@ -277,7 +278,7 @@ def test_a_restore_that_fails_midway_leaves_the_place_empty_and_can_be_repeated(
             raise OSError(28, "No space left on device")
         real(connection, archive, entry)
 
-    monkeypatch.setattr(backup_module, "_fill_table", failing)
+    monkeypatch.setattr(restore_module, "_fill_table", failing)
     with pytest.raises(StoreError, match="No space left on device"):
         restore(url, file)
     assert _tables(url) == []
