@@ -12,6 +12,7 @@ from rules.entrapment.rule import Entrapment
 from rules.low_balance import LowBalance
 from rules.mass_power_cut import MassPowerCut
 from rules.missing_test_call import MissingTestCall
+from rules.topup import TopUp
 
 RULES: Final[tuple[Rule, ...]] = (
     Entrapment(),
@@ -19,6 +20,7 @@ RULES: Final[tuple[Rule, ...]] = (
     MassPowerCut(),
     EarthquakeCheck(),
     LowBalance(),
+    TopUp(),
     DeviceSilent(),
     MissingTestCall(),
 )
