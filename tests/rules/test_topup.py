@@ -106,7 +106,7 @@ def test_the_rise_by_both_proves_both() -> None:
 def test_reported_when_the_meter_has_it_already_is_confirmed_at_once() -> None:
     told = story().push(topup(0, before=mark(-10, "25", 3), newest=mark(30, "124", 4)))
     assert outcomes(told) == [("T1", "purchase_count")]
-    assert (told.timers, told.state("topup", SUBJECT).pending) == ({}, ())
+    assert (told.timers, told.states) == ({}, {})
 
 
 def test_without_any_reading_before_the_first_one_is_the_measure() -> None:
