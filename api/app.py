@@ -16,8 +16,12 @@ from api import (
     feed,
     headers,
     health,
+    households,
     meters,
+    notice_templates,
+    notices,
     openapi,
+    people,
     problem_details,
     problems,
     rejected,
@@ -44,7 +48,7 @@ def create_app(services: Services) -> FastAPI:
     app.state.services = services
     app.state.streams = Streams()
     api = APIRouter(prefix=BASE)
-    for noun in (tickets, feed, devices, meters, rejected, problems):
+    for noun in (tickets, feed, devices, meters, notices, notice_templates, people, households, rejected, problems):
         api.include_router(noun.router)
     app.include_router(api)
     app.include_router(health.router)

@@ -149,6 +149,11 @@ def visible(principal: Principal, site: str) -> bool:
     return site in {"", "_hub"} or principal.may_see(site)
 
 
+def reads_personal_data(principal: Principal) -> bool:
+    """Whether names and addresses of residents are shown to them unmasked."""
+    return bool(principal.roles & PEOPLE_STAFF)
+
+
 def guards_of(dependant: Dependant) -> Iterator[Guard | Open]:
     """The guards that stand before a route."""
     for dependency in dependant.dependencies:
@@ -175,10 +180,16 @@ def demand_guards(app: FastAPI) -> None:
 # Whose is what. Personal data (readings of a household's meter) only for those who need it (procedures.md 7).
 STAFF = EVERYONE
 METER_STAFF = EVERYONE - {Role.SECURITY, Role.CARD_CUSTODIAN}
+PEOPLE_STAFF = frozenset({Role.FRONT_DESK, Role.HOUSEKEEPER, Role.MANAGER, Role.ADMIN})
+TEXT_EDITORS = frozenset({Role.MANAGER, Role.ADMIN})
+RECEIPT_SENDERS = frozenset({Role.INTEGRATOR, Role.ADMIN})
 INPUT_STAFF = (EMERGENCY_STAFF - {Role.SECURITY}) | {Role.INTEGRATOR}
 
 ForStaff = Annotated[Principal, Security(Guard(STAFF))]
 ForMeterStaff = Annotated[Principal, Security(Guard(METER_STAFF))]
+ForPeopleStaff = Annotated[Principal, Security(Guard(PEOPLE_STAFF))]
+ForTextEditors = Annotated[Principal, Security(Guard(TEXT_EDITORS))]
+ForReceipts = Annotated[Principal, Security(Guard(RECEIPT_SENDERS))]
 ForInputStaff = Annotated[Principal, Security(Guard(INPUT_STAFF))]
 ForProbes = Annotated[Principal, Security(LoopbackGuard(EVERYONE))]
 ForPages = Annotated[Principal, Security(PageGuard(EVERYONE))]

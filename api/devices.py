@@ -21,8 +21,10 @@ from hub.pipeline import problem_queries
 from hub.registry import device_queries as queries
 from hub.registry.device_queries import Quality
 from hub.store.accounts import Principal
-from hub.vocabulary.events import SubjectType
+from hub.vocabulary.events import Event, SubjectType
 from hub.vocabulary.facts import DeviceKind
+
+ENVELOPE = frozenset({"event", *Event.__struct_fields__}) - {"extra"}
 
 router = APIRouter(prefix="/devices", tags=["devices"])
 
@@ -66,6 +68,11 @@ class Standing:
         )
 
 
+def _said(latest_json: str) -> dict[str, Any]:
+    """What the device said, without the envelope of the event that brought it."""
+    return {name: value for name, value in msgspec.json.decode(latest_json).items() if name not in ENVELOPE}
+
+
 def _common(row: Row[Any], zone: tzinfo, quality: Quality, codes: list[str]) -> dict[str, Any]:
     return {
         "id": row.id,
@@ -78,7 +85,7 @@ def _common(row: Row[Any], zone: tzinfo, quality: Quality, codes: list[str]) -> 
         "quality": quality,
         "last_seen": shapes.instant(row.heard_at, zone),
         "reachable": None if row.reachable is None else bool(row.reachable),
-        "state": None if row.latest_json is None else msgspec.Raw(row.latest_json.encode()),
+        "state": None if row.latest_json is None else _said(row.latest_json),
         "state_at": shapes.instant(row.latest_at, zone),
         "problems": codes,
         "retired": row.retired_at is not None,

@@ -8,7 +8,7 @@ import msgspec
 from fastapi import FastAPI
 from fastapi.openapi.utils import get_openapi
 
-from api import problem_details, shapes
+from api import problem_details, shapes, shapes_notices
 
 OPEN_ON_LOOPBACK = frozenset({"/healthz", "/readyz", "/metrics"})
 REF = "#/components/schemas/{name}"
@@ -28,12 +28,12 @@ _ERRORS = {
 }
 
 DESCRIPTION = """
-Tickets, devices, meters, the feed and what could not be used.
+Tickets, devices, meters, notices, people, households, the feed and what could not be used.
 
 Lists answer `{"items": […], "next": cursor or null}`. Times are ISO 8601 with offset; money is decimal text with its
 currency; enums are lower_snake words. Writes take `Idempotency-Key`, edits take `If-Match` with the ETag. The body of
 an action is one JSON object with the action's fields. Errors are `application/problem+json` (RFC 9457).
-Notices, cards and top-ups are not served yet: their paths answer 404.
+Cards and top-ups are not served yet: their paths answer 404.
 """
 
 
@@ -41,8 +41,12 @@ def _content(shape: type) -> dict[str, Any]:
     return {"application/json": {"schema": {"$ref": REF.format(name=shape.__name__)}}}
 
 
-def answers(shape: type, *, counted: type | None = None, conflict: bool = False) -> dict[int | str, dict[str, Any]]:
+def answers(
+    shape: type, *, counted: type | None = None, conflict: bool = False, created: bool = False
+) -> dict[int | str, dict[str, Any]]:
     """What a route answers: 200 (or 201, and 200 where it was counted) with this shape."""
+    if created:
+        return {201: {"description": "Entered.", "content": _content(shape)}}
     if counted is None:
         return {200: {"description": "Done." if conflict else "Found.", "content": _content(shape)}}
     return {
@@ -75,7 +79,7 @@ def build(app: FastAPI) -> dict[str, Any]:
     document = get_openapi(title=app.title, version=app.version, description=DESCRIPTION, routes=app.routes)
     schemas = document.setdefault("components", {}).setdefault("schemas", {})
     ours, components = msgspec.json.schema_components(
-        (*shapes.ANSWERS, problem_details.ProblemDetails), ref_template=REF
+        (*shapes.ANSWERS, *shapes_notices.ANSWERS, problem_details.ProblemDetails), ref_template=REF
     )
     del ours
     schemas.pop("HTTPValidationError", None)

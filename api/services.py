@@ -60,6 +60,9 @@ class DoorPort(Protocol):
     def replay(self, rejected_id: int, by: Actor) -> str:
         """Offer a rejected message again; the outcome word."""
 
+    def ask(self, run: Callable[[Any], Any]) -> Any:
+        """Have something done within a step of the pipeline; its result."""
+
 
 class FeedRowPort(Protocol):
     """One committed public change; `body` is JSON text."""
@@ -117,6 +120,14 @@ class Health(msgspec.Struct, frozen=True, kw_only=True):
         return all(part.ok for part in self.parts if part.required)
 
 
+def _no_receipt(site: str, channel: str, provider_id: str, detail: str | None) -> bool:
+    return False
+
+
+def _every_unit(site: str, unit: str) -> bool:
+    return True
+
+
 @dataclass(frozen=True)
 class Services:
     """A running hub, as far as the API may know it."""
@@ -131,6 +142,10 @@ class Services:
     metrics_registry: CollectorRegistry
     version: str
     cookie_secure: bool = False
+    receipt: Callable[[str, str, str, str | None], bool] = (
+        _no_receipt  # site, channel, provider's id, why not delivered
+    )
+    knows_unit: Callable[[str, str], bool] = _every_unit  # (site, `b1/0101`)
     stale_after_ms: Mapping[str, int] = field(default_factory=lambda: STALE_AFTER_MS)
 
     @cached_property

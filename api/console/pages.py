@@ -90,7 +90,7 @@ def show_wall(request: Request, principal: ForPages, lang: LanguageChoice = None
     start = {
         "language": language,
         "csrf": principal.csrf,
-        "user": principal.name,
+        "home": next(iter(names), ""),  # whose clock is shown
         "sites": {
             site.id: {"name": site.name, "timezone": site.timezone} for site in services.sites if site.id in names
         },

@@ -60,6 +60,7 @@ def test_a_device_shows_state_quality_profile_last_seen_and_problems(hub, client
     assert found["last_seen"].endswith("+08:00")
     assert found["state"]["floor"] == "12"
     assert found["state"]["doors"] == ["closed"]
+    assert not {"site", "source_key", "received_at", "event"} & set(found["state"])
     assert found["problems"] == ["gateway_down"]
     assert found["problem_details"][0]["texts"]["zh-CN"]["what_to_do"]
     assert found["evaluations"] == [{"rule": "entrapment", "reason": "empty_latched", "facts": {}}]

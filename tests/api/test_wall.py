@@ -170,6 +170,22 @@ def test_muted_sound_is_visible_and_a_click_enables_it(small_hub, open_wall):
     assert "Sound off" in page.inner_text("#sound")
 
 
+@pytest.mark.parametrize(
+    ("kind", "severity", "drill", "alarming"),
+    [
+        ("entrapment", "high", False, "yes"),  # people in a car, however sure the hub is of it
+        ("device_silent", "critical", False, "yes"),
+        ("device_silent", "high", False, "no"),
+        ("entrapment", "critical", True, "no"),
+    ],
+)
+def test_what_is_urgent_sounds_until_it_is_acknowledged(small_hub, open_wall, kind, severity, drill, alarming):
+    page = open_wall()
+    _raise(small_hub, kind, severity, "b1-e2", drill=drill)
+    page.wait_for_selector("li.ticket")
+    page.wait_for_selector(f"body[data-alarming={alarming}]")
+
+
 def test_two_hundred_tickets_are_all_there_worst_and_oldest_first(small_hub, open_wall):
     _raise_many(small_hub, 200)
     page = open_wall()
@@ -222,20 +238,26 @@ def _actor():
     return Actor("test", frozenset(Role))
 
 
-def _raise_many(hub, number):
+def _raise(hub, kind, severity, device, age_s=0, *, drill=False):
     from hub.vocabulary.decisions import RaiseTicket, Severity, TicketKind
     from hub.vocabulary.events import Subject, SubjectType
     from support.running import Why
 
+    raised = RaiseTicket(
+        kind=TicketKind(kind),
+        subject=Subject("lakeside", SubjectType.DEVICE, device),
+        reason=Why.ODD,
+        severity=Severity(severity),
+        occurred_at=hub.now() - age_s * 1_000,
+        drill=drill,
+    )
+    hub.inbox.ask(lambda step: step.raise_ticket(raised)).result(10)
+
+
+def _raise_many(hub, number):
     for i in range(number):
-        raised = RaiseTicket(
-            kind=TicketKind.DEVICE_SILENT,
-            subject=Subject("lakeside", SubjectType.DEVICE, f"x-{i}"),
-            reason=Why.ODD,
-            severity=list(Severity)[i % 4],
-            occurred_at=hub.now() - (i * 7919 % number) * 1_000,
-        )
-        hub.inbox.ask(lambda step, raised=raised: step.raise_ticket(raised)).result(10)
+        severity = ("critical", "high", "medium", "low")[i % 4]
+        _raise(hub, "device_silent", severity, f"x-{i}", i * 7919 % number)
 
 
 # Every visible text against the nearest background below it, after WCAG 2.2 (1.4.3): 4.5, large text 3.

@@ -2,6 +2,11 @@
 
 import { ageText, placeText, sinceText, t, ticketTitle } from "./texts.js";
 
+/* What must not wait for anybody: an alarm sounds until it is acknowledged. People in a car, however sure we are of it. */
+export function isUrgent(ticket) {
+  return !ticket.acknowledged && !ticket.drill && (ticket.severity === "critical" || ticket.kind === "entrapment");
+}
+
 export const SEVERITIES = ["critical", "high", "medium", "low"];
 
 const template = document.getElementById("ticket-row").content.firstElementChild;
@@ -63,6 +68,7 @@ export class Rows {
       slot(row, "acknowledge").addEventListener("click", () => this.onAcknowledge(ticket.id));
       this.rows.set(ticket.id, row);
     }
+    row.dataset.urgent = isUrgent(ticket) ? "yes" : "no";
     row.dataset.acknowledged = ticket.acknowledged ? "yes" : "no";
     put(row, "kind", t(`ticket.${ticket.kind}`));
     put(row, "title", ticketTitle(ticket));

@@ -1,4 +1,4 @@
-/* The sound of a critical alarm that nobody has acknowledged. Browsers are silent until somebody has clicked: that is shown. */
+/* The sound of an urgent alarm that nobody has acknowledged. Browsers are silent until somebody has clicked: that is shown. */
 
 import { t } from "./texts.js";
 

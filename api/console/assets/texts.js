@@ -2,7 +2,7 @@
 
 const start = JSON.parse(document.getElementById("start").textContent);
 
-export const { language, csrf, sites } = start;
+export const { language, csrf, sites, home } = start;
 const texts = start.texts;
 
 export function fill(pattern, values = {}) {

@@ -1,9 +1,9 @@
 /* The alarm wall. Its rule: what cannot be vouched for never looks calm. */
 
 import { Feed, Refused, SignedOut, act, activeProblems, activeTickets } from "./hub.js";
-import { Rows, SEVERITIES } from "./rows.js";
+import { Rows, SEVERITIES, isUrgent } from "./rows.js";
 import { Siren } from "./sound.js";
-import { ageText, clockText, language, sites, t, ticketTitle } from "./texts.js";
+import { ageText, clockText, home, language, t, ticketTitle } from "./texts.js";
 
 const $ = (id) => document.getElementById(id);
 const READ_AGAIN_MS = 2000;
@@ -38,7 +38,7 @@ function keep(ticket) {
 }
 
 function announce(before) {
-  const fresh = ordered().filter((each) => each.severity === "critical" && !each.acknowledged && !before.has(each.id));
+  const fresh = ordered().filter((each) => isUrgent(each) && !before.has(each.id));
   if (before.size && fresh.length) {
     $("announce").textContent = fresh.map((each) => `${ticketTitle(each)}, ${each.subject.name}`).join("; ");
   }
@@ -161,8 +161,7 @@ function drawSigns() {
     ? ages.map(([lane, age]) => `${t(`lane.${lane}`)} ${age === null ? t("ui.never") : ageText(age + since)}`).join(" · ")
     : "—";
   $("last-event").textContent = state.heardAt === null ? "—" : t("ui.ago", { age: ageText(now() - state.heardAt) });
-  const [site] = Object.keys(sites);
-  $("clock").textContent = clockText(now(), site);
+  $("clock").textContent = clockText(now(), home);
 }
 
 function drawEmpty() {
@@ -174,7 +173,7 @@ function drawEmpty() {
   $("empty").dataset.calm = calm ? "yes" : "no";
   $("empty-title").textContent = calm ? t("ui.all_clear") : t(waiting ? "ui.loading" : "ui.not_known");
   $("empty-detail").textContent = calm
-    ? t("ui.all_clear_detail", { time: clockText(state.checkedAt + state.offset, Object.keys(sites)[0]) })
+    ? t("ui.all_clear_detail", { time: clockText(state.checkedAt + state.offset, home) })
     : t(waiting ? "ui.connection.connecting" : "ui.not_known_detail");
 }
 
@@ -186,7 +185,7 @@ function draw() {
   drawBanner();
   drawSigns();
   drawEmpty();
-  const alarming = tickets.some((ticket) => ticket.severity === "critical" && !ticket.acknowledged && !ticket.drill);
+  const alarming = tickets.some(isUrgent);
   siren.need(alarming);
   document.body.dataset.alarming = alarming ? "yes" : "no";
   const waiting = tickets.filter((ticket) => !ticket.acknowledged).length;
