@@ -112,47 +112,47 @@ def list_templates(request: Request, principal: ForMeterStaff, site: Id | None =
     return Json(msgspec.json.encode(shapes_notices.NoticeTemplateList(items=items, next=None)))
 
 
-@router.put("/{name}", responses=answers(shapes_notices.NoticeTemplate, conflict=True))
+@router.put("/{template}", responses=answers(shapes_notices.NoticeTemplate, conflict=True))
 def put_template(
-    request: Request, principal: ForTextEditors, name: Name, text: TextIn, idempotency_key: IdempotencyKey = None
+    request: Request, principal: ForTextEditors, template: Name, text: TextIn, idempotency_key: IdempotencyKey = None
 ) -> Response:
     """Give a site its own text. 422 for an unknown parameter, or a word about property fees in a notice about power."""
     services = services_of(request)
-    _check(services, principal, text.site, name)
+    _check(services, principal, text.site, template)
 
     def write() -> Response:
         own = Text(text.title, text.body)
         try:
             with services.store.write() as connection:
-                text_book.put_text(connection, text.site, name, text.locale, own, principal.name, services.now())
+                text_book.put_text(connection, text.site, template, text.locale, own, principal.name, services.now())
         except TextError as error:
             raise _invalid(error) from error
-        return _answer(services, text.site, name, text.locale)
+        return _answer(services, text.site, template, text.locale)
 
-    return once(request, services, principal, idempotency_key, [name, text.model_dump(mode="json")], write)
+    return once(request, services, principal, idempotency_key, [template, text.model_dump(mode="json")], write)
 
 
-@router.delete("/{name}", responses=answers(shapes_notices.NoticeTemplate, conflict=True))
-def drop_template(request: Request, principal: ForTextEditors, name: Name, site: Id, locale: Locale) -> Response:
+@router.delete("/{template}", responses=answers(shapes_notices.NoticeTemplate, conflict=True))
+def drop_template(request: Request, principal: ForTextEditors, template: Name, site: Id, locale: Locale) -> Response:
     """Back to the shipped text, which is answered; the same when there was no own one."""
     services = services_of(request)
-    _check(services, principal, site, name)
+    _check(services, principal, site, template)
     with services.store.write() as connection:
-        text_book.drop_text(connection, site, name, locale)
-    return _answer(services, site, name, locale)
+        text_book.drop_text(connection, site, template, locale)
+    return _answer(services, site, template, locale)
 
 
-@router.post("/{name}/preview", responses=answers(shapes_notices.NoticePreview))
-def preview(request: Request, principal: ForMeterStaff, name: Name, wanted: PreviewIn) -> Response:
+@router.post("/{template}/preview", responses=answers(shapes_notices.NoticePreview))
+def preview(request: Request, principal: ForMeterStaff, template: Name, wanted: PreviewIn) -> Response:
     """A text with its parameters put in; nothing is stored or sent. 422 as when it is edited."""
     services = services_of(request)
-    _check(services, principal, wanted.site, name)
+    _check(services, principal, wanted.site, template)
     try:
         with services.store.read() as connection:
-            now = TextBook(connection).text(wanted.site, name, wanted.locale)
+            now = TextBook(connection).text(wanted.site, template, wanted.locale)
         text = Text(wanted.title or now.title, wanted.body or now.body)
-        texts.check(name, text)
-        params = texts.as_params({**_examples(name), **wanted.params})
+        texts.check(template, text)
+        params = texts.as_params({**_examples(template), **wanted.params})
         rendered = texts.render(text, params)
     except TextError as error:
         raise _invalid(error) from error

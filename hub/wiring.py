@@ -189,6 +189,8 @@ class _Assembly:
                 sites=self.world.sites(),
                 metrics_registry=registry,
                 version=VERSION,
+                receipt=self.post.receipt,
+                knows_unit=self.estate.knows_unit,
             )
         )
         watch = Watch(self.inbox, self.canary, self._conditions, self.clock)

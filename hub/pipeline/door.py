@@ -95,6 +95,10 @@ class Door:
         # A task is taken after the messages of its batch, so that the outcome is known when it runs.
         return self._ask(lambda step: step.replay_outcome(rejected_id), ANSWER_WITHIN_S)
 
+    def ask(self, run: Callable[[Step], T]) -> T:
+        """Have something done within a step, answered after its commit. Raises Refused."""
+        return self._ask(run, ANSWER_WITHIN_S)
+
     @staticmethod
     def _check_subject(step: Step, subject: Subject) -> None:
         if not step.knows(subject):

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import logging
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from concurrent.futures import Future
 from typing import Any
 
@@ -147,6 +147,10 @@ class Step:
                 self._late_hours.append((device.pk, event.occurred_at - event.occurred_at % HOUR_MS))
             self._noted.append((device, event, identity[2]))
             self.decide(event, None)
+
+    def devices_of(self, site: str) -> Mapping[str, DeviceFacts]:
+        """All devices of a site."""
+        return self._core.world.devices_of(site)
 
     def happen(self, event: Event) -> None:
         """Something that comes from inside or from people, kept and decided on; not a sign of life of its device."""

@@ -41,6 +41,12 @@ class Estate:
         """The site's whole configuration. Raises KeyError."""
         return self._configs[site]
 
+    def knows_unit(self, site: str, unit: str) -> bool:
+        """Whether the site's file lists this unit (`b1/0101`)."""
+        building, _, number = unit.partition("/")
+        config = self._configs.get(site)
+        return config is not None and any(each.id == building and number in each.units for each in config.buildings)
+
     def device(self, site: str, device: str) -> DeviceConfig | None:
         return self._devices.get((site, device))
 

@@ -6,7 +6,18 @@ from starlette.testclient import TestClient
 
 from api.app import create_app
 from api.auth import UnguardedRouteError, demand_guards, routes_of
+from hub.notices import orders
+from hub.notices.letters import write_notice
+from hub.notices.plan import Channel
+from hub.notices.recipients import Recipient
+from hub.notices.text_book import TextBook
+from hub.registry import households, people
+from hub.registry.households import Member, MemberRole
+from hub.registry.people import PersonEdit
 from hub.store import accounts
+from hub.store.schema import notice_orders
+from hub.vocabulary.decisions import Audience, Notify
+from hub.vocabulary.events import Subject, SubjectType
 from hub.vocabulary.roles import Role
 from support.running import Why
 
@@ -21,6 +32,9 @@ INPUT = {
     Role.INTEGRATOR,
     Role.ADMIN,
 }
+PEOPLE = {Role.FRONT_DESK, Role.HOUSEKEEPER, Role.MANAGER, Role.ADMIN}
+TEXTS = {Role.MANAGER, Role.ADMIN}
+RECEIPTS = {Role.INTEGRATOR, Role.ADMIN}
 EVERYBODY = "everybody, signed in or not"
 PAGE = "people who have signed in; others are sent to the sign-in page"
 
@@ -36,6 +50,22 @@ TABLE = {
     ("GET", "/api/v1/devices/{device_id}"): ALL,
     ("GET", "/api/v1/meters/{device_id}"): METERS,
     ("GET", "/api/v1/meters/{device_id}/readings"): METERS,
+    ("GET", "/api/v1/notices"): METERS,
+    ("GET", "/api/v1/notices/{notice_id}"): METERS,
+    ("POST", "/api/v1/notices/receipts"): RECEIPTS,
+    ("GET", "/api/v1/notice-templates"): METERS,
+    ("PUT", "/api/v1/notice-templates/{template}"): TEXTS,
+    ("DELETE", "/api/v1/notice-templates/{template}"): TEXTS,
+    ("POST", "/api/v1/notice-templates/{template}/preview"): METERS,
+    ("GET", "/api/v1/people"): PEOPLE,
+    ("POST", "/api/v1/people"): PEOPLE,
+    ("GET", "/api/v1/people/{person_id}"): PEOPLE,
+    ("PATCH", "/api/v1/people/{person_id}"): PEOPLE,
+    ("GET", "/api/v1/households"): PEOPLE,
+    ("GET", "/api/v1/households/{household_id}"): PEOPLE,
+    ("PATCH", "/api/v1/households/{household_id}"): PEOPLE,
+    ("POST", "/api/v1/households/move-in"): PEOPLE,
+    ("POST", "/api/v1/households/move-out"): PEOPLE,
     ("GET", "/api/v1/rejected"): INPUT,
     ("GET", "/api/v1/rejected/{rejected_id}"): INPUT,
     ("POST", "/api/v1/rejected/{rejected_id}/replay"): INPUT,
@@ -63,14 +93,26 @@ def _ask(client: TestClient, method: str, path: str, ids: dict[str, str]) -> int
     if path.endswith("/stream"):
         # A stream that is let in never ends by itself: a wrong number shows that the guard let it pass.
         path += "?after=-1"
-    body = (
-        {"kind": "entrapment", "site": ids["site"], "subject": {"id": ids["device_id"]}}
-        if path.endswith("tickets")
-        else {}
-    )
-    return client.request(
-        method, _target(path, ids), json=body if method == "POST" and "/api/" in path else None
-    ).status_code
+    if method == "DELETE":
+        path += f"?site={ids['site']}&locale=zh-CN"
+    body = _body(path, ids) if method in {"POST", "PUT", "PATCH"} and "/api/" in path else None
+    return client.request(method, _target(path, ids), json=body).status_code
+
+
+def _body(path: str, ids: dict[str, str]) -> dict[str, object]:
+    """Enough that nothing but the guard, or the other site, stands in the way."""
+    person = {"person": int(ids["person_id"])}
+    ends = {
+        "/tickets": {"kind": "entrapment", "site": ids["site"], "subject": {"id": ids["device_id"]}},
+        "/{template}": {"site": ids["site"], "locale": "en", "title": "a", "body": "b"},
+        "/preview": {"site": ids["site"], "locale": "en"},
+        "/{household_id}": {"members": [person]},
+        "/move-in": {"site": ids["site"], "unit": "b1/0101", "members": [person]},
+        "/move-out": {"site": ids["site"], "unit": "b1/0101"},
+        "/people": {"site": ids["site"], "code": "p2", "name": "李"},
+        "/receipts": {"site": ids["site"], "channel": "sms", "provider_id": "1", "delivered": True},
+    }
+    return next((body for end, body in ends.items() if path.endswith(end)), {})
 
 
 @pytest.fixture
@@ -79,8 +121,22 @@ def ids(small_hub) -> dict[str, str]:
     ticket = small_hub.ticket("b1-e2")
     small_hub.offer(payload=b"bad")
     small_hub.settled()
+    with small_hub.store.write() as connection:
+        now = small_hub.now()
+        person = people.create(connection, "lakeside", PersonEdit(code="p1", name="王芳"), now)
+        home = households.move_in(connection, "lakeside", "b1/0102", [Member(person, MemberRole.OWNER)], now)
+        subject = Subject("lakeside", SubjectType.DEVICE, "m-0101")
+        ordered = Notify(key="1", subject=subject, audience=Audience.HOUSEHOLD, template="low_balance_1")
+        orders.order(connection, ordered, "low_balance", now)
+        (order,) = connection.execute(notice_orders.select())
+        recipient = Recipient(person_id=person, name="王芳", locale="en", channels=(Channel("sms", "1"),))
+        write_notice(connection, TextBook(connection), recipient, [order], now)
     return {
         "ticket_id": str(ticket),
+        "person_id": str(person),
+        "household_id": str(home),
+        "notice_id": "1",
+        "template": "low_balance_1",
         "action": "note",
         "device_id": "b1-e2",
         "rejected_id": "1",
@@ -128,15 +184,16 @@ def test_what_belongs_to_another_site_is_not_there(small_hub, client_of, ids):
             continue
         used = ids | ({"device_id": "m-0101"} if "meters" in path else {})
         assert _ask(stranger, method, path, used) == 404, (method, path)
-    assert _ask(stranger, "POST", "/api/v1/tickets", ids) == 404
-    for noun in ("tickets", "rejected", "feed?after=0"):
+    for path in ("tickets", "people", "households/move-in", "households/move-out", "notices/receipts"):
+        assert _ask(stranger, "POST", f"/api/v1/{path}", ids) == 404
+    for noun in ("tickets", "rejected", "feed?after=0", "notices", "people", "households"):
         assert stranger.get(f"/api/v1/{noun}").json()["items"] == []
     assert {item["site"] for item in stranger.get("/api/v1/devices").json()["items"]} == {"hilltop"}
 
 
 def test_asking_for_another_site_by_name_widens_nothing(small_hub, client_of, ids):
     stranger = client_of(small_hub, Role.ADMIN, sites=("hilltop",))
-    for noun in ("tickets", "devices", "rejected", "problems"):
+    for noun in ("tickets", "devices", "rejected", "problems", "notices", "people", "households", "notice-templates"):
         assert stranger.get(f"/api/v1/{noun}", params={"site": "lakeside"}).json()["items"] == []
 
 

@@ -63,6 +63,10 @@ def test_the_document_names_all_paths_of_the_contract(running):
         "/rejected",
         "/rejected/{rejected_id}/replay",
         "/problems",
+        "/notices",
+        "/notices/{notice_id}",
+        "/people",
+        "/households",
     ):
         assert f"/api/v1{path}" in paths
 

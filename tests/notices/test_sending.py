@@ -227,9 +227,7 @@ def test_a_channel_without_consent_any_more_is_not_used_for_the_next_attempt(rig
     rig.order()
     rig.run()
     with rig.store.write() as connection:
-        connection.execute(
-            person_channels.update().where(person_channels.c.channel == "sms").values(consent_at=None)
-        )
+        connection.execute(person_channels.update().where(person_channels.c.channel == "sms").values(consent_at=None))
     rig.pass_time(5 * SECOND_MS)
     far_side.expect("chat", to="wang")
     assert rig.states() == [("sms", "failed"), ("chat", "sent")]

@@ -106,7 +106,7 @@ class FarSide:
             def do_POST(self) -> None:
                 payload = self.rfile.read(int(self.headers.get("Content-Length") or 0))
                 far_side.raw.append((self.path, dict(self.headers), payload))
-                kind, channel, *rest = self.path.strip("/").split("/")
+                _, channel, *rest = self.path.strip("/").split("/")
                 body = json.loads(payload)
                 arrived = Arrived(
                     channel,

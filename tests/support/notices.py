@@ -17,8 +17,16 @@ from hub.notices.post import Post
 from hub.pipeline.settling import settle
 from hub.settings.model import NoticePolicy
 from hub.store.database import Store
-from hub.store.schema import household_members, households, notice_attempts, notice_orders, notices, people
-from hub.store.schema import person_channels, problems
+from hub.store.schema import (
+    household_members,
+    households,
+    notice_attempts,
+    notice_orders,
+    notices,
+    people,
+    person_channels,
+    problems,
+)
 from hub.vocabulary.decisions import Audience, Notify, Urgency, WithdrawNotices
 from hub.vocabulary.events import Event, NoticeSettled, Subject, SubjectType
 from hub.vocabulary.facts import DeviceKind, Facts
