@@ -14,6 +14,8 @@ from hub.pipeline.feed import FeedBoard, FeedRow
 from hub.vocabulary.instants import SECOND_MS, UtcMs
 
 EVERY_MS = 10 * SECOND_MS
+FIRST_EVERY_MS = SECOND_MS // 2  # until one has come round: nobody is told `ready` before
+REMEMBERED = 200
 MISSING_AFTER_MS = 3 * EVERY_MS
 LANES = ("alarm", "telemetry")
 
@@ -49,13 +51,18 @@ class CanaryWatch:
         self._stop()
 
     def send(self) -> None:
-        """Let one fly; called every EVERY_MS."""
+        """Let one fly; called every `every_ms`."""
         with self._lock:
             self._number += 1
             number = self._number
-            self._sent = {sent: at for sent, at in self._sent.items() if sent > number - 20}
+            self._sent = {sent: at for sent, at in self._sent.items() if sent > number - REMEMBERED}
             self._sent[number] = self._clock()
         self._send(number)
+
+    @property
+    def every_ms(self) -> int:
+        """How long to the next one: a connection that is only now coming up must not make everybody wait."""
+        return FIRST_EVERY_MS if any(state.age_ms is None for state in self.states()) else EVERY_MS
 
     def states(self) -> list[CanaryState]:
         """How it stands on each lane."""

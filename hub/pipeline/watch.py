@@ -15,7 +15,7 @@ from typing import Any
 
 import msgspec
 
-from hub.pipeline.canary import EVERY_MS, CanaryWatch
+from hub.pipeline.canary import CanaryWatch
 from hub.pipeline.inbox import Inbox
 from hub.pipeline.step import Step
 from hub.vocabulary.decisions import ClearProblem, MoveTicket, RaiseProblem, RaiseTicket, Severity, TicketKind
@@ -80,10 +80,12 @@ class Watch:
 
     def _loop(self) -> None:
         sent_at: UtcMs = 0
-        while not self._over.wait(0 if not sent_at else LOOK_EVERY_S):
-            now = self._clock()
+        pause_s = 0.0
+        while not self._over.wait(pause_s):
+            now, every_ms = self._clock(), self._canary.every_ms
+            pause_s = min(LOOK_EVERY_S, every_ms / 1000)
             try:
-                if now - sent_at >= EVERY_MS or now < sent_at:
+                if now - sent_at >= every_ms or now < sent_at:
                     sent_at = now
                     self._canary.send()
                 self.look()
