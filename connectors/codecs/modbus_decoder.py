@@ -47,9 +47,13 @@ class ModbusDecoder:
             )
         return self._events(device, poll, message)
 
+    def _profile_of(self, device: DeviceEntry, image: Image) -> ModbusProfile:
+        """What the device's words mean."""
+        return self._profiles[device.profile]
+
     def _events(self, device: DeviceEntry, poll: Poll, message: RawMessage) -> Sequence[Event] | Rejected:
-        profile = self._profiles[device.profile]
         image = Image(poll.segments)
+        profile = self._profile_of(device, image)
         origin = Origin(
             site=device.site,
             device=device.device,

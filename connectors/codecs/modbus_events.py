@@ -13,7 +13,7 @@ import msgspec
 
 from connectors.codecs.modbus_fields import Codes, Field, Flags, Number
 from connectors.codecs.modbus_profile import ModbusProfile
-from connectors.codecs.modbus_values import Image, Unusable, Value, code_of, label_of, text_of, value_of
+from connectors.codecs.modbus_values import Image, Unusable, Value, code_of, label_of, text_at, value_of
 from hub.vocabulary.elevator import CarStatus, Direction, Doors, ElevatorFault, Power, ServiceMode, TrappedPlace
 from hub.vocabulary.events import Clock, ElevatorState, MeterReading
 from hub.vocabulary.instants import UtcMs
@@ -106,8 +106,9 @@ class Values:
 
     def identity(self) -> str | None:
         """What the device says it is, where this poll has read it."""
-        registers = self._profile.identity and self._image.read(self._profile.identity.span)
-        text = text_of(registers) if registers else None
+        span = self._profile.identity.span if self._profile.identity else None
+        registers = self._image.read(span) if span else None
+        text = text_at(span, registers) if span and registers else None
         return text if isinstance(text, str) else None
 
     def code(self) -> str | None:

@@ -31,6 +31,9 @@ WIDTHS: Final = {
 }
 """Registers that a value of each type takes."""
 
+DLT645_READ: Final = 0x11
+"""Stands as function code for data items of DL/T 645-2007: `addr` is the identifier then, and all text is BCD digits."""
+
 UNITS: Final = {
     "1": ("1", Decimal(1)),
     "kWh": ("Wh", Decimal(1000)),

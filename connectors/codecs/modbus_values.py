@@ -14,6 +14,7 @@ from typing import TypeAlias
 import msgspec
 
 from connectors.codecs.modbus_fields import (
+    DLT645_READ,
     UNITS,
     WIDTHS,
     Case,
@@ -188,7 +189,17 @@ def _text(field: Text, image: Image) -> str | Unusable | None:
     registers = image.read(field.span)
     if registers is None:
         return None
-    return text_of(registers, field.invalid)
+    return text_at(field.span, registers, field.invalid)
+
+
+def text_at(span: Span, registers: Sequence[int], invalid: frozenset[int] = frozenset()) -> str | Unusable:
+    """What a device calls itself: BCD digits where DL/T 645 is spoken (leading zeros count), else `text_of`."""
+    if span.fc != DLT645_READ:
+        return text_of(registers, invalid)
+    digits = "".join(f"{register:04x}" for register in registers)
+    if not digits.isdecimal():
+        return Unusable(f"not decimal {_hex(registers)}")
+    return digits if digits.strip("0") else Unusable(f"empty {_hex(registers)}")
 
 
 def text_of(registers: Sequence[int], invalid: frozenset[int] = frozenset()) -> str | Unusable:

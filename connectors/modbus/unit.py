@@ -13,7 +13,7 @@ import msgspec
 
 from connectors.codecs.modbus_poll import Refused
 from connectors.codecs.modbus_profile import Period
-from connectors.codecs.modbus_values import Segment, text_of
+from connectors.codecs.modbus_values import Segment, text_at
 from connectors.modbus.exchange import MonotonicMs, UnitSpec
 from connectors.modbus.planner import Point, Read, by_period, remerge, split
 from hub.vocabulary.instants import DAY_MS
@@ -152,7 +152,7 @@ class Unit:
 
     def is_itself(self, registers: Sequence[int]) -> bool:
         """Whether the device behind the address is the one that was there before (or that the site file names)."""
-        found = text_of(registers)
+        found = text_at(self.spec.identity, registers) if self.spec.identity else None
         name = found if isinstance(found, str) else ""
         replaced = self.spec.expected_identity is None and name != "" and name == self.candidate  # said twice
         if self.identity in {None, name} or replaced:

@@ -14,7 +14,8 @@ from typing import Any, Final
 import msgspec
 import yaml
 
-from connectors.codecs import json_profile, modbus_profile
+from connectors.codecs import dlt645_profile, json_profile, modbus_profile
+from connectors.codecs.dlt645_profile import Dlt645Profile
 from connectors.codecs.json_profile import JsonProfile
 from connectors.codecs.modbus_fields import Number
 from connectors.codecs.modbus_profile import ModbusProfile
@@ -24,7 +25,8 @@ from hub.vocabulary.units import BalanceUnit
 
 MQTT_JSON: Final = "mqtt-json"
 MODBUS: Final = "modbus"
-SECTIONS: Final = {MQTT_JSON: "mqtt", MODBUS: "modbus"}
+DLT645: Final = "dlt645"
+SECTIONS: Final = {MQTT_JSON: "mqtt", MODBUS: "modbus", DLT645: "dlt645"}
 """Transports and the section of the file that describes each."""
 
 QUALITY: Final = (
@@ -54,7 +56,7 @@ class Evidence(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
 
 
 class Profile(msgspec.Struct, frozen=True, kw_only=True):
-    """One device model. Exactly one of `mqtt` and `modbus` is set, after `transport`."""
+    """One device model. Exactly one of `mqtt`, `modbus` and `dlt645` is set, after `transport`."""
 
     id: str
     name: Mapping[str, str]  # by language: zh-CN, en
@@ -67,6 +69,7 @@ class Profile(msgspec.Struct, frozen=True, kw_only=True):
     file: str
     mqtt: JsonProfile | None = None
     modbus: ModbusProfile | None = None
+    dlt645: Dlt645Profile | None = None
 
     def facts(self) -> ProfileFacts:
         """What site files are checked against."""
@@ -74,14 +77,19 @@ class Profile(msgspec.Struct, frozen=True, kw_only=True):
         return ProfileFacts(
             kinds=tuple(map(DeviceKind, self.kinds)),
             channel=SECTIONS[self.transport],
-            balance_unit=_balance_unit(self.modbus),
+            balance_unit=_balance_unit(self.modbus, self.dlt645),
             options=(addressed_by[1],) if addressed_by is not None else (),
             expects_test_call=self.expects_test_call,
         )
 
 
-def _balance_unit(modbus: ModbusProfile | None) -> str | None:
-    """`CNY`, `kWh`, `$site`, or None where each reading says it."""
+def _balance_unit(modbus: ModbusProfile | None, dlt645: Dlt645Profile | None) -> str | None:
+    """`CNY`, `kWh`, `$site`, or None where each reading says it.
+
+    A DL/T 645 meter says it as well; the site file says it too, so that a contradiction shows and an unreadable word does not matter.
+    """
+    if dlt645 is not None and dlt645.variants:
+        return "$site"
     balance = modbus.fields.get("balance") if modbus is not None else None
     if not isinstance(balance, Number):
         return None
@@ -128,10 +136,10 @@ def read(text: str, name: str) -> Profile:
     except yaml.YAMLError as error:
         raise ProfileError([f"not YAML: {' '.join(str(error).split())}"], name) from error
     if not isinstance(raw, dict):
-        raise ProfileError([f"a mapping with {', '.join(_HEADER)} and one of mqtt, modbus is needed"], name)
+        raise ProfileError([f"a mapping with {', '.join(_HEADER)} and one of mqtt, modbus, dlt645 is needed"], name)
     problems = Problems()
     profile = _header(raw, name, problems)
-    section: JsonProfile | ModbusProfile | None = None
+    section: JsonProfile | ModbusProfile | None = None  # a Dlt645Profile is one as well
     try:
         parse = _PARSERS.get(profile.transport)
         section = parse(raw) if parse is not None else None
@@ -145,6 +153,7 @@ def read(text: str, name: str) -> Profile:
 _PARSERS: Final[Mapping[str, Callable[[dict[str, Any]], JsonProfile | ModbusProfile]]] = {
     MQTT_JSON: json_profile.parse,
     MODBUS: modbus_profile.parse,
+    DLT645: dlt645_profile.parse,
 }
 
 

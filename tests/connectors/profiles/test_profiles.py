@@ -36,8 +36,8 @@ def test_every_shipped_profile_says_what_it_is_and_how_far_it_was_tried(name):
     assert profile.file == f"{name}.yaml"
     assert set(profile.name) == {"zh-CN", "en"}
     assert profile.evidence.sources
-    assert (profile.mqtt is None) != (profile.modbus is None)
-    assert profile.facts().channel == ("mqtt" if profile.mqtt else "modbus")
+    sections = {"mqtt": profile.mqtt, "modbus": profile.modbus, "dlt645": profile.dlt645}
+    assert [channel for channel, section in sections.items() if section] == [profile.facts().channel]
 
 
 def test_the_documented_formats_are_shipped():
@@ -46,6 +46,7 @@ def test_the_documented_formats_are_shipped():
     assert SHIPPED["shmashine-event"].facts().options == ("elevator_code",)
     assert SHIPPED["city-push"].facts().options == ("register_number",)
     assert SHIPPED["hub-json"].facts().balance_unit is None
+    assert SHIPPED["dlt645-prepaid"].facts().balance_unit == "$site"
 
 
 def test_a_site_may_bring_its_own_profiles(tmp_path):
@@ -83,7 +84,7 @@ FIELD = (*MESSAGE, "fields")
 @pytest.mark.parametrize(
     ("path", "value", "said"),
     [
-        (("transport",), "serial", "transport: 'serial'; allowed: mqtt-json, modbus"),
+        (("transport",), "serial", "transport: 'serial'; allowed: mqtt-json, modbus, dlt645"),
         (("kind",), "escalator", "kind: 'escalator'; allowed: elevator, meter, access_controller"),
         (("kinds",), ["elevator"], "kinds: unknown key; allowed:"),
         (("id",), "", "id: a text is needed"),
