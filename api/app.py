@@ -17,6 +17,7 @@ from api import (
     headers,
     health,
     households,
+    meter_lives,
     meters,
     notice_templates,
     notices,
@@ -26,6 +27,7 @@ from api import (
     problems,
     rejected,
     tickets,
+    topups,
 )
 from api.console import pages
 from api.requests import Json
@@ -48,7 +50,20 @@ def create_app(services: Services) -> FastAPI:
     app.state.services = services
     app.state.streams = Streams()
     api = APIRouter(prefix=BASE)
-    for noun in (tickets, feed, devices, meters, notices, notice_templates, people, households, rejected, problems):
+    for noun in (
+        tickets,
+        feed,
+        devices,
+        meters,
+        meter_lives,
+        topups,
+        notices,
+        notice_templates,
+        people,
+        households,
+        rejected,
+        problems,
+    ):
         api.include_router(noun.router)
     app.include_router(api)
     app.include_router(health.router)

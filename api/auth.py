@@ -183,6 +183,8 @@ METER_STAFF = EVERYONE - {Role.SECURITY, Role.CARD_CUSTODIAN}
 PEOPLE_STAFF = frozenset({Role.FRONT_DESK, Role.HOUSEKEEPER, Role.MANAGER, Role.ADMIN})
 TEXT_EDITORS = frozenset({Role.MANAGER, Role.ADMIN})
 RECEIPT_SENDERS = frozenset({Role.INTEGRATOR, Role.ADMIN})
+TOPUP_SENDERS = frozenset({Role.FINANCE, Role.FRONT_DESK, Role.INTEGRATOR, Role.MANAGER, Role.ADMIN})
+METER_WORKERS = frozenset({Role.INTEGRATOR, Role.HOUSEKEEPER, Role.FINANCE, Role.MANAGER, Role.ADMIN})
 INPUT_STAFF = (EMERGENCY_STAFF - {Role.SECURITY}) | {Role.INTEGRATOR}
 
 ForStaff = Annotated[Principal, Security(Guard(STAFF))]
@@ -190,6 +192,8 @@ ForMeterStaff = Annotated[Principal, Security(Guard(METER_STAFF))]
 ForPeopleStaff = Annotated[Principal, Security(Guard(PEOPLE_STAFF))]
 ForTextEditors = Annotated[Principal, Security(Guard(TEXT_EDITORS))]
 ForReceipts = Annotated[Principal, Security(Guard(RECEIPT_SENDERS))]
+ForTopUps = Annotated[Principal, Security(Guard(TOPUP_SENDERS))]
+ForMeterWork = Annotated[Principal, Security(Guard(METER_WORKERS))]
 ForInputStaff = Annotated[Principal, Security(Guard(INPUT_STAFF))]
 ForProbes = Annotated[Principal, Security(LoopbackGuard(EVERYONE))]
 ForPages = Annotated[Principal, Security(PageGuard(EVERYONE))]

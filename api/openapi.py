@@ -8,7 +8,7 @@ import msgspec
 from fastapi import FastAPI
 from fastapi.openapi.utils import get_openapi
 
-from api import problem_details, shapes, shapes_notices
+from api import problem_details, shapes, shapes_meters, shapes_notices
 
 OPEN_ON_LOOPBACK = frozenset({"/healthz", "/readyz", "/metrics"})
 REF = "#/components/schemas/{name}"
@@ -28,12 +28,12 @@ _ERRORS = {
 }
 
 DESCRIPTION = """
-Tickets, devices, meters, notices, people, households, the feed and what could not be used.
+Tickets, devices, meters, top-ups, notices, people, households, the feed and what could not be used.
 
 Lists answer `{"items": […], "next": cursor or null}`. Times are ISO 8601 with offset; money is decimal text with its
 currency; enums are lower_snake words. Writes take `Idempotency-Key`, edits take `If-Match` with the ETag. The body of
 an action is one JSON object with the action's fields. Errors are `application/problem+json` (RFC 9457).
-Cards and top-ups are not served yet: their paths answer 404.
+Cards are not served yet: their path answers 404.
 """
 
 
@@ -79,7 +79,8 @@ def build(app: FastAPI) -> dict[str, Any]:
     document = get_openapi(title=app.title, version=app.version, description=DESCRIPTION, routes=app.routes)
     schemas = document.setdefault("components", {}).setdefault("schemas", {})
     ours, components = msgspec.json.schema_components(
-        (*shapes.ANSWERS, *shapes_notices.ANSWERS, problem_details.ProblemDetails), ref_template=REF
+        (*shapes.ANSWERS, *shapes_meters.ANSWERS, *shapes_notices.ANSWERS, problem_details.ProblemDetails),
+        ref_template=REF,
     )
     del ours
     schemas.pop("HTTPValidationError", None)

@@ -15,7 +15,7 @@ from typing import Any
 import msgspec
 from sqlalchemy import Connection
 
-from hub.meters import readings
+from hub.meters import readings, topups
 from hub.notices import orders
 from hub.pipeline import feed, gateways, history, problems, rejects
 from hub.pipeline.commands import CommandLog
@@ -53,6 +53,7 @@ from hub.vocabulary.events import (
     SupervisionTick,
     TicketMoved,
     TimerFired,
+    TopUpSettled,
 )
 from hub.vocabulary.facts import DeviceFacts
 from hub.vocabulary.instants import HOUR_MS, UtcMs
@@ -174,7 +175,10 @@ class Step:
                     RuleFailure("derive", event.subject(), f"more than {MAX_DERIVED} events derived from one")
                 )
                 return
-            self._decide_one(self._derived.popleft(), key)
+            derived = self._derived.popleft()
+            if isinstance(derived, TopUpSettled):
+                topups.settle(self._connection, derived, self.now)
+            self._decide_one(derived, key)
 
     def _decide_one(self, event: Event, key: bytes | None) -> None:
         for outcome in self._core.rules.decide(event, self._overlay, self.now):

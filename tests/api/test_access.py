@@ -2,10 +2,13 @@
 
 import pytest
 from fastapi import FastAPI
+from sqlalchemy import select
 from starlette.testclient import TestClient
 
 from api.app import create_app
 from api.auth import UnguardedRouteError, demand_guards, routes_of
+from hub.meters import topups
+from hub.meters.topups import TopUp
 from hub.notices import orders
 from hub.notices.letters import write_notice
 from hub.notices.plan import Channel
@@ -15,14 +18,16 @@ from hub.registry import households, people
 from hub.registry.households import Member, MemberRole
 from hub.registry.people import PersonEdit
 from hub.store import accounts
-from hub.store.schema import notice_orders
+from hub.store.schema import devices, notice_orders
 from hub.vocabulary.decisions import Audience, Notify
-from hub.vocabulary.events import Subject, SubjectType
+from hub.vocabulary.events import Subject, SubjectType, TopUpState
 from hub.vocabulary.roles import Role
 from support.running import Why
 
 ALL = set(Role)
 METERS = ALL - {Role.SECURITY, Role.CARD_CUSTODIAN}
+METER_WORK = {Role.INTEGRATOR, Role.HOUSEKEEPER, Role.FINANCE, Role.MANAGER, Role.ADMIN}
+TOPUPS = {Role.FINANCE, Role.FRONT_DESK, Role.INTEGRATOR, Role.MANAGER, Role.ADMIN}
 INPUT = {
     Role.CONTROL_ROOM,
     Role.DUTY_SUPERVISOR,
@@ -66,6 +71,12 @@ TABLE = {
     ("PATCH", "/api/v1/households/{household_id}"): PEOPLE,
     ("POST", "/api/v1/households/move-in"): PEOPLE,
     ("POST", "/api/v1/households/move-out"): PEOPLE,
+    ("GET", "/api/v1/meters/{device_id}/lives"): METERS,
+    ("POST", "/api/v1/meters/{device_id}/replace"): METER_WORK,
+    ("POST", "/api/v1/meters/{device_id}/handover"): METER_WORK,
+    ("GET", "/api/v1/topups"): METERS,
+    ("GET", "/api/v1/topups/{topup_id}"): METERS,
+    ("POST", "/api/v1/topups"): TOPUPS,
     ("GET", "/api/v1/rejected"): INPUT,
     ("GET", "/api/v1/rejected/{rejected_id}"): INPUT,
     ("POST", "/api/v1/rejected/{rejected_id}/replay"): INPUT,
@@ -109,6 +120,12 @@ def _body(path: str, ids: dict[str, str]) -> dict[str, object]:
         "/{household_id}": {"members": [person]},
         "/move-in": {"site": ids["site"], "unit": "b1/0101", "members": [person]},
         "/move-out": {"site": ids["site"], "unit": "b1/0101"},
+        "/topups": {
+            "site": ids["site"],
+            "meter": "m-0101",
+            "amount": {"amount": "1", "currency": "CNY"},
+            "reference": "1",
+        },
         "/people": {"site": ids["site"], "code": "p2", "name": "李"},
         "/receipts": {"site": ids["site"], "channel": "sms", "provider_id": "1", "delivered": True},
     }
@@ -131,11 +148,17 @@ def ids(small_hub) -> dict[str, str]:
         (order,) = connection.execute(notice_orders.select())
         recipient = Recipient(person_id=person, name="王芳", locale="en", channels=(Channel("sms", "1"),))
         write_notice(connection, TextBook(connection), recipient, [order], now)
+        meter = connection.execute(select(devices.c.pk).where(devices.c.id == "m-0101")).scalar_one()
+        paid = TopUp(
+            site="lakeside", device_pk=meter, reference="R1", amount_fen=100, state=TopUpState.PAID, paid_at=now
+        )
+        topup = topups.write(connection, paid, topups.Change.NEW, now)
     return {
         "ticket_id": str(ticket),
         "person_id": str(person),
         "household_id": str(home),
         "notice_id": "1",
+        "topup_id": str(topup),
         "template": "low_balance_1",
         "action": "note",
         "device_id": "b1-e2",
