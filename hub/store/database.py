@@ -190,9 +190,8 @@ def _check_sqlite(path: Path) -> None:
     finally:
         probe.close()
     if found is None or found[0] != "ok":
-        raise StoreError(
-            f"{path} is damaged ({found[0] if found else 'no answer'}): restore a backup (`hub restore`), nothing was changed."
-        )
+        why = " ".join(str(found[0]).split()) if found else "no answer"
+        raise StoreError(f"{path} is damaged ({why}): restore a backup (`hub restore`), nothing was changed.")
 
 
 def _sqlite_engine(url: str, begin: str) -> Engine:

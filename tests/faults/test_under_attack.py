@@ -67,6 +67,7 @@ def test_somebody_holds_the_database(
 ) -> None:
     """Shorter and longer than the hub waits for a lock (5 s): nothing is acknowledged meanwhile, and nothing is lost."""
     hub = make_hub(nats_broker, [estate(METERS, 20)])
+    assert hub.token
     hub.start()
     hub.wait_ready()
     publisher = publisher_on(nats_broker)

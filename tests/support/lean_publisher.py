@@ -70,6 +70,15 @@ class LeanPublisher:
     def connect(self) -> None:
         """Raises PublisherError (refused) or OSError (not there)."""
         sock = socket.create_connection((self._broker.host, self._port), timeout=10)
+        try:
+            self._greet(sock)
+        except BaseException:
+            sock.close()
+            raise
+        self._socket = sock
+        self._buffer = b""
+
+    def _greet(self, sock: socket.socket) -> None:
         sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         parts = [self._client_id, self._broker.username, self._broker.password]
         body = b"\x00\x04MQTT\x04\xc2\x00\x00" + b"".join(
@@ -78,12 +87,9 @@ class LeanPublisher:
         sock.sendall(b"\x10" + _varint(len(body)) + body)
         answer = sock.recv(4)
         if len(answer) < 4:
-            sock.close()
             raise ConnectionResetError("no CONNACK")
         if answer[3] != 0:
             raise PublisherError(f"refused: CONNACK {answer[3]}")
-        self._socket = sock
-        self._buffer = b""
 
     def close(self) -> None:
         if self._socket is not None:

@@ -20,8 +20,9 @@ from support.running_hub import RunningHub
 from support.waiting import wait_until
 
 NEVER_SILENT = {"elevator_s": 0, "meter_s": 0, "access_controller_s": 0}
-DAY_S = 86_400
-"""All readings of a workload lie within the last hours, which is what the API shows unless it is asked for more."""
+STEP_MS = 25
+"""Between one reading and the next. Devices that send what they have kept: all of it lies some hours back, and comes much faster
+than it happened (at the pace of time it would be a clock that was set back, which the hub would put right)."""
 
 
 def estate(meters: int, elevators: int) -> SiteFile:
@@ -62,7 +63,7 @@ class Workload:
         number = self._sent
         self._sent += 1
         name = f"m-{number % self.meters}"
-        at_ms = self._start_ms + number
+        at_ms = self._start_ms + number * STEP_MS
         self.readings.add((name, at_ms))
         at = datetime.datetime.fromtimestamp(at_ms / 1000, datetime.UTC)
         balance = 500 + number % 10_000 / 100
