@@ -64,7 +64,7 @@ class PreviewIn(BaseModel):
     locale: Locale
     title: LongText | None = None
     body: LongText | None = None
-    params: dict[Id, LongText] = {}
+    params: dict[str, LongText] = {}  # names that the text does not know are passed over
 
 
 def _shape(

@@ -31,7 +31,7 @@ from api.requests import (
 )
 from api.services import Services
 from hub.registry import people
-from hub.registry.people import ChannelEdit, FieldError, PersonEdit, PersonView
+from hub.registry.people import ChannelEdit, FieldError, PersonEdit, PersonView, TakenError
 from hub.store.accounts import Principal
 from hub.vocabulary.instants import iso
 from hub.vocabulary.roles import Role
@@ -123,6 +123,13 @@ def check_revision(if_match: str | None, body: bytes) -> None:
         raise ProblemError(412, "stale", "It was changed meanwhile: read it again.")
 
 
+def refused_field(error: FieldError) -> ProblemError:
+    """A code that is taken is a conflict, everything else a wrong field."""
+    if isinstance(error, TakenError):
+        return ProblemError(409, "conflict", f"{error.problem}.")
+    return invalid((error.field, error.problem))
+
+
 def _body(services: Services, view: PersonView) -> bytes:
     return msgspec.json.encode(_shape(services, view))
 
@@ -194,7 +201,7 @@ def add_person(
             with services.store.write() as connection:
                 person_id = people.create(connection, new.site, edit, services.now())
         except FieldError as error:
-            raise invalid((error.field, error.problem)) from error
+            raise refused_field(error) from error
         return _answer(services, principal, person_id, 201)
 
     return once(request, services, principal, idempotency_key, new.model_dump(mode="json"), write)
@@ -223,7 +230,7 @@ def edit_person(
                 edit = msgspec.structs.replace(view.as_edit(), **_given(patch))
                 people.change(connection, person_id, edit, services.now())
         except FieldError as error:
-            raise invalid((error.field, error.problem)) from error
+            raise refused_field(error) from error
         return _answer(services, principal, person_id)
 
     return once(request, services, principal, idempotency_key, [patch.model_dump(mode="json"), if_match], write)

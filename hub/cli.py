@@ -202,10 +202,23 @@ def _password(variable: str | None) -> tuple[str, bool]:
 
 @app.command("import")
 def import_file(
-    file: Annotated[Path, typer.Argument(metavar="FILE", help="CSV or XLSX.")], config: ConfigOption = DEFAULT_CONFIG
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="CSV or XLSX; the first row names the columns.")],
+    config: ConfigOption = DEFAULT_CONFIG,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what would change; change nothing.")] = False,
 ) -> None:
-    """Households, people, cards and rosters from CSV or XLSX: not in this version yet."""
-    fail(f"`hub import` is not part of this version yet: {file} was not read, nothing was changed.", WRONG_USE)
+    """Households and people from CSV or XLSX: all or nothing, each wrong cell named; also while the hub runs."""
+    from hub.importing import import_households
+
+    with foreseen():
+        settings = load_settings(config)
+        with open_database(settings) as store:
+            done = import_households(store, settings, file, _now(), dry_run=dry_run)
+    for problem in done.problems:
+        print(f"{file}: {problem}", file=sys.stderr)
+    if done.problems:
+        count = len(done.problems)
+        fail(f"{count} problem{'s' if count > 1 else ''} in {file}; nothing was changed.")
+    print(f"{'Would be' if dry_run else 'Done'}: {', '.join(f'{n} {word}' for word, n in done.counts.items())}.")
 
 
 @app.command("backup")

@@ -142,6 +142,7 @@ def open_database(settings: Settings) -> Iterator[Store]:
 def foreseen() -> Iterator[None]:
     """Turn what can be foreseen into one sentence (or one line per mistake) and an exit code."""
     from hub.process import HubError
+    from hub.registry.sheet import SheetError
     from hub.store.accounts import AccountError
     from hub.store.database import StoreError
 
@@ -151,7 +152,7 @@ def foreseen() -> Iterator[None]:
         print("\n".join(map(str, errors.mistakes)), file=sys.stderr)
         count = len(errors.mistakes)
         fail(f"{count} mistake{'s' if count > 1 else ''} in the configuration; nothing was loaded.", WRONG_USE)
-    except (AccountError, StoreError, HubError) as error:
+    except (AccountError, StoreError, HubError, SheetError) as error:
         fail(str(error))
     except OSError as error:
         place = f" ({error.filename})" if error.filename else ""

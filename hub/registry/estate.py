@@ -35,7 +35,7 @@ class Estate:
         }
         self._limits: dict[tuple[str, str, str, str], Any] = {}
         self._resolved: dict[tuple[str, bytes], Any] = {}
-        self.sites: Mapping[str, SiteFacts] = MappingProxyType({site.id: _site_facts(site) for site in settings.sites})
+        self.sites: Mapping[str, SiteFacts] = MappingProxyType({site.id: site_facts(site) for site in settings.sites})
 
     def config(self, site: str) -> SiteConfig:
         """The site's whole configuration. Raises KeyError."""
@@ -104,7 +104,8 @@ class Estate:
         return found
 
 
-def _site_facts(site: SiteConfig) -> SiteFacts:
+def site_facts(site: SiteConfig) -> SiteFacts:
+    """A site as everybody else knows it."""
     return SiteFacts(id=site.id, name=site.name, timezone=site.timezone, locale=site.locale)
 
 

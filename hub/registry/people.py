@@ -34,6 +34,10 @@ class FieldError(ValueError):
         self.problem = problem
 
 
+class TakenError(FieldError):
+    """Somebody else has this value."""
+
+
 class ChannelEdit(msgspec.Struct, frozen=True):
     """A way to a person; the order in which they stand is the order in which they are tried."""
 
@@ -84,7 +88,7 @@ def create(connection: Connection, site: str, edit: PersonEdit, now: UtcMs) -> i
     """A new person; the row id. Raises FieldError."""
     check(edit)
     if find_code(connection, site, edit.code) is not None:
-        raise FieldError("code", f"{edit.code!r} is somebody else's already")
+        raise TakenError("code", f"{edit.code!r} is somebody else's already")
     key = connection.execute(
         people.insert().values(site=site, created_at=now, **_values(edit, now))
     ).inserted_primary_key
@@ -99,7 +103,7 @@ def change(connection: Connection, person_id: int, edit: PersonEdit, now: UtcMs)
     row = connection.execute(select(people).where(people.c.id == person_id)).one()
     other = find_code(connection, row.site, edit.code)
     if other is not None and other != person_id:
-        raise FieldError("code", f"{edit.code!r} is somebody else's already")
+        raise TakenError("code", f"{edit.code!r} is somebody else's already")
     values = _values(edit, now)
     if edit.retired and row.retired_at is not None:
         values["retired_at"] = row.retired_at

@@ -26,7 +26,7 @@ def align(
     connection: Connection, estate_sites: Iterable[SiteFacts], estate_devices: Iterable[DeviceFacts], now: UtcMs
 ) -> tuple[Mapping[tuple[str, str], int], Alignment]:
     """Write what the files say; returns the row key of each (site, device id) in them, and what changed."""
-    _align_sites(connection, list(estate_sites), now)
+    align_sites(connection, list(estate_sites), now)
     stored = {(row.site, row.id): row for row in connection.execute(select(devices))}
     keys: dict[tuple[str, str], int] = {}
     added, returned = [], []
@@ -59,7 +59,8 @@ def align(
     return keys, Alignment(added=tuple(added), retired=retired, returned=tuple(returned))
 
 
-def _align_sites(connection: Connection, estate_sites: list[SiteFacts], now: UtcMs) -> None:
+def align_sites(connection: Connection, estate_sites: list[SiteFacts], now: UtcMs) -> None:
+    """The sites alone."""
     stored = set(connection.execute(select(sites.c.id)).scalars())
     for site in estate_sites:
         values = {"name": site.name, "timezone": site.timezone, "locale": site.locale, "retired_at": None}

@@ -97,7 +97,7 @@ def test_what_cannot_be_stored_is_refused_by_name(desk, wrong, field):
 def test_a_code_belongs_to_one_person_of_a_site(desk):
     person(desk, "p1")
     again = desk.post("/api/v1/people", json={"site": "lakeside", "code": "p1", "name": "别人"})
-    assert again.status_code == 422
+    assert again.status_code == 409
     person(desk, "p1", site="hilltop")
 
 
