@@ -29,7 +29,7 @@ from hub.store import schema
 from hub.store.database import Store, open_store
 from hub.vocabulary.events import GatewayChanged, MeterReading, TopUpState, Unreachable
 from hub.vocabulary.facts import DeviceKind
-from hub.vocabulary.instants import DAY_MS, HOUR_MS, MINUTE_MS, UtcMs, iso, parse_iso
+from hub.vocabulary.instants import DAY_MS, HOUR_MS, UtcMs, iso, parse_iso
 from hub.vocabulary.ports import OutgoingNotice, Sent
 from hub.vocabulary.units import BalanceUnit
 from rules.device_silent import DeviceSilent
