@@ -11,6 +11,7 @@ from typing import Any, Final
 
 import msgspec
 
+from hub.registry.holidays import long_holidays, this_year
 from hub.settings import BusConfig, DeviceConfig, Settings, SiteConfig
 from hub.settings.limits import merged, resolve
 from hub.settings.model import RuleLimits
@@ -106,7 +107,13 @@ class Estate:
 
 def site_facts(site: SiteConfig) -> SiteFacts:
     """A site as everybody else knows it."""
-    return SiteFacts(id=site.id, name=site.name, timezone=site.timezone, locale=site.locale)
+    return SiteFacts(
+        id=site.id,
+        name=site.name,
+        timezone=site.timezone,
+        locale=site.locale,
+        holidays=long_holidays(site.timezone, this_year()),
+    )
 
 
 def _device_facts(site: str, device: DeviceConfig, pk: int) -> DeviceFacts:

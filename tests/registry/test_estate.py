@@ -3,6 +3,7 @@
 import pytest
 
 from hub.registry.estate import Estate
+from hub.registry.holidays import long_holidays, this_year
 from hub.vocabulary.facts import DeviceFacts, DeviceKind, SiteFacts
 from hub.vocabulary.ports import BusEntry, DeviceEntry
 from hub.vocabulary.units import BalanceUnit
@@ -77,7 +78,11 @@ def test_rules_get_facts_with_the_stores_row_numbers(estate):
 
 def test_a_site_is_known_by_its_facts(estate):
     assert estate.sites["lakeside"] == SiteFacts(
-        id="lakeside", name="湖畔花园", timezone="Asia/Shanghai", locale="zh-CN"
+        id="lakeside",
+        name="湖畔花园",
+        timezone="Asia/Shanghai",
+        locale="zh-CN",
+        holidays=long_holidays("Asia/Shanghai", this_year()),
     )
     assert estate.gateways("lakeside") == ("meters-1", "serial-1", "mqtt")
     assert estate.device("lakeside", "b1-e1") is not None
