@@ -37,7 +37,7 @@ from hub.registry.people import FieldError
 from hub.store.accounts import Principal
 from hub.vocabulary.instants import iso
 
-router = APIRouter(prefix="/households", tags=["people"])
+router = APIRouter(tags=["people"])
 
 
 class MemberIn(BaseModel):
@@ -125,7 +125,7 @@ def _check_unit(services: Services, principal: Principal, site: str, unit: str) 
         raise invalid(("unit", f"site {site!r} has no unit {unit!r}; units are written as in the site file: b1/0101"))
 
 
-@router.get("", responses=answers(shapes_notices.HouseholdList))
+@router.get("/households", responses=answers(shapes_notices.HouseholdList))
 def list_households(
     request: Request,
     principal: ForPeopleStaff,
@@ -144,13 +144,13 @@ def list_households(
     return Json(msgspec.json.encode(found))
 
 
-@router.get("/{household_id}", responses=answers(shapes_notices.Household))
+@router.get("/households/{household_id}", responses=answers(shapes_notices.Household))
 def show_household(request: Request, principal: ForPeopleStaff, household_id: RowId) -> Response:
     """One household, also a past one; the ETag is for an edit."""
     return _answer(services_of(request), principal, household_id)
 
 
-@router.post("/move-in", status_code=201, responses=answers(shapes_notices.Household, created=True))
+@router.post("/units/move-in", status_code=201, responses=answers(shapes_notices.Household, created=True))
 def move_in(
     request: Request, principal: ForPeopleStaff, move: MoveIn, idempotency_key: IdempotencyKey = None
 ) -> Response:
@@ -166,7 +166,7 @@ def move_in(
     return once(request, services, principal, idempotency_key, move.model_dump(mode="json"), write)
 
 
-@router.post("/move-out", responses=answers(shapes_notices.Household, conflict=True))
+@router.post("/units/move-out", responses=answers(shapes_notices.Household, conflict=True))
 def move_out(
     request: Request, principal: ForPeopleStaff, move: MoveOut, idempotency_key: IdempotencyKey = None
 ) -> Response:
@@ -181,7 +181,7 @@ def move_out(
     return once(request, services, principal, idempotency_key, move.model_dump(mode="json"), write)
 
 
-@router.patch("/{household_id}", responses=answers(shapes_notices.Household, conflict=True))
+@router.patch("/households/{household_id}", responses=answers(shapes_notices.Household, conflict=True))
 def edit_household(
     request: Request,
     principal: ForPeopleStaff,

@@ -23,7 +23,7 @@ from hub.store.accounts import Principal
 from hub.vocabulary.events import SubjectType
 from hub.vocabulary.instants import iso
 
-router = APIRouter(prefix="/notices", tags=["notices"])
+router = APIRouter(tags=["notices"])
 
 TicketFilter = Annotated[int | None, Query(ge=1, le=MAX_ID, description="Id of a ticket.")]
 
@@ -85,7 +85,7 @@ def _common(services: Services, principal: Principal, view: NoticeView) -> dict[
     }
 
 
-@router.get("", responses=answers(shapes_notices.NoticeList))
+@router.get("/notices", responses=answers(shapes_notices.NoticeList))
 def list_notices(
     request: Request,
     principal: ForMeterStaff,
@@ -106,7 +106,7 @@ def list_notices(
     return Json(msgspec.json.encode(found))
 
 
-@router.get("/{notice_id}", responses=answers(shapes_notices.NoticeDetail))
+@router.get("/notices/{notice_id}", responses=answers(shapes_notices.NoticeDetail))
 def show_notice(request: Request, principal: ForMeterStaff, notice_id: RowId) -> Response:
     """A notice with every attempt and the provider's answer."""
     services = services_of(request)
@@ -126,7 +126,7 @@ def show_notice(request: Request, principal: ForMeterStaff, notice_id: RowId) ->
     return Json(msgspec.json.encode(found))
 
 
-@router.post("/receipts", responses=answers(shapes_notices.ReceiptTaken, conflict=True))
+@router.post("/notice-receipts", responses=answers(shapes_notices.ReceiptTaken, conflict=True))
 def take_receipt(
     request: Request, principal: ForReceipts, receipt: ReceiptIn, idempotency_key: IdempotencyKey = None
 ) -> Response:

@@ -289,7 +289,7 @@ def occupied_by_others(connection: Connection, wanted: Import) -> list[CellProbl
         living = set(connection.execute(_living(site, unit)).scalars())
         coming = {people.find_code(connection, site, entry.person.code) for entry in entries}
         if living and living.isdisjoint(coming):
-            reason = f"others live in {unit}: they have to move out first (API: households/move-out)"
+            reason = f"others live in {unit}: they have to move out first (API: units/move-out)"
             problems.append(CellProblem(entries[0].row, "unit", reason))
     return problems
 

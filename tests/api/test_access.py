@@ -57,7 +57,7 @@ TABLE = {
     ("GET", "/api/v1/meters/{device_id}/readings"): METERS,
     ("GET", "/api/v1/notices"): METERS,
     ("GET", "/api/v1/notices/{notice_id}"): METERS,
-    ("POST", "/api/v1/notices/receipts"): RECEIPTS,
+    ("POST", "/api/v1/notice-receipts"): RECEIPTS,
     ("GET", "/api/v1/notice-templates"): METERS,
     ("PUT", "/api/v1/notice-templates/{template}"): TEXTS,
     ("DELETE", "/api/v1/notice-templates/{template}"): TEXTS,
@@ -69,8 +69,8 @@ TABLE = {
     ("GET", "/api/v1/households"): PEOPLE,
     ("GET", "/api/v1/households/{household_id}"): PEOPLE,
     ("PATCH", "/api/v1/households/{household_id}"): PEOPLE,
-    ("POST", "/api/v1/households/move-in"): PEOPLE,
-    ("POST", "/api/v1/households/move-out"): PEOPLE,
+    ("POST", "/api/v1/units/move-in"): PEOPLE,
+    ("POST", "/api/v1/units/move-out"): PEOPLE,
     ("GET", "/api/v1/meters/{device_id}/lives"): METERS,
     ("POST", "/api/v1/meters/{device_id}/replace"): METER_WORK,
     ("POST", "/api/v1/meters/{device_id}/handover"): METER_WORK,
@@ -127,7 +127,7 @@ def _body(path: str, ids: dict[str, str]) -> dict[str, object]:
             "reference": "1",
         },
         "/people": {"site": ids["site"], "code": "p2", "name": "李"},
-        "/receipts": {"site": ids["site"], "channel": "sms", "provider_id": "1", "delivered": True},
+        "/notice-receipts": {"site": ids["site"], "channel": "sms", "provider_id": "1", "delivered": True},
     }
     return next((body for end, body in ends.items() if path.endswith(end)), {})
 
@@ -207,7 +207,7 @@ def test_what_belongs_to_another_site_is_not_there(small_hub, client_of, ids):
             continue
         used = ids | ({"device_id": "m-0101"} if "meters" in path else {})
         assert _ask(stranger, method, path, used) == 404, (method, path)
-    for path in ("tickets", "people", "households/move-in", "households/move-out", "notices/receipts"):
+    for path in ("tickets", "people", "units/move-in", "units/move-out", "notice-receipts"):
         assert _ask(stranger, "POST", f"/api/v1/{path}", ids) == 404
     for noun in ("tickets", "rejected", "feed?after=0", "notices", "people", "households"):
         assert stranger.get(f"/api/v1/{noun}").json()["items"] == []

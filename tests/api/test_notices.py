@@ -153,10 +153,10 @@ def test_a_receipt_makes_it_delivered_and_a_second_one_changes_nothing(told, far
     told.state("sent")
     machine = told.client(Role.INTEGRATOR)
     receipt = {"site": "lakeside", "channel": "sms", "provider_id": "receipt-1", "delivered": True}
-    assert machine.post("/api/v1/notices/receipts", json=receipt).status_code == 200
+    assert machine.post("/api/v1/notice-receipts", json=receipt).status_code == 200
     told.state("delivered")
     failed = receipt | {"delivered": False, "detail": "late"}
-    assert machine.post("/api/v1/notices/receipts", json=failed).status_code == 200
+    assert machine.post("/api/v1/notice-receipts", json=failed).status_code == 200
     told.state("delivered")
 
 
@@ -165,7 +165,7 @@ def test_a_receipt_that_says_no_brings_the_next_channel(told, far_side):
     far_side.expect("sms")
     told.state("sent")
     receipt = {"site": "lakeside", "channel": "sms", "provider_id": "receipt-1", "delivered": False, "detail": "off"}
-    assert told.client(Role.INTEGRATOR).post("/api/v1/notices/receipts", json=receipt).status_code == 200
+    assert told.client(Role.INTEGRATOR).post("/api/v1/notice-receipts", json=receipt).status_code == 200
     far_side.expect("chat", to="wangfang")
 
 
@@ -175,7 +175,7 @@ def test_a_receipt_for_nothing_that_was_sent_is_404(told, far_side, wrong):
     far_side.expect("sms")
     told.state("sent")
     receipt = {"site": "lakeside", "channel": "sms", "provider_id": "receipt-1", "delivered": True} | wrong
-    assert told.client(Role.INTEGRATOR).post("/api/v1/notices/receipts", json=receipt).status_code == 404
+    assert told.client(Role.INTEGRATOR).post("/api/v1/notice-receipts", json=receipt).status_code == 404
 
 
 # --- texts ------------------------------------------------------------------------------------------------

@@ -108,14 +108,14 @@ def test_moving_in_and_out_is_told_to_the_rules_of_that_units_devices(hub, desk)
         {"unit": "b1/0101", "role": "owner", "notified": True}
     ]
     twice = desk.post(
-        "/api/v1/households/move-in",
+        "/api/v1/units/move-in",
         json={"site": "lakeside", "unit": "b1/0101", "members": [{"person": person_id}]},
     )
     assert twice.status_code == 409
-    gone = desk.post("/api/v1/households/move-out", json={"site": "lakeside", "unit": "b1/0101"})
+    gone = desk.post("/api/v1/units/move-out", json={"site": "lakeside", "unit": "b1/0101"})
     assert gone.json()["id"] == home
     assert gone.json()["until"] is not None
-    assert desk.post("/api/v1/households/move-out", json={"site": "lakeside", "unit": "b1/0101"}).status_code == 409
+    assert desk.post("/api/v1/units/move-out", json={"site": "lakeside", "unit": "b1/0101"}).status_code == 409
     assert desk.get("/api/v1/households").json()["items"] == []
     past = desk.get("/api/v1/households", params={"current": "false"}).json()["items"]
     assert [each["id"] for each in past] == [home]
@@ -125,8 +125,8 @@ def test_moving_in_and_out_is_told_to_the_rules_of_that_units_devices(hub, desk)
 def test_a_move_that_is_repeated_under_one_key_happens_once(hub, desk):
     person_id = person(desk)
     body = {"site": "lakeside", "unit": "b1/0101", "members": [{"person": person_id}]}
-    first = desk.post("/api/v1/households/move-in", json=body, headers={"Idempotency-Key": "m1"})
-    again = desk.post("/api/v1/households/move-in", json=body, headers={"Idempotency-Key": "m1"})
+    first = desk.post("/api/v1/units/move-in", json=body, headers={"Idempotency-Key": "m1"})
+    again = desk.post("/api/v1/units/move-in", json=body, headers={"Idempotency-Key": "m1"})
     assert (first.status_code, again.status_code, again.json()) == (201, 201, first.json())
     assert len(_moves(hub)) == 1
 
@@ -135,7 +135,7 @@ def test_members_are_people_of_the_same_site_who_have_not_left(desk):
     stranger = person(desk, site="hilltop")
     for wrong in (stranger, 4_711):
         answer = desk.post(
-            "/api/v1/households/move-in",
+            "/api/v1/units/move-in",
             json={"site": "lakeside", "unit": "b1/0101", "members": [{"person": wrong}]},
         )
         assert answer.status_code == 422
@@ -156,7 +156,7 @@ def test_members_are_set_as_a_whole(desk):
 def test_a_past_household_cannot_be_edited(desk):
     person_id = person(desk)
     home = household(desk, person_id)
-    desk.post("/api/v1/households/move-out", json={"site": "lakeside", "unit": "b1/0101"})
+    desk.post("/api/v1/units/move-out", json={"site": "lakeside", "unit": "b1/0101"})
     assert desk.patch(f"/api/v1/households/{home}", json={"members": [{"person": person_id}]}).status_code == 404
 
 

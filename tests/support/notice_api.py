@@ -23,6 +23,6 @@ def person(client: TestClient, code: str = "p1", site: str = "lakeside", **other
 def household(client: TestClient, person_id: int, unit: str = "b1/0101", site: str = "lakeside") -> int:
     """The person moves in."""
     body = {"site": site, "unit": unit, "members": [{"person": person_id}]}
-    answer = client.post("/api/v1/households/move-in", json=body)
+    answer = client.post("/api/v1/units/move-in", json=body)
     assert answer.status_code == 201, answer.text
     return int(answer.json()["id"])
