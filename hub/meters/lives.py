@@ -83,6 +83,14 @@ def installed_since(connection: Connection, device_pk: int) -> UtcMs:
     return connection.execute(statement).scalar_one() or 0
 
 
+def replacements(connection: Connection, device_pk: int) -> Sequence[Row[Any]]:
+    """All replacements of a meter, oldest first."""
+    statement = select(meter_lives).where(
+        meter_lives.c.device_pk == device_pk, meter_lives.c.entry == str(Entry.REPLACED)
+    )
+    return connection.execute(statement.order_by(meter_lives.c.at, meter_lives.c.id)).all()
+
+
 def first_read_at(connection: Connection, device_pk: int) -> UtcMs | None:
     """Time of the oldest reading that is kept."""
     at: UtcMs | None = connection.execute(

@@ -13,7 +13,8 @@ from zoneinfo import ZoneInfo
 
 from sqlalchemy import Connection, delete, func, select, tuple_
 
-from hub.meters.rollups import Rollup, Sample, Slot, day_of, hour_of
+from hub.meters.lives import replacements
+from hub.meters.rollups import Rollup, Sample, Slot, Swap, day_of, hour_of
 from hub.meters.rollups import roll_up as roll_up_samples
 from hub.store.bulk import Upsert
 from hub.store.database import Store, get_meta, set_meta
@@ -138,7 +139,8 @@ def _rows(
     earlier = columns.where(readings.c.at < start, readings.c.energy_wh.is_not(None))
     newest = connection.execute(earlier.order_by(readings.c.at.desc(), readings.c.key.desc()).limit(1)).one_or_none()
     before = None if newest is None else Sample(*newest)
-    rolled = roll_up_samples(samples, slot_of, before)
+    swaps = [Swap(row.at, row.end_energy_wh, row.begin_energy_wh) for row in replacements(connection, pk)]
+    rolled = roll_up_samples(samples, slot_of, before, swaps=swaps)
     return [(pk, *(getattr(each, name) for name in Rollup.__struct_fields__)) for each in rolled]
 
 

@@ -33,6 +33,14 @@ class Sample(NamedTuple):
     energy_wh: int | None
 
 
+class Swap(NamedTuple):
+    """One meter gave way to another; its last and the other's first state of the counter, None where nobody wrote it down."""
+
+    at: UtcMs
+    end_wh: int | None
+    begin_wh: int | None
+
+
 class Slot(NamedTuple):
     """An hour or a day: start ≤ t < end, and how much of either end may be missing."""
 
@@ -74,21 +82,25 @@ def roll_up(
     before: Sample | None = None,
     *,
     sizes_wh: Sequence[int] = COUNTER_SIZES_WH,
+    swaps: Sequence[Swap] = (),
 ) -> list[Rollup]:
     """All slots that these samples (ordered by `at`) touch, oldest first; slots without a sample have no row.
 
     `before` is the newest sample with an energy before the first one, however old: the first step starts there.
-    The last slot is taken as it stands, so hand in samples up to its end.
+    The last slot is taken as it stands, so hand in samples up to its end. Across a swap the use is that of both meters,
+    from their end and begin readings, and unknown without them.
     """
     found: list[Rollup] = []
     for slot, members in groupby(samples, lambda sample: slot_of(sample.at)):
         mine = list(members)
-        found.append(_rolled(slot, mine, before, sizes_wh))
+        found.append(_rolled(slot, mine, before, sizes_wh, swaps))
         before = next((sample for sample in reversed(mine) if sample.energy_wh is not None), before)
     return found
 
 
-def _rolled(slot: Slot, samples: list[Sample], before: Sample | None, sizes_wh: Sequence[int]) -> Rollup:
+def _rolled(
+    slot: Slot, samples: list[Sample], before: Sample | None, sizes_wh: Sequence[int], swaps: Sequence[Swap]
+) -> Rollup:
     credits_read = [sample.credit for sample in samples if sample.credit is not None]
     counted = [sample for sample in samples if sample.energy_wh is not None]
     return Rollup(
@@ -99,12 +111,14 @@ def _rolled(slot: Slot, samples: list[Sample], before: Sample | None, sizes_wh: 
         credit_max=max(credits_read, default=None),
         energy_first_wh=counted[0].energy_wh if counted else None,
         energy_last_wh=counted[-1].energy_wh if counted else None,
-        used_wh=_used(slot, counted, before, sizes_wh),
+        used_wh=_used(slot, counted, before, sizes_wh, swaps),
         count=len(samples),
     )
 
 
-def _used(slot: Slot, counted: list[Sample], before: Sample | None, sizes_wh: Sequence[int]) -> int | None:
+def _used(
+    slot: Slot, counted: list[Sample], before: Sample | None, sizes_wh: Sequence[int], swaps: Sequence[Swap]
+) -> int | None:
     """Use in the slot, in Wh; None where an end is missing or the counter broke."""
     if not counted or slot.end - counted[-1].at > slot.hole:
         return None
@@ -112,7 +126,7 @@ def _used(slot: Slot, counted: list[Sample], before: Sample | None, sizes_wh: Se
     if slot.start + slot.hole < path[0].at:
         return None
     total = 0
-    for used in _steps(path, sizes_wh):
+    for used in _steps(path, sizes_wh, swaps):
         if used is None:
             return None
         total += used
@@ -125,11 +139,29 @@ def _path(slot: Slot, counted: list[Sample], before: Sample | None) -> list[Samp
     return [before, *counted] if close and before is not None else counted
 
 
-def _steps(path: list[Sample], sizes_wh: Sequence[int]) -> Iterator[int | None]:
+def _steps(path: list[Sample], sizes_wh: Sequence[int], swaps: Sequence[Swap]) -> Iterator[int | None]:
     for earlier, later in pairwise(path):
         assert earlier.energy_wh is not None
         assert later.energy_wh is not None
-        yield judge_counter(earlier.energy_wh, later.energy_wh, later.at - earlier.at, sizes_wh=sizes_wh).used_wh
+        apart = later.at - earlier.at
+        between = [swap for swap in swaps if earlier.at < swap.at <= later.at]
+        if between:
+            yield _across(earlier.energy_wh, between, later.energy_wh, apart)
+        else:
+            yield judge_counter(earlier.energy_wh, later.energy_wh, apart, sizes_wh=sizes_wh).used_wh
+
+
+def _across(before_wh: int, swaps: Sequence[Swap], after_wh: int, apart: DurationMs) -> int | None:
+    """Use of all meters of such a step; a reading that somebody wrote down wrongly makes it unknown, never negative."""
+    total, state = 0, before_wh
+    for end_wh, begin_wh in [*((swap.end_wh, swap.begin_wh) for swap in swaps), (after_wh, after_wh)]:
+        if end_wh is None or begin_wh is None:
+            return None
+        step = judge_counter(state, end_wh, apart, sizes_wh=())
+        if step.used_wh is None:
+            return None
+        total, state = total + step.used_wh, begin_wh
+    return total
 
 
 def _ms(moment: datetime) -> UtcMs:

@@ -6,13 +6,13 @@ from __future__ import annotations
 
 import msgspec
 
-from hub.meters import lives, topups
+from hub.meters import lives, readings, topups
 from hub.meters.lives import Entry, Life
 from hub.meters.topups import Change, TopUp
 from hub.pipeline.step import Step
 from hub.tickets.lifecycle import Refused
 from hub.vocabulary.events import MeterReplaced, TopUpReported
-from hub.vocabulary.instants import UtcMs
+from hub.vocabulary.instants import HOUR_MS, UtcMs
 
 _CONFLICT = {
     Change.OTHER_METER: "This reference is a top-up of another meter.",
@@ -98,6 +98,8 @@ def replace_meter(step: Step, meter: Meter, swap: Replacement) -> int:
             note=swap.note,
         ),
     )
+    # What has been rolled up already took the new counter for the old one.
+    readings.mark_late(connection, [(meter.pk, swap.at - swap.at % HOUR_MS)])
     step.happen(
         MeterReplaced(
             site=meter.site,

@@ -9,7 +9,8 @@ from zoneinfo import ZoneInfo
 import pytest
 from sqlalchemy import select
 
-from hub.meters import readings
+from hub.meters import lives, readings
+from hub.meters.lives import Entry, Life
 from hub.meters.rollup_job import roll_up
 from hub.store import schema
 from hub.store.database import Store, open_store
@@ -117,3 +118,19 @@ def test_a_late_reading_at_the_end_of_an_hour_is_not_counted_in_the_next_one_too
     put(store, MIDNIGHT + late * 15 * MINUTE_MS, 1_000_000 + 100 * late, late=True)
     roll_up(store, OneSite(), now)
     assert sum(used or 0 for _, used, _ in rows(store, schema.readings_hour)) == 103 * 100
+
+
+def test_another_meter_that_is_written_down_later_has_its_hour_rolled_up_again(store: Store) -> None:
+    for i in range(9):
+        put(store, MIDNIGHT + i * 15 * MINUTE_MS, 1_000_000 + 100 * i if i < 2 else 100 * i)
+    now = MIDNIGHT + 2 * HOUR_MS + 4 * MINUTE_MS
+    roll_up(store, OneSite(), now)
+    assert [used for _, used, _ in rows(store, schema.readings_hour)] == [None, 400]
+    swap = Life(
+        device_pk=1, entry=Entry.REPLACED, at=MIDNIGHT + 20 * MINUTE_MS, end_energy_wh=1_000_130, begin_energy_wh=150, by="wang"
+    )  # fmt: skip
+    with store.write() as connection:
+        lives.add(connection, swap)
+        readings.mark_late(connection, [(1, MIDNIGHT)])
+    roll_up(store, OneSite(), now)
+    assert [used for _, used, _ in rows(store, schema.readings_hour)] == [100 + 30 + 50 + 100, 400]

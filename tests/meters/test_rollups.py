@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hub.meters.rollups import Sample, day_of, hour_of, roll_up
+from hub.meters.rollups import Sample, Swap, day_of, hour_of, roll_up
 from hub.vocabulary.instants import DAY_MS, HOUR_MS, MINUTE_MS, parse_iso
 
 T0 = parse_iso("2026-03-01T00:00:00+00:00")
@@ -84,6 +84,36 @@ def test_a_reset_makes_the_use_unknown_and_a_rollover_does_not() -> None:
     energies = [999_999_800, 999_999_900, 0, 100]
     rolled = [Sample(T0 + n * QUARTER, 1, energy) for n, energy in enumerate(energies)]
     assert roll_up(rolled, hour_of)[0].used_wh == 300
+
+
+@pytest.mark.parametrize(
+    ("swaps", "used"),
+    [
+        ([Swap(T0 + 20 * MINUTE_MS, 500_160, 40)], 60 + 60 + 200),
+        ([Swap(T0 + 20 * MINUTE_MS, 500_160, 0)], 60 + 100 + 200),
+        ([Swap(T0 + 20 * MINUTE_MS, 500_160, None)], None),
+        ([Swap(T0 + 20 * MINUTE_MS, None, 0)], None),
+        ([Swap(T0 + 20 * MINUTE_MS, 500_050, 0)], None),  # written down less than was read before
+        ([Swap(T0 + 20 * MINUTE_MS, 500_160, 150)], None),  # and more than is read now
+        ([Swap(T0 + 40 * MINUTE_MS, 500_160, 0)], None),  # at another time than the counter's break
+        ([Swap(T0 + 18 * MINUTE_MS, 500_130, 5), Swap(T0 + 25 * MINUTE_MS, 15, 90)], 30 + 10 + 10 + 200),
+        ([], None),
+    ],
+)
+def test_across_another_meter_the_use_is_that_of_both_or_unknown(swaps: list[Swap], used: int | None) -> None:
+    """Counters at :00 :15 | :30 :45 and an hour later; the meter changes in between."""
+    energies = [500_000, 500_100, 100, 300]
+    samples = [Sample(T0 + n * QUARTER, 1, energy) for n, energy in enumerate(energies)]
+    expected = None if used is None else used + 100
+    assert roll_up(samples, hour_of, swaps=swaps)[0].used_wh == expected
+
+
+def test_a_new_meter_that_counts_on_from_above_is_not_taken_for_use() -> None:
+    """The most dangerous one: nothing in the readings shows that there was another meter."""
+    samples = [Sample(T0 + n * QUARTER, 1, energy) for n, energy in enumerate([500_000, 500_100, 620_000, 620_100])]
+    assert roll_up(samples, hour_of)[0].used_wh == 120_100
+    swap = Swap(T0 + 20 * MINUTE_MS, 500_150, 619_950)
+    assert roll_up(samples, hour_of, swaps=[swap])[0].used_wh == 100 + 50 + 50 + 100
 
 
 def test_a_day_is_one_of_the_sites_calendar() -> None:

@@ -223,6 +223,7 @@ def test_a_break_is_found_in_the_readings_and_explained_by_a_replacement(store: 
         (found,) = counter_breaks(connection, pk)
     assert (found.step, found.before_wh, found.after_wh) == ("reset", 900_400, 100)
     swap(rig, None, None, at=START + 20 * MINUTE_MS)
+    assert rows(store, select(schema.rollup_due.c.start_at)) == [((START + 20 * MINUTE_MS) // HOUR_MS * HOUR_MS,)]
     with store.read() as connection:
         assert counter_breaks(connection, pk) == []
         assert installed_since(connection, pk) == START + 20 * MINUTE_MS
