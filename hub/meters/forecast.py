@@ -21,6 +21,12 @@ ENOUGH_DAYS: Final = 3
 MOST_DAYS: Final = 365
 """A credit that lasts longer at this use is one of an empty home: no number is honest."""
 
+PRICE_STEP: Final = Decimal("0.25")
+"""So much the price of a day may differ from that of the days after it; more is another price or another season's tariff."""
+
+PRICED_FROM_WH: Final = 1_000
+"""A day with less use says nothing about the price: a fen more or less would look like another one."""
+
 _TENTH: Final = Decimal("0.1")
 
 
@@ -73,6 +79,26 @@ def known_uses(days: Sequence[Day], unit: BalanceUnit) -> list[int]:
     return [use for day in whole if (use := day_use(day, unit)) is not None]
 
 
+def at_the_price_of_now(days: Sequence[Day], unit: BalanceUnit) -> Sequence[Day]:
+    """The days (newest first) back to the last change of price: before it a day took other money for the same energy.
+
+    The price is what the meter itself took; meters that count energy, and days that do not say both, change nothing
+    (domain/meters.md 7 no. 19).
+    """
+    if unit is BalanceUnit.KWH:
+        return days
+    prices: list[Decimal] = []
+    for index, day in enumerate(days):
+        fen = day_use(day, unit)
+        if fen is None or day.used_wh is None or day.used_wh < PRICED_FROM_WH or fen <= 0:
+            continue
+        price = Decimal(fen) / day.used_wh
+        if prices and abs(price / Decimal(median(prices)) - 1) > PRICE_STEP:
+            return days[:index]
+        prices.append(price)
+    return days
+
+
 def days_left(
     credit: int | None, unit: BalanceUnit, days: Sequence[Day], *, good: bool
 ) -> tuple[Decimal | None, NoForecast | None]:
@@ -87,7 +113,7 @@ def days_left(
         return None, NoForecast.NOT_GOOD
     if credit <= 0:
         return Decimal(0), None
-    uses = known_uses(days[:USE_DAYS], unit)
+    uses = known_uses(at_the_price_of_now(days[:USE_DAYS], unit), unit)
     if len(uses) < ENOUGH_DAYS:
         return None, NoForecast.TOO_FEW_DAYS
     typical = Decimal(median(uses))

@@ -92,6 +92,23 @@ def test_an_empty_home_has_no_number(use: int) -> None:
     assert left(1_000, idle, idle, idle) == (None, NoForecast.NO_USE)
 
 
+def test_after_a_change_of_price_only_the_days_since_count() -> None:
+    """Domain/meters.md 7 no. 19: the same 8 kWh a day, 4 yuan before and 6 yuan since."""
+    dear, cheap = day(600, used_wh=8_000), day(400, used_wh=8_000)
+    assert left(6_000, dear, dear, dear, cheap, cheap, cheap, cheap) == (Decimal("10.0"), None)
+    assert left(6_000, dear, dear, cheap, cheap, cheap, cheap, cheap) == (None, NoForecast.TOO_FEW_DAYS)
+
+
+def test_days_of_more_and_less_use_at_one_price_are_no_change() -> None:
+    days = [day(use, used_wh=use * 20) for use in (600, 100, 900, 500, 450)]
+    assert left(5_000, *days) == (Decimal("10.0"), None)
+
+
+def test_a_day_of_next_to_no_use_says_nothing_about_the_price() -> None:
+    usual = day(500, used_wh=10_000)
+    assert left(5_000, usual, day(3, used_wh=40), usual, usual) == (Decimal("10.0"), None)
+
+
 def test_only_the_last_seven_days_count() -> None:
     days = [TOPPED_UP] * 5 + [day()] * 5
     assert left(1_000, *days) == (None, NoForecast.TOO_FEW_DAYS)
