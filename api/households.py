@@ -15,7 +15,6 @@ from api.openapi import answers
 from api.people import check_revision, revision_of
 from api.problem_details import invalid, not_found
 from api.requests import (
-    MAX_ID,
     Cursor,
     Filter,
     Id,
@@ -45,7 +44,7 @@ class MemberIn(BaseModel):
 
     model_config = ConfigDict(extra="forbid")
 
-    person: Annotated[int, Field(ge=1, le=MAX_ID)]
+    person: Annotated[int, Field(ge=1, le=2**53 - 1)]
     role: MemberRole = MemberRole.OWNER
     notified: bool = True
 

@@ -75,8 +75,8 @@ class Gateway:
         values = self._values | self._notice_values(notice, text)
         parameters = [notice.params.get(name, "") for name in text.params] or list(notice.params.values())
         headers = {name: _filled(value, values) for name, value in description.headers.items()}
-        if any(CONTROL.search(value) for value in headers.values()):
-            return GiveUp(reason="a header would hold a control character")
+        if any(CONTROL.search(value) or not value.isascii() for value in headers.values()):
+            return GiveUp(reason="a header would hold what headers cannot: put this value into the body")
         content_type, body = _body(description, values, parameters)
         request = Request(
             method=description.method,

@@ -107,7 +107,7 @@ class FarSide:
                 payload = self.rfile.read(int(self.headers.get("Content-Length") or 0))
                 far_side.raw.append((self.path, dict(self.headers), payload))
                 _, channel, *rest = self.path.strip("/").split("/")
-                body = json.loads(payload)
+                body = json.loads(payload or b"{}")
                 arrived = Arrived(
                     channel,
                     body.get("to", rest[0] if rest else ""),
