@@ -6,6 +6,7 @@ from typing import Final
 
 from hub.vocabulary.rule import Rule
 from rules.device_silent import DeviceSilent
+from rules.door_alarm import DoorAlarm
 from rules.earthquake_check import EarthquakeCheck
 from rules.elevator_fault import ElevatorFaultRule
 from rules.entrapment.rule import Entrapment
@@ -23,5 +24,6 @@ RULES: Final[tuple[Rule, ...]] = (
     TopUp(),
     DeviceSilent(),
     MissingTestCall(),
+    DoorAlarm(),
 )
 """Every rule of the product, in the order in which an event is handed to them."""

@@ -76,7 +76,7 @@ def row(language: str, ticket: shapes.Ticket, sites: Mapping[str, str], now: Utc
         "title": ticket_title(language, ticket.kind, ticket.reason, values),
         "kind": text(language, f"ticket.{ticket.kind}"),
         "subject": ticket.subject.name or ticket.subject.id,
-        "place": " · ".join(part for part in (sites.get(ticket.site, ticket.site), ticket.subject.place) if part),
+        "place": _place(language, ticket, fields, sites),
         "number": ticket.number,
         "state": text(language, f"state.{ticket.state}"),
         "acknowledged": ticket.acknowledged,
@@ -88,6 +88,14 @@ def row(language: str, ticket: shapes.Ticket, sites: Mapping[str, str], now: Utc
         "assignee": ticket.assignee or "",
         "may_acknowledge": "acknowledge" in ticket.actions and not ticket.acknowledged,
     }
+
+
+def _place(language: str, ticket: shapes.Ticket, fields: Mapping[str, Any], sites: Mapping[str, str]) -> str:
+    """Site, place, and for a lift the floor that it has stopped at: what the technician is told first."""
+    floor = fields.get("floor")
+    stopped = fill(text(language, "ui.floor"), {"floor": floor}) if floor else ""
+    parts = (sites.get(ticket.site, ticket.site), ticket.subject.place, stopped)
+    return " · ".join(part for part in parts if part)
 
 
 def script_texts(language: str) -> dict[str, str]:

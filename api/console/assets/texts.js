@@ -73,5 +73,7 @@ export function sinceText(milliseconds, site) {
 }
 
 export function placeText(ticket) {
-  return [sites[ticket.site]?.name ?? ticket.site, ticket.subject.place].filter(Boolean).join(" · ");
+  const floor = ticket.fields?.floor;
+  const stopped = floor ? t("ui.floor", { floor }) : "";
+  return [sites[ticket.site]?.name ?? ticket.site, ticket.subject.place, stopped].filter(Boolean).join(" · ");
 }
