@@ -15,7 +15,7 @@ import ssl
 import threading
 import time
 from collections.abc import Sequence
-from itertools import islice
+from itertools import takewhile
 from typing import Any, Final
 from typing import Protocol as Shape
 
@@ -26,6 +26,7 @@ from paho.mqtt.properties import Properties
 from paho.mqtt.reasoncodes import ReasonCode
 from paho.mqtt.subscribeoptions import SubscribeOptions
 
+from connectors.mqtt_client import EagerClient
 from connectors.mqtt_retry import Cause, LinkEnd
 from connectors.mqtt_settings import Endpoint, MqttSettings, Protocol
 
@@ -107,12 +108,12 @@ class Link:
         with self._acking:
             fresh = {packet_id for packet_id in packet_ids if packet_id in self.unacked} - self._safe
             self._safe |= fresh
-            for packet_id in list(islice(self.unacked, len(self._safe))):
-                if packet_id not in self._safe:
-                    break
+            ready = list(takewhile(self._safe.__contains__, self.unacked))
+            for packet_id in ready:
                 del self.unacked[packet_id]
-                self._safe.discard(packet_id)
-                self._client.ack(packet_id, 1)
+            self._safe.difference_update(ready)
+            if ready:
+                self._client.acknowledge(ready)
         self.wake()
         return len(fresh)
 
@@ -207,7 +208,7 @@ class Link:
         """One look at the socket: read, write, keep alive."""
         wants = selectors.EVENT_READ | (selectors.EVENT_WRITE if self._client.want_write() else 0)
         selector.modify(sock, wants)
-        pending = isinstance(sock, ssl.SSLSocket) and sock.pending() > 0
+        pending = self._client.ahead > 0 or (isinstance(sock, ssl.SSLSocket) and sock.pending() > 0)
         for key, events in selector.select(0 if pending else LOOK_UP_S):
             if key.fileobj is self._wake_r:
                 _drain(self._wake_r)
@@ -255,10 +256,10 @@ class Link:
 
     # --- the paho client and its callbacks --------------------------------------------------------------------
 
-    def _make_client(self, client_id: str) -> mqtt.Client:
+    def _make_client(self, client_id: str) -> EagerClient:
         v5 = self.version is Protocol.V5
         options: dict[str, Any] = {} if v5 else {"clean_session": not self._keep}
-        client = mqtt.Client(
+        client = EagerClient(
             CallbackAPIVersion.VERSION2,
             client_id=client_id,
             protocol=MQTTProtocolVersion.MQTTv5 if v5 else MQTTProtocolVersion.MQTTv311,

@@ -1,0 +1,82 @@
+"""The client reads ahead and acknowledges in one piece; whatever the pieces are that the network brings, nothing is lost."""
+
+import socket
+
+import paho.mqtt.client as mqtt
+import pytest
+from paho.mqtt.enums import CallbackAPIVersion, MQTTErrorCode
+
+from connectors.mqtt_client import EagerClient
+
+
+@pytest.fixture
+def pair():
+    ours, theirs = socket.socketpair()
+    ours.setblocking(False)
+    client = EagerClient(CallbackAPIVersion.VERSION2, client_id="x", manual_ack=True)
+    client._sock = ours
+    client.on_socket_register_write = lambda *_: None
+    got = []
+    client.on_message = lambda _client, _data, message: got.append((message.mid, bytes(message.payload)))
+    yield client, theirs, got
+    client._sock = None
+    ours.close()
+    theirs.close()
+
+
+def publish(packet_id: int, payload: bytes) -> bytes:
+    topic = b"t/x"
+    body = len(topic).to_bytes(2, "big") + topic + packet_id.to_bytes(2, "big") + payload
+    length = bytes((len(body),)) if len(body) < 128 else bytes((len(body) % 128 | 128, len(body) // 128))
+    return b"\x32" + length + body
+
+
+def read_all(client):
+    while True:
+        before = client.ahead
+        assert client.loop_read() == MQTTErrorCode.MQTT_ERR_SUCCESS
+        if not client.ahead and not before:
+            return
+
+
+def test_paho_still_has_what_is_reached_into():
+    assert callable(mqtt.Client._sock_recv)
+    assert callable(mqtt.Client._packet_queue)
+
+
+def test_many_messages_in_one_piece_are_read_with_one_question_to_the_kernel(pair):
+    client, theirs, got = pair
+    theirs.sendall(b"".join(publish(number, b"x" * number) for number in range(1, 200)))
+    assert client.loop_read() == MQTTErrorCode.MQTT_ERR_SUCCESS
+    assert len(got) == 1
+    assert client.ahead > 0, "the rest was not read ahead"
+    read_all(client)
+    assert got == [(number, b"x" * number) for number in range(1, 200)]
+    assert client.ahead == 0
+
+
+@pytest.mark.parametrize("piece", [1, 2, 3, 7, 64])
+def test_pieces_of_any_size_make_the_same_messages(pair, piece):
+    client, theirs, got = pair
+    stream = b"".join(publish(number, b"payload %d" % number) for number in range(1, 30))
+    for start in range(0, len(stream), piece):
+        theirs.sendall(stream[start : start + piece])
+        read_all(client)
+    assert got == [(number, b"payload %d" % number) for number in range(1, 30)]
+
+
+def test_what_came_before_the_end_is_read_before_the_end_is_noticed(pair):
+    client, theirs, got = pair
+    theirs.sendall(publish(1, b"a") + publish(2, b"b"))
+    theirs.close()
+    client.loop_read()
+    client.loop_read()
+    assert [payload for _, payload in got] == [b"a", b"b"]
+    assert client.ahead == 0
+
+
+def test_acknowledgements_are_the_bytes_of_the_standard_in_the_given_order(pair):
+    client, theirs, _ = pair
+    client.acknowledge([3, 1, 65_535])
+    client.loop_write()
+    assert theirs.recv(100) == b"\x40\x02\x00\x03\x40\x02\x00\x01\x40\x02\xff\xff"
