@@ -12,6 +12,7 @@ from fastapi.responses import Response
 from api import (
     auth,
     body_limit,
+    buses,
     devices,
     feed,
     headers,
@@ -63,6 +64,7 @@ def create_app(services: Services) -> FastAPI:
         households,
         rejected,
         problems,
+        buses,
     ):
         api.include_router(noun.router)
     app.include_router(api)

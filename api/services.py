@@ -124,6 +124,10 @@ def _no_receipt(site: str, channel: str, provider_id: str, detail: str | None) -
     return False
 
 
+def _no_buses() -> list[dict[str, Any]]:
+    return []
+
+
 def _every_unit(site: str, unit: str) -> bool:
     return True
 
@@ -141,6 +145,7 @@ class Services:
     sites: Sequence[SiteFacts]
     metrics_registry: CollectorRegistry
     version: str
+    buses: Callable[[], list[dict[str, Any]]] = _no_buses  # as hub.connections gives them
     cookie_secure: bool = False
     receipt: Callable[[str, str, str, str | None], bool] = (
         _no_receipt  # site, channel, provider's id, why not delivered

@@ -30,10 +30,12 @@ from connectors.modbus.connector import BusConnector
 from connectors.mqtt import MqttConnector
 from connectors.mqtt_check import check_connection
 from connectors.mqtt_settings import MqttSettings as BrokerAddress
-from hub.health import HealthBook, Line
+from hub.connections import Connections
+from hub.health import HealthBook
 from hub.jobs import Jobs
 from hub.metrics import HubCollector
 from hub.notices.assembly import check_notifiers, make_post
+from hub.pipeline import problems
 from hub.pipeline.board import DeviceBoard
 from hub.pipeline.canary import CanaryWatch
 from hub.pipeline.commands import Outgoing
@@ -45,16 +47,16 @@ from hub.pipeline.inbox import Inbox
 from hub.pipeline.rulebook import RuleBook
 from hub.pipeline.settling import settle
 from hub.pipeline.timers import Timers
-from hub.pipeline.watch import Condition, Trouble, Watch
+from hub.pipeline.watch import Condition, Watch
 from hub.pipeline.world import FactsBook
 from hub.process import ApiServer, Hub, HubError, Part, bound
-from hub.registry.estate import MQTT_GATEWAY, Estate
+from hub.registry.estate import Estate
 from hub.registry.rows import align
 from hub.registry.world import EstateWorld
 from hub.settings import MqttSettings, NotifierTypes, Settings
 from hub.store.check import probe
 from hub.store.database import Store, get_meta, open_store, set_meta
-from hub.vocabulary.events import Subject, SubjectType
+from hub.vocabulary.events import Subject
 from hub.vocabulary.instants import UtcMs
 from hub.vocabulary.ports import Decoder, Lane
 from rules import RULES
@@ -64,7 +66,6 @@ log = logging.getLogger(__name__)
 VERSION = importlib.metadata.version("property-hub")
 SESSION_KEY: Final = "mqtt_session/"
 BROKER_SECRET_FILE: Final = "broker.password"  # noqa: S105 - a file's name
-BROKER_FULL_AT: Final = 0.8
 BUSES_CHECKED_AT_ONCE: Final = 16
 
 
@@ -171,13 +172,14 @@ class _Assembly:
         self.core = self._core()
         self.engine = self._engine()
         self.canary = CanaryWatch(self.feed, self._send_canary, clock)
-        self.health = HealthBook(self.engine, self.canary, self._connection_lines)
+        self.connections = Connections(list(self.estate.sites), self.mqtt, self.buses, self.broker, self.canary.missing)
+        self.health = HealthBook(self.engine, self.canary, self.connections.lines)
 
     def hub(self, listener: socket.socket) -> Hub:
         """The whole."""
         door = Door(self.inbox, self.store, self.clock)
         registry = CollectorRegistry()
-        registry.register(HubCollector(self.engine, self.inbox, self.canary, self._extra_metrics))
+        registry.register(HubCollector(self.engine, self.inbox, self.canary, self.connections.metrics))
         app = create_app(
             Services(
                 store=self.store,
@@ -186,6 +188,7 @@ class _Assembly:
                 now=self.clock,
                 health=self._api_health,
                 why=self.core.rules.why,
+                buses=self.connections.buses,
                 sites=self.world.sites(),
                 metrics_registry=registry,
                 version=VERSION,
@@ -193,7 +196,7 @@ class _Assembly:
                 knows_unit=self.estate.knows_unit,
             )
         )
-        watch = Watch(self.inbox, self.canary, self._conditions, self.clock)
+        watch = Watch(self.inbox, self.canary, self._conditions, self.clock, self._active_problems)
         parts: list[Part] = [self.engine, self.post, *([self.broker] if self.broker else [])]
         parts += [self.mqtt, self.buses, watch]
         return Hub(
@@ -258,82 +261,25 @@ class _Assembly:
     def _send_canary(self, number: int) -> None:
         self.mqtt.publish_canary(number)
 
-    def _connection_lines(self) -> list[Line]:
-        lines = [
-            Line(
-                "broker",
-                lane.connected,
-                lane.lane,
-                "" if lane.connected else f"no connection: {lane.cause}",
-            )
-            for lane in self.mqtt.state().lanes
-        ]
-        for bus in self.buses.status():
-            why = "" if bus.up is not False else "the gateway does not answer"
-            lines.append(Line("bus", bus.up is not False, f"{bus.site}/{bus.bus}", why, required=False))
-        return lines
-
     def _api_health(self) -> Health:
         lines = self.health.lines()
-        oldest = [round(lane.oldest_unacked_s * 1000) for lane in self.mqtt.state().lanes]
         return Health(
             parts=tuple(HealthPart(line.name, line.ok, line.id, line.why, line.required) for line in lines),
             canary_age_ms={state.lane: state.age_ms for state in self.canary.states()},
-            oldest_unacked_ms=max(oldest, default=None),
+            oldest_unacked_ms=self.connections.oldest_unacked_ms(),
             last_event_at=self.engine.progress.last_commit_at or None,
         )
 
-    def _extra_metrics(self) -> Mapping[str, float]:
-        buses = self.buses.status()
-        lanes = self.mqtt.state().lanes
-        return {
-            "broker_sessions_up": sum(lane.connected for lane in lanes),
-            "oldest_unacknowledged_seconds": max((lane.oldest_unacked_s for lane in lanes), default=0),
-            "buses_up": sum(bus.up is True for bus in buses),
-            "dead_units": sum(len(bus.dead_units) for bus in buses),
-            "late_replies": sum(bus.late_replies for bus in buses),
-        }
+    def _active_problems(self) -> list[tuple[str, Subject]]:
+        with self.store.read() as connection:
+            return problems.active(connection)
 
     def _conditions(self) -> list[Condition]:
         """What the watch looks at, every second."""
         if self.mqtt.connected and not self._had_session:
             self._had_session = True
             self.inbox.ask(lambda step: set_meta(step.connection, self._session_key, "established"))
-        missing = self.canary.missing()
-        detail = {"lanes": missing}
-        found = []
-        for site in self.estate.sites:
-            subject = Subject(site, SubjectType.GATEWAY, MQTT_GATEWAY)
-            found.append(
-                Condition(
-                    trouble=Trouble.CANARY_MISSING,
-                    subject=subject,
-                    wrong=bool(missing),
-                    alarms_at_risk=True,
-                    detail=detail,
-                )
-            )
-            if self.broker is not None:
-                found += _broker_conditions(self.broker, subject)
-        return found
-
-
-def _broker_conditions(broker: EmbeddedBroker, subject: Subject) -> list[Condition]:
-    fullness = broker.store_used_bytes / max(broker.store_limit_bytes, 1)
-    return [
-        Condition(
-            trouble=Trouble.BROKER_DAMAGED,
-            subject=subject,
-            wrong=broker.damage is not None,
-            detail={"damage": broker.damage or ""},
-        ),
-        Condition(
-            trouble=Trouble.BROKER_STORE_FULL,
-            subject=subject,
-            wrong=fullness > BROKER_FULL_AT,
-            detail={"percent": round(fullness * 100)},
-        ),
-    ]
+        return list(self.connections.conditions())
 
 
 def _sections(name: str) -> dict[str, Any]:

@@ -55,5 +55,6 @@ def _site(site: SiteConfig, senders: Mapping[Lane, NoticeSender]) -> SiteNotices
         policy=site.notices,
         zone=ZoneInfo(site.timezone),
         notifiers=names,
+        buildings={building.id: building.name for building in site.buildings},
         receipts=frozenset(name for name in names if senders[site.id, name].receipts),
     )

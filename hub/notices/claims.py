@@ -15,7 +15,7 @@ import msgspec
 from sqlalchemy import Connection, Row, and_, select
 
 from hub.notices import orders as order_states
-from hub.notices.letters import SiteNotices, Sites, orders_of, urgency, worst_first, write_notice, write_text
+from hub.notices.letters import SiteNotices, Sites, orders_of, text_book, urgency, worst_first, write_notice, write_text
 from hub.notices.plan import (
     Channel,
     NoticeState,
@@ -76,7 +76,7 @@ def claim_due(
     `busy`: notices that this worker is sending or has results of that are not written down yet.
     """
     _hurry_withdrawn(connection, now)
-    book = TextBook(connection)
+    book = text_book(connection, sites)
     taken = dict(under_way)
     full = [lane for lane, count in taken.items() if count >= room]
     claimed = []
@@ -252,7 +252,7 @@ def key_of(notice_id: int, created_at: UtcMs) -> str:
 
 def record(connection: Connection, sites: Sites, results: Iterable[Result]) -> None:
     """Write down what the senders said; a channel that has failed for good is followed by the person's next."""
-    book = TextBook(connection)
+    book = text_book(connection, sites)
     for result in results:
         _record_one(connection, book, sites, result)
 
@@ -314,5 +314,5 @@ def receive(connection: Connection, sites: Sites, lane: Lane, provider_id: str, 
         connection.execute(mine.values(state=str(NoticeState.DELIVERED), delivered_at=now))
         return True
     connection.execute(mine.values(state=str(NoticeState.FAILED), outcome=f"receipt: {detail}"[:300]))
-    fall_over(connection, TextBook(connection), sites, notice.id, now)
+    fall_over(connection, text_book(connection, sites), sites, notice.id, now)
     return True

@@ -31,9 +31,15 @@ class SiteNotices(msgspec.Struct, frozen=True, kw_only=True):
     zone: tzinfo
     notifiers: frozenset[str] = frozenset()
     receipts: frozenset[str] = frozenset()
+    buildings: Mapping[str, str] = msgspec.field(default_factory=dict)  # id → what it is called
 
 
 Sites = Mapping[str, SiteNotices]
+
+
+def text_book(connection: Connection, sites: Sites) -> TextBook:
+    """The texts of this transaction, with the sites' own names for their buildings."""
+    return TextBook(connection, {name: site.buildings for name, site in sites.items()})
 
 
 def urgency(order: Row[Any]) -> Urgency:
@@ -56,6 +62,10 @@ def write_text(book: TextBook, orders: Sequence[Row[Any]], locale: str) -> Rende
     parts = []
     for order in orders:
         params = texts.as_params(msgspec.json.decode(order.params_json))
+        if "place" in params:
+            params["place"] = book.place(order.site, params["place"])
+        if "unit" in params:
+            params["unit"] = texts.unit_word(params["unit"], locale)
         text = book.text(order.site, order.template, locale)
         parts.append(texts.Part(template=order.template, params=params, text=text))
     return texts.compose(parts, locale, drill=any(order.drill for order in orders))

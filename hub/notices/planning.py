@@ -12,7 +12,7 @@ from typing import Any, Final
 from sqlalchemy import Connection, Row, case, or_, select
 
 from hub.notices import orders as order_states
-from hub.notices.letters import Sites, urgency, worst_first, write_notice
+from hub.notices.letters import Sites, text_book, urgency, worst_first, write_notice
 from hub.notices.plan import URGENCY_RANK, OrderTerms, When, order_timing
 from hub.notices.recipients import Recipient, resolve
 from hub.notices.text_book import TextBook
@@ -44,7 +44,7 @@ def plan_due(connection: Connection, sites: Sites, now: UtcMs) -> int:
     )
     due = connection.execute(statement).all()
     ready = [order for order in due if _is_ready(connection, order, sites, now)]
-    book = TextBook(connection)
+    book = text_book(connection, sites)
     for group in _groups([*ready, *_mates(connection, ready, now)]):
         try:
             with connection.begin_nested():

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from sqlalchemy import Connection, Row, select
@@ -22,8 +22,10 @@ def own_texts(connection: Connection, site: str) -> Sequence[Row[Any]]:
 class TextBook:
     """The texts of a transaction; each site's own are read once."""
 
-    def __init__(self, connection: Connection) -> None:
+    def __init__(self, connection: Connection, buildings: Mapping[str, Mapping[str, str]] | None = None) -> None:
+        """`buildings`: per site what each building is called."""
         self._connection = connection
+        self._buildings = buildings or {}
         self._own: dict[str, dict[tuple[str, str], Text]] = {}
 
     def text(self, site: str, name: str, locale: str) -> Text:
@@ -32,6 +34,12 @@ class TextBook:
             raise TextError(f"there is no template {name!r}")
         locale = locale if locale in texts.LOCALES else texts.LOCALES[0]
         return self._of(site).get((name, locale)) or texts.shipped(locale)[name]
+
+    def place(self, site: str, place: str) -> str:
+        """A place as people call it: `b1/0101` is 1栋0101 where b1 is called 1栋."""
+        building, _, unit = place.partition("/")
+        name = self._buildings.get(site, {}).get(building)
+        return place if name is None else f"{name}{unit}" if not name[-1:].isascii() else f"{name} {unit}".strip()
 
     def _of(self, site: str) -> dict[tuple[str, str], Text]:
         if site not in self._own:

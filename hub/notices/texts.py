@@ -16,6 +16,8 @@ from typing import Any, Final
 import msgspec
 import yaml
 
+from hub.vocabulary.units import BalanceUnit
+
 FOLDER: Final = Path(__file__).parent / "templates"
 LOCALES: Final = ("zh-CN", "en")
 LONGEST_TITLE: Final = 60
@@ -31,6 +33,10 @@ _JOINED: Final[Mapping[str, tuple[str, str]]] = {
     "en": (", ", " and others, {count} in all"),
 }
 SHOWN_PLACES: Final = 3
+UNIT_WORDS: Final[Mapping[str, Mapping[str, str]]] = {
+    BalanceUnit.CNY: {"zh-CN": "元", "en": "yuan"},
+    BalanceUnit.KWH: {"zh-CN": "度", "en": "kWh"},
+}
 
 PROPERTY_FEES: Final = (
     "物业费",
@@ -156,6 +162,11 @@ def _fill(value: str, params: Mapping[str, str]) -> str:
 def as_params(values: Mapping[str, Any]) -> dict[str, str]:
     """A rule's parameters as text; what is unknown (None) is missing, never 'None' or 0."""
     return {name: _CONTROL.sub(" ", str(value))[:200] for name, value in values.items() if value is not None}
+
+
+def unit_word(unit: str, locale: str) -> str:
+    """What people call the unit of a balance; an unknown one stays."""
+    return UNIT_WORDS.get(unit, {}).get(locale, unit)
 
 
 class Part(msgspec.Struct, frozen=True, kw_only=True):

@@ -10,7 +10,7 @@ from sqlalchemy import Connection, select
 
 from hub.store.schema import problems
 from hub.vocabulary.decisions import ClearProblem, RaiseProblem
-from hub.vocabulary.events import Subject
+from hub.vocabulary.events import Subject, SubjectType
 from hub.vocabulary.instants import UtcMs
 
 
@@ -77,3 +77,10 @@ def clear_problem(connection: Connection, cleared: ClearProblem, now: UtcMs) -> 
     return ProblemChange(
         code=cleared.code, subject=cleared.subject, severity=row[0], active=False, count=row[1], detail={}
     )
+
+
+def active(connection: Connection) -> list[tuple[str, Subject]]:
+    """Code and subject of every problem that is active."""
+    columns = problems.c.code, problems.c.site, problems.c.subject_type, problems.c.subject_id
+    rows = connection.execute(select(*columns).where(problems.c.active))
+    return [(row.code, Subject(row.site, SubjectType(row.subject_type), row.subject_id)) for row in rows]

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import logging
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from enum import StrEnum
 from functools import partial
 from typing import Any
@@ -34,9 +34,7 @@ class Trouble(StrEnum):
     BROKER_DAMAGED = "broker_damaged"
     BROKER_STORE_FULL = "broker_store_full"
     BROKER_RESTARTED = "broker_restarted"
-    MQTT_THREAD_REPLACED = "mqtt_thread_replaced"
-    BACKLOG_OLD = "backlog_old"
-    CLOCK_JUMPED = "clock_jumped"
+    FIELDS_UNSUPPORTED = "fields_unsupported"
 
 
 class Condition(msgspec.Struct, frozen=True, kw_only=True):
@@ -58,17 +56,20 @@ class Watch:
         canary: CanaryWatch,
         conditions: Callable[[], Sequence[Condition]],
         clock: Callable[[], UtcMs],
+        told_before: Callable[[], Iterable[tuple[str, Subject]]] = tuple,
     ) -> None:
         self._inbox = inbox
         self._canary = canary
         self._conditions = conditions
         self._clock = clock
+        self._told_before = told_before  # problems that an earlier process has left active
         self._told: dict[tuple[Trouble, Subject], bool] = {}
         self._over = threading.Event()
         self._thread = threading.Thread(target=self._loop, name="watch", daemon=True)
 
     def start(self) -> None:
-        """Begin to look."""
+        """Begin to look; what an earlier process found wrong is ended when it is right now."""
+        self._told = {(Trouble(code), subject): True for code, subject in self._told_before() if code in set(Trouble)}
         self._thread.start()
 
     def stop(self) -> None:
@@ -96,7 +97,7 @@ class Watch:
         """Tell what has changed since the last look."""
         for condition in self._conditions():
             key = (condition.trouble, condition.subject)
-            if self._told.get(key) != condition.wrong:
+            if self._told.get(key, False) != condition.wrong:
                 self._told[key] = condition.wrong
                 self._inbox.ask(partial(tell, condition=condition))
 

@@ -65,7 +65,7 @@ class BuildingConfig(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class BusConfig(msgspec.Struct, frozen=True, kw_only=True):
-    """A Modbus bus; periods in seconds and milliseconds, None: the profile's."""
+    """A Modbus or DL/T 645 bus; periods in seconds and milliseconds, None: the profile's."""
 
     id: str
     url: str

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 import zoneinfo
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from functools import cache
 from pathlib import Path
 from typing import Final
@@ -26,6 +26,13 @@ LOCALES: Final = ("zh-CN", "en")
 NO_NOTIFIERS: Final = NotifierTypes()
 NO_VARIABLES: Final[Mapping[str, str]] = {}
 RESERVED_BUSES: Final = ("mqtt",)
+ON_A_BUS: Final = ("modbus", "dlt645")
+ADDRESS: Final = "address"
+METER_WILDCARD: Final = "AAAAAAAAAAAA"
+METER_ADDRESS: Final = re.compile(rf"[0-9]{{12}}|{METER_WILDCARD}")
+METER_ADDRESS_ALLOWED: Final = (
+    f'the 12 digits on the meter, quoted: "112233445566"; {METER_WILDCARD} for the only one on a bus'
+)
 UNIT: Final = re.compile(r"[A-Za-z0-9_-]{1,32}")
 UNIT_ALLOWED: Final = 'letters, digits, - and _, at most 32, quoted: "0101"'
 PLACE: Final = re.compile(r"[a-z0-9][a-z0-9_-]{0,62}(/[A-Za-z0-9_-]{1,32})?")
@@ -185,15 +192,32 @@ class _Estate:
 def _read_devices(root: Section, estate: _Estate) -> tuple[DeviceConfig, ...]:
     found: list[DeviceConfig] = []
     ids, units, doors, options = _Once("device"), _Once("unit_id"), _Once("door"), _Once("the value")
+    addresses = _Once("address")
+    wildcards: dict[str, Section] = {}
     for section in root.sections("devices"):
         device = _read_device(section, estate, doors)
         if ids.new(section, "id", device.id):
             found.append(device)
         if device.bus and device.unit_id is not None:
             units.new(section, "unit_id", (device.unit_id, device.bus))
+        if device.bus and ADDRESS in device.options:
+            addresses.new(section, ADDRESS, (device.options[ADDRESS], device.bus))
+            if device.options[ADDRESS] == METER_WILDCARD:
+                wildcards[device.bus] = section
+            continue
         for name, value in device.options.items():
             options.new(section, name, f"{name} {value}")
+    _check_wildcards(wildcards, found)
     return tuple(found)
+
+
+def _check_wildcards(wildcards: Mapping[str, Section], devices: Sequence[DeviceConfig]) -> None:
+    """Every meter feels meant by AAAAAAAAAAAA: two on one bus would answer at once."""
+    for bus, section in wildcards.items():
+        others = sum(device.bus == bus for device in devices) - 1
+        if others > 0:
+            problem = f"{METER_WILDCARD} means every meter, and {others} more hang on {bus!r}"
+            section.wrong(ADDRESS, problem, "the 12 digits on the meter")
 
 
 def _read_device(section: Section, estate: _Estate, doors: _Once) -> DeviceConfig:
@@ -255,21 +279,39 @@ def _read_place(section: Section, estate: _Estate) -> tuple[str, str, str | None
 
 def _read_bus(section: Section, estate: _Estate, profile: ProfileFacts | None) -> tuple[str | None, int | None]:
     modbus = profile is not None and profile.channel == "modbus"
-    bus = section.text("bus", required=modbus, allowed=listed(estate.buses) or "no bus is listed") or None
+    on_a_bus = profile is not None and profile.channel in ON_A_BUS
+    bus = section.text("bus", required=on_a_bus, allowed=listed(estate.buses) or "no bus is listed") or None
     if bus is not None and bus not in estate.buses:
         problem = f"there is no bus {bus!r}{nearest(bus, estate.buses)}"
         section.wrong("bus", problem, listed(estate.buses) or "no bus is listed")
         low, high = 0, 255
     else:
+        if (
+            bus is not None
+            and profile is not None
+            and on_a_bus
+            and _channel(estate.buses[bus]) not in ("", profile.channel)
+        ):
+            fitting = [name for name, each in estate.buses.items() if _channel(each) == profile.channel]
+            problem = f"bus {bus!r} does not speak {profile.channel}, as this profile does"
+            section.wrong("bus", problem, listed(fitting) or f"a bus with {profile.channel}… in its url")
         # 0 is the broadcast and 248–255 are reserved on a serial line; behind pure TCP, 0 and 255 mean the device itself.
         pure_tcp = bus is not None and estate.buses[bus].url.startswith("modbus+tcp:")
         low, high = (0, 255) if pure_tcp else (1, 247)
+    if on_a_bus and not modbus:
+        section.refuse("unit_id", "a DL/T 645 meter has no unit id", "`address`: the 12 digits on the meter")
+        return bus, None
     unit_id = section.integer("unit_id", low, high, required=modbus)
-    if profile is not None and not modbus:
+    if profile is not None and not on_a_bus:
         for key in ("bus", "unit_id"):
             if key in section.fields:
                 section.wrong(key, f"this profile speaks {profile.channel}, it hangs on no bus", "leave it out")
     return bus, unit_id
+
+
+def _channel(bus: BusConfig) -> str:
+    """What is spoken on a bus; empty where its url is wrong."""
+    return bus.url.partition(":")[0].partition("+")[0]
 
 
 def _read_balance_unit(section: Section, kind: DeviceKind | None, profile: ProfileFacts | None) -> BalanceUnit | None:
@@ -288,6 +330,8 @@ def _read_balance_unit(section: Section, kind: DeviceKind | None, profile: Profi
 def _read_options(section: Section, profile: ProfileFacts | None) -> dict[str, str]:
     """What this profile asks for beside the common fields; these are its sender's own names for the device."""
     read = {name: section.text(name) for name in (profile.options if profile is not None else ())}
+    if profile is not None and profile.channel == "dlt645":
+        read[ADDRESS] = section.text(ADDRESS, required=True, pattern=METER_ADDRESS, allowed=METER_ADDRESS_ALLOWED)
     return {name: value for name, value in read.items() if value}
 
 

@@ -12,10 +12,16 @@ from urllib.parse import SplitResult, parse_qsl, unquote, urlsplit
 DATABASE_ALLOWED: Final = "sqlite:///FILE or postgresql+psycopg://USER@HOST/DATABASE"
 MQTT_ALLOWED: Final = "mqtt://HOST[:PORT] or mqtts://HOST[:PORT]"
 BUS_ALLOWED: Final = (
-    "modbus+tcp://HOST[:PORT], modbus+rtu-over-tcp://HOST[:PORT] or modbus+rtu:///DEVICE[?baudrate=9600&parity=N]"
+    "modbus+tcp://HOST[:PORT], modbus+rtu-over-tcp://HOST[:PORT], modbus+rtu:///DEVICE[?baudrate=9600&parity=N], "
+    "dlt645+tcp://HOST:PORT or dlt645:///DEVICE[?baudrate=2400&parity=E]"
 )
 
-BUS_SCHEMES: Final = ("modbus+tcp", "modbus+rtu-over-tcp", "modbus+rtu")
+BUS_SCHEMES: Final = ("modbus+tcp", "modbus+rtu-over-tcp", "modbus+rtu", "dlt645+tcp", "dlt645")
+SERIAL_SCHEMES: Final = {
+    "modbus+rtu": "modbus+rtu:///dev/ttyUSB0?baudrate=9600",
+    "dlt645": "dlt645:///dev/ttyUSB0?baudrate=2400",
+}
+"""Of serial lines, each with an example."""
 _SERIAL: Final = {
     "baudrate": ("1200", "2400", "4800", "9600", "19200", "38400", "57600", "115200"),
     "parity": ("N", "E", "O"),
@@ -91,18 +97,20 @@ def bus_url(text: str) -> str:
         raise UrlError(f"{text[:80]!r} is not a bus address", BUS_ALLOWED)
     if url.username is not None or url.fragment:
         raise UrlError("the URL holds what a bus has not (user, #)", BUS_ALLOWED)
-    if url.scheme == "modbus+rtu":
+    if url.scheme in SERIAL_SCHEMES:
         return _serial_url(text, url)
     if not url.hostname:
         raise UrlError("the URL names no host", BUS_ALLOWED)
     if url.path not in ("", "/") or url.query:
         raise UrlError("something stands behind the host", BUS_ALLOWED)
+    if url.scheme == "dlt645+tcp" and _port(url, -1, BUS_ALLOWED) < 0:
+        raise UrlError("the URL names no port; there is no usual one", "dlt645+tcp://HOST:PORT")
     return f"{url.scheme}://{_host(url)}:{_port(url, 502, BUS_ALLOWED)}"
 
 
 def _serial_url(text: str, url: SplitResult) -> str:
     if url.netloc or len(url.path) < 2:
-        raise UrlError("the URL names no serial device", "modbus+rtu:///dev/ttyUSB0?baudrate=9600")
+        raise UrlError("the URL names no serial device", SERIAL_SCHEMES[url.scheme])
     for name, value in parse_qsl(url.query, keep_blank_values=True):
         if name not in _SERIAL:
             raise UrlError(f"unknown option {name!r}", ", ".join(_SERIAL))

@@ -24,7 +24,7 @@ class ProfileFacts(msgspec.Struct, frozen=True, kw_only=True):
     """What a device model's profile promises, as far as site files are checked against it."""
 
     kinds: tuple[DeviceKind, ...]
-    channel: str  # `mqtt`, or `modbus`: then the device hangs on a bus
+    channel: str  # `mqtt`; or `modbus`, `dlt645`: then the device hangs on a bus
     balance_unit: str | None = None  # `CNY`, `kWh`, `$site` (the site file must say), or None: each reading says it
     options: tuple[
         str, ...

@@ -78,6 +78,7 @@ TABLE = {
     ("GET", "/api/v1/topups/{topup_id}"): METERS,
     ("POST", "/api/v1/topups"): TOPUPS,
     ("GET", "/api/v1/rejected"): INPUT,
+    ("GET", "/api/v1/buses"): INPUT,
     ("GET", "/api/v1/rejected/{rejected_id}"): INPUT,
     ("POST", "/api/v1/rejected/{rejected_id}/replay"): INPUT,
     ("GET", "/api/v1/problems"): ALL,

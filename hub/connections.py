@@ -1,0 +1,158 @@
+"""How the hub's connections are: for health, metrics, the list of buses, and the watch that raises problems.
+
+Knows the connectors by shape only; `hub.wiring` hands them in.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any, Final, Protocol
+
+from hub.health import Line
+from hub.pipeline.watch import Condition, Trouble
+from hub.vocabulary.events import Subject, SubjectType
+
+BROKER_FULL_AT: Final = 0.8
+MQTT_GATEWAY: Final = "mqtt"
+
+
+class MqttShape(Protocol):
+    """connectors.mqtt.MqttConnector."""
+
+    @property
+    def connected(self) -> bool: ...
+    def state(self) -> Any: ...
+
+
+class BusesShape(Protocol):
+    """connectors.modbus.connector.BusConnector."""
+
+    def status(self) -> Sequence[Any]: ...
+
+
+class BrokerShape(Protocol):
+    """connectors.broker.EmbeddedBroker."""
+
+    damage: str | None
+    deaths: int
+    store_used_bytes: int
+    store_limit_bytes: int
+
+
+class Connections:
+    """Broker, MQTT sessions and buses of one hub."""
+
+    def __init__(
+        self,
+        sites: Sequence[str],
+        mqtt: MqttShape,
+        buses: BusesShape,
+        broker: BrokerShape | None,
+        missing_canaries: Callable[[], Sequence[str]],
+    ) -> None:
+        self._sites = sites
+        self._mqtt = mqtt
+        self._buses = buses
+        self._broker = broker
+        self._missing = missing_canaries
+
+    def lines(self) -> list[Line]:
+        """For health."""
+        found = [
+            Line("broker", lane.connected, lane.lane, "" if lane.connected else f"no connection: {lane.cause}")
+            for lane in self._mqtt.state().lanes
+        ]
+        for bus in self._buses.status():
+            why = "" if bus.up is not False else f"the gateway does not answer: {bus.cause}"
+            found.append(Line("bus", bus.up is not False, f"{bus.site}/{bus.bus}", why, required=False))
+        return found
+
+    def oldest_unacked_ms(self) -> int | None:
+        """Age of the oldest message that the broker has not been told of."""
+        return max((round(lane.oldest_unacked_s * 1000) for lane in self._mqtt.state().lanes), default=None)
+
+    def metrics(self) -> Mapping[str, float]:
+        """For Prometheus."""
+        buses, lanes = self._buses.status(), self._mqtt.state().lanes
+        return {
+            "broker_sessions_up": sum(lane.connected for lane in lanes),
+            "oldest_unacknowledged_seconds": max((lane.oldest_unacked_s for lane in lanes), default=0),
+            "buses_up": sum(bus.up is True for bus in buses),
+            "dead_units": sum(len(bus.dead_units) for bus in buses),
+            "late_replies": sum(bus.late_replies for bus in buses),
+        }
+
+    def buses(self) -> list[dict[str, Any]]:
+        """Every bus as the API shows it."""
+        return [
+            {
+                "id": bus.bus,
+                "site": bus.site,
+                "url": bus.url,
+                "up": bus.up,
+                "cause": bus.cause,
+                "cycle_ms": bus.cycle_ms,
+                "utilisation": round(bus.utilisation, 4),
+                "answers": bus.answers,
+                "failures": bus.failures,
+                "late_replies": bus.late_replies,
+                "devices": len(bus.units),
+                "dead": [
+                    {"device": unit.device, "cause": unit.cause, "next_probe_ms": unit.next_probe_ms}
+                    for unit in bus.dead_units
+                ],
+                "unsupported": {unit.device: list(unit.unsupported) for unit in bus.units if unit.unsupported},
+            }
+            for bus in self._buses.status()
+        ]
+
+    def conditions(self) -> Iterator[Condition]:
+        """What the watch looks at, every second."""
+        missing = list(self._missing())
+        for site in self._sites:
+            subject = Subject(site, SubjectType.GATEWAY, MQTT_GATEWAY)
+            yield Condition(
+                trouble=Trouble.CANARY_MISSING,
+                subject=subject,
+                wrong=bool(missing),
+                alarms_at_risk=True,
+                detail={"lanes": missing},
+            )
+            if self._broker is not None:
+                yield from broker_conditions(self._broker, subject)
+        yield from self._unsupported()
+
+    def _unsupported(self) -> Iterator[Condition]:
+        for bus in self._buses.status():
+            for unit in bus.units:
+                yield Condition(
+                    trouble=Trouble.FIELDS_UNSUPPORTED,
+                    subject=Subject(bus.site, SubjectType.DEVICE, unit.device),
+                    wrong=bool(unit.unsupported),
+                    detail={"fields": ", ".join(map(str, unit.unsupported))},
+                )
+
+
+def broker_conditions(broker: BrokerShape, subject: Subject) -> list[Condition]:
+    """What can be wrong with the hub's own broker."""
+    fullness = broker.store_used_bytes / max(broker.store_limit_bytes, 1)
+    return [
+        Condition(
+            trouble=Trouble.BROKER_DAMAGED,
+            subject=subject,
+            wrong=broker.damage is not None,
+            detail={"damage": broker.damage or ""},
+        ),
+        Condition(
+            trouble=Trouble.BROKER_STORE_FULL,
+            subject=subject,
+            wrong=fullness > BROKER_FULL_AT,
+            detail={"percent": round(fullness * 100)},
+        ),
+        Condition(
+            trouble=Trouble.BROKER_RESTARTED,
+            subject=subject,
+            wrong=broker.deaths > 0,
+            detail={"times": broker.deaths},
+        ),
+    ]
