@@ -10,11 +10,12 @@ from sqlalchemy import func, select
 
 from hub.meters.lives import counter_breaks, installed_since
 from hub.meters.topups import TopUp as TopUpReport
+from hub.meters.topups import settle
 from hub.pipeline.meter_desk import Meter, Replacement, replace_meter, report_topup
 from hub.store import schema
 from hub.store.database import Store, open_store
 from hub.tickets.lifecycle import Refused
-from hub.vocabulary.events import MeterReading, TopUpState
+from hub.vocabulary.events import MeterReading, TopUpProof, TopUpSettled, TopUpState
 from hub.vocabulary.facts import DeviceKind
 from hub.vocabulary.instants import HOUR_MS, MINUTE_MS, SECOND_MS
 from hub.vocabulary.units import BalanceUnit
@@ -200,17 +201,28 @@ def test_another_meters_readings_count_from_the_moment_a_person_confirms_it(stor
 
 def test_what_the_old_meter_showed_is_no_measure_for_a_top_up_of_the_new_one(store: Store) -> None:
     rig = hub(store)
-    read(rig, 5_000, 900)
+    read(rig, 5_000, 3)
     rig.now += MINUTE_MS
     swap(rig, None, "B2")
     rig.now += MINUTE_MS
     pay(rig)
     rig.now += MINUTE_MS
-    read(rig, 5_000, 0)
-    assert topups(store)[0][1] == "paid"
+    read(rig, 5_000, 4)
+    assert topups(store)[0][1] == "paid", "the new meter's own count is not one more than the old one's"
     rig.now += MINUTE_MS
-    read(rig, 15_000, 1)
+    read(rig, 15_000, 5)
     assert topups(store)[0][1:] == ("confirmed", "purchase_count")
+
+
+def test_what_the_platform_confirmed_keeps_its_proof(store: Store) -> None:
+    rig = hub(store)
+    pay(rig, TopUpState.CONFIRMED)
+    event = TopUpSettled(
+        site=SITE, device="m-1", occurred_at=rig.now, received_at=rig.now, reference="V-1", proof=TopUpProof.BALANCE
+    )
+    with store.write() as connection:
+        settle(connection, event, rig.now)
+    assert topups(store) == [("V-1", "confirmed", "platform")]
 
 
 def test_a_break_is_found_in_the_readings_and_explained_by_a_replacement(store: Store) -> None:

@@ -152,6 +152,12 @@ def test_08_a_replacement_without_a_serial_number_takes_the_one_that_is_seen() -
     assert told.state("low_balance", SUBJECT).serial == "B2"
 
 
+def test_08_the_new_meters_own_count_is_no_purchase() -> None:
+    told = low(serial="A1").push(replaced(20, "A1", "B2"))
+    told.push(reading(30, "8", 4, serial="B2", alarm=1))
+    assert levels(told) == [2, 2], "a purchase would have made its alarm wait for another reading"
+
+
 def test_08_a_missing_serial_is_not_another_meter() -> None:
     told = low(serial="A1").push(reading(30, "8", 3), reading(45, "8", 3, serial="A1"))
     assert len(told.active()) == 1

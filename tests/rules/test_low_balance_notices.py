@@ -224,6 +224,13 @@ def test_when_nobody_was_reached_the_housekeeper_is_told_once(outcome: str) -> N
     assert told.told(Audience.HOUSEKEEPER) == ["e1/l1/hk"], "the housekeeper's own notice is no reason for another"
 
 
+def test_a_housekeeper_who_was_not_reached_is_no_reason_at_the_next_level_either() -> None:
+    told = low().push(settled(20, "e1/l1", "nobody"), reading(30, "8", 3), reading(45, "8", 3))
+    assert levels(told) == [1, 2]
+    told.push(settled(50, "e1/l1/hk", "undelivered"))
+    assert told.told(Audience.HOUSEKEEPER) == ["e1/l1/hk"]
+
+
 @pytest.mark.parametrize(
     ("key", "outcome", "rule"),
     [
