@@ -45,7 +45,9 @@ def test_a_gateway_with_its_secrets_and_registered_texts(tmp_path):
 def test_an_apprise_address_comes_from_a_variable_or_a_file(tmp_path):
     write_configuration(tmp_path)
     (tmp_path / "sites" / "mail.url").write_text("mailtos://u:p@example.com?to={address}\n", encoding="utf-8")
-    part = "notifiers: [{id: wecom, type: apprise, url_env: WECOM_URL}, {id: mail, type: apprise, url_file: mail.url}]\n"
+    part = (
+        "notifiers: [{id: wecom, type: apprise, url_env: WECOM_URL}, {id: mail, type: apprise, url_file: mail.url}]\n"
+    )
     wecom, mail = read(tmp_path, part).notifiers
     assert wecom.secrets["url"].reveal() == "wecombot://BOTKEY"
     assert mail.secrets["url"].reveal() == "mailtos://u:p@example.com?to={address}"
@@ -69,7 +71,9 @@ def test_without_a_word_it_is_quiet_at_night_and_speaks_the_sites_language(tmp_p
 
 
 def test_the_site_decides_when_and_how_often(tmp_path):
-    part = 'notices: {quiet_hours: {from: "22:30", to: "07:00"}, per_hour: 2, per_day: 4, merge_window_s: 0, locale: en}\n'
+    part = (
+        'notices: {quiet_hours: {from: "22:30", to: "07:00"}, per_hour: 2, per_day: 4, merge_window_s: 0, locale: en}\n'
+    )
     policy = read(tmp_path, part).notices
     assert policy.quiet == QuietHours(start=22 * 60 + 30, end=7 * 60)
     assert (policy.per_hour, policy.per_day, policy.merge_window_s, policy.locale) == (2, 4, 0, "en")

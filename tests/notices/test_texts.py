@@ -32,7 +32,7 @@ def test_every_shipped_text_would_pass_an_edit_and_renders_with_and_without_what
     text = texts.shipped(locale)[name]
     texts.check(name, text)
     wanted = texts.parameters()[name]
-    for params in ({p: "1" for p in wanted.params}, {p: "1" for p in wanted.known}):
+    for params in (dict.fromkeys(wanted.params, "1"), dict.fromkeys(wanted.known, "1")):
         rendered = texts.render(text, params)
         assert not set("{}[]") & set(rendered.title + rendered.body)
 
@@ -47,8 +47,20 @@ def test_no_shipped_notice_about_power_speaks_of_property_fees(name, locale):
 
 @pytest.mark.parametrize(
     "phrase",
-    ["物业费", "物 业 费", "物业管理费", "物業費", "管理费", "物业-服务费", "请结清物业欠费", "Property fee", "PROPERTY  FEE",
-     "property-management fees", "ｐｒｏｐｅｒｔｙ ｆｅｅ", "service charge"],
+    [
+        "物业费",
+        "物 业 费",
+        "物业管理费",
+        "物業費",
+        "管理费",
+        "物业-服务费",
+        "请结清物业欠费",
+        "Property fee",
+        "PROPERTY  FEE",
+        "property-management fees",
+        "ｐｒｏｐｅｒｔｙ ｆｅｅ",
+        "service charge",
+    ],
 )
 @pytest.mark.parametrize("name", POWER)
 def test_such_an_edit_is_refused_in_title_and_body(name, phrase):
@@ -83,12 +95,10 @@ def test_whatever_passes_the_check_renders(title, body):
         texts.check("low_balance_1", text)
     except TextError:
         return
-    texts.render(text, {p: "1" for p in texts.parameters()["low_balance_1"].params})
+    texts.render(text, dict.fromkeys(texts.parameters()["low_balance_1"].params, "1"))
 
 
 def test_many_places_are_counted_and_not_all_named():
-    parts = [
-        Part(template="low_balance_1", params={"place": f"1栋{n}"}, text=Text("t", "{place}")) for n in range(10)
-    ]
+    parts = [Part(template="low_balance_1", params={"place": f"1栋{n}"}, text=Text("t", "{place}")) for n in range(10)]
     assert texts.compose(parts, "zh-CN").params["place"] == "1栋0、1栋1、1栋2等10处"
     assert texts.compose(parts[:2], "en").params["place"] == "1栋0, 1栋1"

@@ -4,7 +4,9 @@ import zipfile
 
 import openpyxl
 import pytest
+from typer.testing import CliRunner
 
+from hub import cli
 from hub.importing import import_households
 from hub.registry.household_import import SiteEntry, understand
 from hub.registry.sheet import LARGEST_FILE, Sheet, SheetError, read_sheet
@@ -238,3 +240,50 @@ def test_a_site_has_to_be_named_where_there_are_several():
     sites = {name: SiteEntry(buildings={"b1"}, units={"b1/0101"}, notifiers=()) for name in ("a", "b")}
     sheet = Sheet(("name", "role", "unit", "phone"), ((2, ("王", "owner", "b1/0101", "13800000001")),), ())
     assert [p.column for p in understand(sheet, sites).problems] == ["site"]
+
+
+# --- the command ------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def command(tmp_path, monkeypatch):
+    """`hub import …` in a folder with a configuration."""
+    write_configuration(tmp_path, "mqtt: {embedded: true}\nsites: [sites/*.yaml]\n", lakeside=SMALL_SITE)
+    monkeypatch.chdir(tmp_path)
+    return lambda *words: CliRunner().invoke(cli.app, ["import", *words])
+
+
+SMALL_SITE = """\
+site: {id: lakeside, name: 湖畔花园, timezone: Asia/Shanghai}
+buildings: [{id: b1, name: 1栋, units: ["0101", "0102"]}]
+"""
+SMALL = "unit,name,phone,role,consent\nb1/0101,王芳,13800000001,owner,yes\n"
+
+
+def test_the_command_says_what_it_did_and_the_second_time_that_nothing_changed(command, tmp_path):
+    (tmp_path / "people.csv").write_text(SMALL, encoding="utf-8")
+    preview = command("people.csv", "--dry-run")
+    assert (preview.exit_code, preview.stdout.startswith("Would be: 1 people added")) == (0, True)
+    first = command("people.csv")
+    assert (first.exit_code, first.stdout.startswith("Done: 1 people added")) == (0, True)
+    assert "1 people unchanged" in command("people.csv").stdout
+
+
+def test_the_command_names_every_wrong_row_and_fails(command, tmp_path):
+    (tmp_path / "people.csv").write_text(
+        SMALL + "b1/9,李雷,1,owner,x\n,,,,\nb1/0102,,13800000003,owner,\n", encoding="utf-8"
+    )
+    done = command("people.csv")
+    assert done.exit_code == 1
+    assert done.stdout == ""
+    assert "people.csv: row 3, phone:" in done.stderr
+    assert "people.csv: row 5, name:" in done.stderr
+    assert "2 problems in people.csv; nothing was changed." in done.stderr
+
+
+@pytest.mark.parametrize("name", ["missing.csv", "old.xls"])
+def test_the_command_ends_in_one_sentence_for_a_file_that_cannot_be_read(command, tmp_path, name):
+    (tmp_path / "old.xls").write_bytes(b"\xd0\xcf")
+    done = command(name)
+    assert done.exit_code == 1
+    assert len(done.stderr.strip().splitlines()) == 1
