@@ -56,8 +56,8 @@ class Listener:
     name = RULE
     version = 1
     wants: tuple[type[Event], ...] = (NoticeSettled,)
-    state_type = _State
-    limits_type = _State
+    state_type: type[msgspec.Struct] = _State
+    limits_type: type[msgspec.Struct] = _State
 
     def __init__(self) -> None:
         self.heard: list[tuple[str, str]] = []
