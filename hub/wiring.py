@@ -23,6 +23,7 @@ from api.services import Health, Services
 from api.services import Part as HealthPart
 from connectors import notify, profiles
 from connectors.broker import BrokerError, EmbeddedBroker, die_with_parent, free_port, server_binary
+from connectors.codecs.dlt645_decoder import Dlt645Decoder
 from connectors.codecs.json_decoder import JsonDecoder
 from connectors.codecs.modbus_decoder import ModbusDecoder
 from connectors.modbus.check import check_bus
@@ -120,7 +121,7 @@ def check_connections(settings: Settings) -> Iterator[Finding]:
             yield Finding(seen.ok, "mqtt", seen.text)
     buses = devices.bus_entries()
     with ThreadPoolExecutor(max_workers=BUSES_CHECKED_AT_ONCE) as pool:
-        found = pool.map(lambda bus: check_bus(bus, entries, _sections("modbus")), buses)
+        found = pool.map(lambda bus: check_bus(bus, entries, _bus_profiles()), buses)
         for bus, findings in zip(buses, found, strict=True):
             for each in findings:
                 yield Finding(each.ok, f"{bus.site}/{each.target}", each.text)
@@ -165,7 +166,7 @@ class _Assembly:
         self.json = JsonDecoder(_sections("mqtt"), self.devices, settings.mqtt.client_id)
         self.broker = _broker(settings)
         self.mqtt = self._mqtt()
-        self.buses = BusConnector(self.estate.bus_entries(), self.devices, _sections("modbus"), self.inbox, clock=clock)
+        self.buses = BusConnector(self.estate.bus_entries(), self.devices, _bus_profiles(), self.inbox, clock=clock)
         self.post = make_post(
             settings, notify.make_sender, store, lambda over: self.inbox.ask(partial(settle, settled=over)), clock
         )
@@ -232,6 +233,7 @@ class _Assembly:
         decoders: dict[str, Decoder] = {
             "mqtt": self.json,
             "modbus": ModbusDecoder(_sections("modbus"), self.devices),
+            "dlt645": Dlt645Decoder(_sections("dlt645"), self.devices),
         }
         return Engine(self.store, self.core, self.inbox, decoders, self.clock, lambda: self.mqtt.connected)
 
@@ -280,6 +282,11 @@ class _Assembly:
             self._had_session = True
             self.inbox.ask(lambda step: set_meta(step.connection, self._session_key, "established"))
         return list(self.connections.conditions())
+
+
+def _bus_profiles() -> dict[str, Any]:
+    """Profile id → what the bus scheduler reads, of all protocols that share it."""
+    return {**_sections("modbus"), **_sections("dlt645")}
 
 
 def _sections(name: str) -> dict[str, Any]:

@@ -57,6 +57,16 @@ class Dlt645Profile(ModbusProfile, frozen=True, kw_only=True):
         found = super().points()
         return found if self.credit_type is None else {**found, "credit_type": self.credit_type.spans()}
 
+    def optional(self, unit: str | None) -> frozenset[str]:
+        """Names that a meter counting in `unit` need not have: the other type's items, settings, and what few makers have."""
+        return frozenset(
+            name
+            for name in self.points()
+            if name.startswith(("limits.", "extra."))
+            or name.endswith((".overdraft", ".last_purchase"))
+            or name.partition(".")[0] in set(self.variants) - {unit}
+        )
+
     def of_type(self, unit: str | None) -> ModbusProfile:
         """The profile as a meter that counts in `unit` has it; for none, and for None: without a balance."""
         return msgspec.structs.replace(

@@ -1,6 +1,7 @@
-"""Where a bus is: `modbus+tcp://host:port`, `modbus+rtu-over-tcp://host:port`, `modbus+rtu:///dev/ttyUSB0?baudrate=9600`.
+"""Where a bus is: `modbus+tcp://host:port`, `modbus+rtu-over-tcp://host:port`, `modbus+rtu:///dev/ttyUSB0?baudrate=9600`,
+`dlt645+tcp://host:port`, `dlt645:///dev/ttyUSB0?baudrate=2400&parity=E`.
 
-Only the first carries transaction numbers; on the other two a late reply looks like any other.
+Only the first carries transaction numbers; on the others a late reply looks like any other (or, on DL/T 645, nearly so).
 """
 
 from __future__ import annotations
@@ -18,6 +19,8 @@ class Framing(StrEnum):
     TCP = "modbus+tcp"
     RTU_OVER_TCP = "modbus+rtu-over-tcp"
     RTU = "modbus+rtu"
+    DLT645_TCP = "dlt645+tcp"
+    DLT645 = "dlt645"
 
 
 class BusAddressError(ValueError):
@@ -42,13 +45,30 @@ class BusAddress(msgspec.Struct, frozen=True, kw_only=True):
         return self.framing is Framing.TCP
 
     @property
+    def speaks_dlt645(self) -> bool:
+        """DL/T 645-2007; otherwise Modbus."""
+        return self.framing in {Framing.DLT645, Framing.DLT645_TCP}
+
+    @property
     def char_ms(self) -> float:
-        if self.framing is not Framing.RTU:
+        if self.framing not in _SERIAL:
             return 0.0
         return 1000 * (1 + self.bytesize + (self.parity != "N") + self.stopbits) / self.baudrate
 
 
+_SERIAL: Final = {
+    Framing.RTU: ("modbus+rtu:///dev/ttyUSB0?baudrate=9600", 9600, "N"),
+    Framing.DLT645: ("dlt645:///dev/ttyUSB0?baudrate=2400&parity=E", 2400, "E"),
+}
+"""Serial framings: an example, and the usual speed and parity."""
+
+_PORTS: Final = {Framing.TCP: 502, Framing.RTU_OVER_TCP: 502}
 _NUMBERS: Final = {"baudrate": (300, 1_000_000), "bytesize": (7, 8), "stopbits": (1, 2)}
+
+
+def channel_of(url: str) -> str:
+    """The channel whose decoder understands what this bus brings: `dlt645` or `modbus`."""
+    return "dlt645" if url.startswith("dlt645") else "modbus"
 
 
 def parse_address(url: str) -> BusAddress:
@@ -57,10 +77,10 @@ def parse_address(url: str) -> BusAddress:
     if parts.scheme not in set(Framing):
         raise BusAddressError(f"{url!r}: unknown scheme {parts.scheme!r}; allowed: {', '.join(Framing)}")
     framing = Framing(parts.scheme)
-    if framing is Framing.RTU:
-        return _serial(url)
+    if framing in _SERIAL:
+        return _serial(url, framing)
     try:
-        port = parts.port if parts.port is not None else 502
+        port = parts.port if parts.port is not None else _PORTS.get(framing, 0)
     except ValueError:
         raise BusAddressError(f"{url!r}: the port is no number from 1 to 65535") from None
     if not parts.hostname or not 0 < port < 0x10000:
@@ -70,12 +90,12 @@ def parse_address(url: str) -> BusAddress:
     return BusAddress(framing=framing, host=parts.hostname, port=port)
 
 
-def _serial(url: str) -> BusAddress:
+def _serial(url: str, framing: Framing) -> BusAddress:
     parts = urlsplit(url)
+    example, baudrate, parity = _SERIAL[framing]
     if parts.netloc or not parts.path.strip("/"):
-        raise BusAddressError(f"{url!r}: modbus+rtu needs a device path, as in modbus+rtu:///dev/ttyUSB0?baudrate=9600")
-    numbers: dict[str, int] = {}
-    parity = "N"
+        raise BusAddressError(f"{url!r}: {framing} needs a device path, as in {example}")
+    numbers: dict[str, int] = {"baudrate": baudrate}
     for key, text in parse_qsl(parts.query, keep_blank_values=True):
         if key == "parity" and text.upper() in {"N", "E", "O"}:
             parity = text.upper()
@@ -85,5 +105,5 @@ def _serial(url: str) -> BusAddress:
             raise BusAddressError(
                 f"{url!r}: {key}={text}; allowed: baudrate 300 … 1000000, bytesize 7 or 8, parity N, E or O, stopbits 1 or 2"
             )
-    line = BusAddress(framing=Framing.RTU, device=parts.path, parity=parity)
+    line = BusAddress(framing=framing, device=parts.path, parity=parity)
     return msgspec.structs.replace(line, **numbers)

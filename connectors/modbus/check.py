@@ -15,10 +15,12 @@ from connectors.codecs.modbus_decoder import ModbusDecoder
 from connectors.codecs.modbus_poll import Poll, encode_poll
 from connectors.codecs.modbus_profile import ModbusProfile, Period
 from connectors.codecs.modbus_values import Segment
-from connectors.modbus.address import BusAddressError, parse_address
-from connectors.modbus.client import BusClient, PymodbusClient
+from connectors.modbus.address import BusAddressError, channel_of, parse_address
+from connectors.modbus.client import BusClient
 from connectors.modbus.connector import unit_spec, utc_ms
+from connectors.modbus.dlt645_client import CHECKSUM, TWO_METERS
 from connectors.modbus.exchange import Answer, Dropped, Exceptional, Mismatch, Outcome, UnitSpec
+from connectors.modbus.links import check_company, decoder_of, open_link
 from connectors.modbus.poller import CONNECT_MS
 from hub.vocabulary.events import ElevatorState, Event, MeterReading
 from hub.vocabulary.ports import BusEntry, DeviceEntry, RawMessage
@@ -42,51 +44,66 @@ def check_bus(bus: BusEntry, devices: Sequence[DeviceEntry], profiles: Mapping[s
     except BusAddressError as error:
         return [Finding(False, bus.bus, "bad_address", str(error))]
     on_it = [d for d in devices if d.site == bus.site and d.bus == bus.bus and d.profile in profiles]
-    link = PymodbusClient(address, lambda _: None)
-    return asyncio.run(_look(link, bus, on_it, profiles, quiet=not address.traceable))
-
-
-async def _look(
-    link: BusClient,
-    bus: BusEntry,
-    devices: Sequence[DeviceEntry],
-    profiles: Mapping[str, ModbusProfile],
-    *,
-    quiet: bool,
-) -> list[Finding]:
     try:
-        cause = await link.connect(CONNECT_MS)
-        if cause is not None:
-            return [Finding(False, bus.bus, cause, f"{bus.url}: {cause}")]
-        found = [Finding(True, bus.bus, "", f"{bus.url}: connected")]
-        decoder = ModbusDecoder(profiles, devices)
-        for device in devices:
-            profile = profiles[device.profile]
-            finding = await _read(link, device, unit_spec(device, bus, profile), decoder)
-            found.append(finding)
-            if not finding.ok and quiet:
-                await asyncio.sleep(profile.max_lateness_ms / 1000)  # its reply may still be on the way
-        return found
-    finally:
-        link.close()
+        check_company(address, {device.device: device for device in on_it}, profiles)
+        specs = {device.device: unit_spec(device, bus, profiles[device.profile]) for device in on_it}
+    except BusAddressError as error:
+        return [Finding(False, bus.bus, "bad_address", str(error))]
+    look = _Look(bus, open_link(address, lambda _: None), decoder_of(address, profiles, on_it), channel_of(bus.url))
+    return asyncio.run(look.at(on_it, specs, profiles, quiet=not address.traceable))
 
 
-async def _read(link: BusClient, device: DeviceEntry, spec: UnitSpec, decoder: ModbusDecoder) -> Finding:
-    segments = []
-    for read in sorted(spec.reads, key=lambda each: each.period is Period.DAILY):
-        outcome = await link.read(spec.unit_id, read.span, spec.timeout_ms)
-        await asyncio.sleep(spec.min_gap_ms / 1000)
-        if isinstance(outcome, Answer):
-            segments.append(Segment(read.span.fc, read.span.addr, outcome.registers))
-        elif not segments:
-            cause = _cause(outcome)
-            return Finding(False, device.device, cause, f"unit {spec.unit_id}: {cause} ({_advice(outcome)})")
-    payload = encode_poll(Poll(profile=device.profile, segments=tuple(segments)))
-    address = f"{device.site}/{device.device}"
-    decoded = decoder.decode(RawMessage(channel="modbus", address=address, payload=payload, received_at=utc_ms()))
-    if isinstance(decoded, Rejected):
-        return Finding(False, device.device, decoded.reason, f"unit {spec.unit_id}: {decoded.detail}")
-    return Finding(True, device.device, "", f"unit {spec.unit_id}: {'; '.join(map(_shown, decoded))}")
+class _Look:
+    """One polite look at a bus."""
+
+    def __init__(self, bus: BusEntry, link: BusClient, decoder: ModbusDecoder, channel: str) -> None:
+        self._bus = bus
+        self._link = link
+        self._decoder = decoder
+        self._channel = channel
+
+    async def at(
+        self,
+        devices: Sequence[DeviceEntry],
+        specs: Mapping[str, UnitSpec],
+        profiles: Mapping[str, ModbusProfile],
+        *,
+        quiet: bool,
+    ) -> list[Finding]:
+        """The bus, then each device; silence after each that did not answer, where a late reply could be mistaken."""
+        bus, link = self._bus, self._link
+        try:
+            cause = await link.connect(CONNECT_MS)
+            if cause is not None:
+                return [Finding(False, bus.bus, cause, f"{bus.url}: {cause}")]
+            found = [Finding(True, bus.bus, "", f"{bus.url}: connected")]
+            for device in devices:
+                finding = await self._read(device, specs[device.device])
+                found.append(finding)
+                if not finding.ok and quiet:
+                    await asyncio.sleep(profiles[device.profile].max_lateness_ms / 1000)
+            return found
+        finally:
+            link.close()
+
+    async def _read(self, device: DeviceEntry, spec: UnitSpec) -> Finding:
+        named = f"address {device.options['address']}" if "address" in device.options else f"unit {spec.unit_id}"
+        segments = []
+        for read in sorted(spec.reads, key=lambda each: each.period is Period.DAILY):
+            outcome = await self._link.read(spec.unit_id, read.span, spec.timeout_ms)
+            await asyncio.sleep(spec.min_gap_ms / 1000)
+            if isinstance(outcome, Answer):
+                segments.append(Segment(read.span.fc, read.span.addr, outcome.registers))
+            elif not (segments or (isinstance(outcome, Exceptional) and self._channel == "dlt645")):
+                cause = _cause(outcome)
+                return Finding(False, device.device, cause, f"{named}: {cause} ({_advice(outcome)})")
+        payload = encode_poll(Poll(profile=device.profile, segments=tuple(segments)))
+        address = f"{device.site}/{device.device}"
+        message = RawMessage(channel=self._channel, address=address, payload=payload, received_at=utc_ms())
+        decoded = self._decoder.decode(message)
+        if isinstance(decoded, Rejected):
+            return Finding(False, device.device, decoded.reason, f"{named}: {decoded.detail}")
+        return Finding(True, device.device, "", f"{named}: {'; '.join(map(_shown, decoded))}")
 
 
 def _cause(outcome: Outcome) -> str:
@@ -100,6 +117,8 @@ def _advice(outcome: Outcome) -> str:
         if outcome.code in {0x0A, 0x0B}:
             return "the gateway answers, the device behind it does not: unit_id, wiring, baud rate"
         return "the device answers, but has no such registers: is it this profile's model?"
+    if isinstance(outcome, Mismatch) and outcome.cause in {TWO_METERS, CHECKSUM}:
+        return "two meters with one address, another parity than the meter's (DL/T 645: even), or a disturbed line"
     if isinstance(outcome, Mismatch | Dropped):
         return "what came back does not fit the request: another framing, or another device in between"
     return "no reply: unit_id, wiring, or a timeout_ms shorter than the gateway's"

@@ -1,4 +1,4 @@
-"""All Modbus buses of this process: one thread of its own with an event loop, one task a bus.
+"""All Modbus and DL/T 645 buses of this process: one thread of its own with an event loop, one task a bus.
 
 A bus that cannot be set up is a bus that is down: it is reported, and keeps nobody else from working.
 """
@@ -14,10 +14,11 @@ from typing import Any, Final
 
 import structlog
 
+from connectors.codecs.dlt645_profile import Dlt645Profile
 from connectors.codecs.modbus_profile import ModbusProfile
-from connectors.modbus.address import BusAddress, BusAddressError, parse_address
-from connectors.modbus.client import BusClient, PymodbusClient
+from connectors.modbus.address import BusAddressError, parse_address
 from connectors.modbus.exchange import UnitSpec
+from connectors.modbus.links import check_company, number_on_bus, open_link
 from connectors.modbus.planner import limits_of, plan
 from connectors.modbus.poller import BusPoller, BusStatus, gateway_changed, unusable
 from hub.vocabulary.instants import UtcMs
@@ -147,6 +148,7 @@ class BusConnector:
         if not known:
             return None
         address = parse_address(bus.url)
+        check_company(address, known, self._profiles)
         specs = [unit_spec(device, bus, self._profiles[device.profile]) for device in known.values()]
         lateness = max(
             max(self._profiles[device.profile].max_lateness_ms, spec.timeout_ms)
@@ -156,16 +158,12 @@ class BusConnector:
             bus,
             known,
             specs,
-            lambda on_late: _client(address, on_late),
+            lambda on_late: open_link(address, on_late),
             self._intake,
             quiet_ms=int(bus.options.get("quiet_ms", lateness)),
             traceable=address.traceable,
             clock=self._clock,
         )
-
-
-def _client(address: BusAddress, on_late: Callable[[int], None]) -> BusClient:
-    return PymodbusClient(address, on_late)
 
 
 def unit_spec(device: DeviceEntry, bus: BusEntry, profile: ModbusProfile) -> UnitSpec:
@@ -178,7 +176,7 @@ def unit_spec(device: DeviceEntry, bus: BusEntry, profile: ModbusProfile) -> Uni
     serial = device.options.get("serial")
     return UnitSpec(
         device=device.device,
-        unit_id=1 if device.unit_id is None else device.unit_id,
+        unit_id=number_on_bus(device, profile),
         reads=plan(profile),
         limits=limits_of(profile),
         fast_ms=option("fast_ms", profile.fast_ms),
@@ -186,5 +184,6 @@ def unit_spec(device: DeviceEntry, bus: BusEntry, profile: ModbusProfile) -> Uni
         timeout_ms=option("timeout_ms", profile.timeout_ms),
         min_gap_ms=option("min_gap_ms", profile.min_gap_ms),
         identity=profile.identity.span if profile.identity else None,
+        optional=profile.optional(device.balance_unit) if isinstance(profile, Dlt645Profile) else frozenset(),
         expected_identity=None if serial is None else str(serial),
     )

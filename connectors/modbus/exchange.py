@@ -42,7 +42,7 @@ BUSY = frozenset({ExceptionCode.ACKNOWLEDGE, ExceptionCode.DEVICE_BUSY})
 
 
 class UnitSpec(msgspec.Struct, frozen=True, kw_only=True):
-    """One device on a bus: what to read of it and how patient to be."""
+    """One device on a bus: what to read of it and how patient to be. `unit_id` as `links.number_on_bus` gives it."""
 
     device: str
     unit_id: int
@@ -53,6 +53,7 @@ class UnitSpec(msgspec.Struct, frozen=True, kw_only=True):
     timeout_ms: int
     min_gap_ms: int = 20
     identity: Span | None = None
+    optional: frozenset[str] = frozenset()  # names that many devices of the model do not have: no news when refused
     expected_identity: str | None = None  # from the site file (`serial`); None: whatever it says first
 
 

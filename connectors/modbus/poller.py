@@ -16,6 +16,7 @@ import structlog
 
 from connectors.codecs.modbus_poll import Poll, encode_poll
 from connectors.codecs.modbus_profile import Period
+from connectors.modbus.address import channel_of
 from connectors.modbus.client import BusClient
 from connectors.modbus.exchange import (
     BusBack,
@@ -97,6 +98,7 @@ class BusPoller:
         self._bus = bus
         self._devices = devices
         self._intake = intake
+        self._channel = channel_of(bus.url)
         self._clock = clock
         self._ticks = ticks
         self._schedule = Schedule(specs, now=ticks(), quiet_ms=quiet_ms, traceable=traceable)
@@ -219,7 +221,7 @@ class BusPoller:
                 self._gateway(up=True, cause="answers")
             case Unsupported():
                 self._log.warning(
-                    "modbus.unsupported", device=effect.device, names=effect.names, exception=effect.exception
+                    "modbus.unsupported", device=effect.device, names=effect.names, code=int(effect.exception)
                 )
 
     def _offer(self, poll: PollDone) -> None:
@@ -230,7 +232,7 @@ class BusPoller:
         payload = encode_poll(Poll(profile=device.profile, segments=poll.segments, refused=poll.refused))
         self._intake.offer(
             RawMessage(
-                channel="modbus",
+                channel=self._channel,
                 address=f"{device.site}/{device.device}",
                 payload=payload,
                 received_at=self._clock(),

@@ -226,7 +226,7 @@ class Schedule:
         poll.refused.append(Refused(read.span.fc, read.span.addr, read.span.count, code))
         effects: list[Effect] = []
         known = self._refused.setdefault(unit.spec.device, set())
-        if news := tuple(name for name in read.names if name not in known):
+        if news := tuple(name for name in read.names if name not in known and name not in unit.spec.optional):
             known.update(news)
             effects.append(Unsupported(unit.spec.device, news, code))
         return effects + self._finish(poll, now)
@@ -278,7 +278,14 @@ class Schedule:
 
     def _abort(self, unit: Unit) -> None:
         """Half a poll is no poll: whatever came before the failure is forgotten."""
-        self._polls = {period: poll for period, poll in self._polls.items() if poll.unit is not unit}
+        for period, poll in tuple(self._polls.items()):
+            if poll.unit is unit:
+                del self._polls[period]
+                unit.unfinished(poll)
+
+    def _abort_all(self) -> None:
+        for poll in tuple(self._polls.values()):
+            self._abort(poll.unit)
 
     # --- whose fault it is --------------------------------------------------------------------------------
 
@@ -320,14 +327,14 @@ class Schedule:
         if self._up is False:
             return []
         self._up = False
-        self._polls.clear()
+        self._abort_all()
         self._bus_probe_at = now + BUS_PROBE_MS
         return [BusLost(cause)]
 
     def _dropped(self, unit: Unit, cause: str, sent_at: MonotonicMs, now: MonotonicMs) -> list[Effect]:
         """A gateway may close an idle or annoyed connection; when it does nothing else, it is down."""
         effects = self._failed(unit, cause, sent_at, now) if len(self._units) > 1 else []
-        self._polls.clear()
+        self._abort_all()
         self._drops += 1
         return effects + self._bus_lost(cause, now) if self._drops >= SILENT_UNITS else effects
 
@@ -342,14 +349,14 @@ class Schedule:
 
     def connection_failed(self, cause: str, now: MonotonicMs) -> list[Effect]:
         """No link. Said when the second attempt fails: gateways close connections and take the next one."""
-        self._polls.clear()
+        self._abort_all()
         self._connect_failures += 1
         return self._bus_lost(cause, now) if self._connect_failures >= CONNECT_FAILURES else []
 
     def abandon(self) -> None:
         """Forget the request in flight (the bus is being stopped)."""
         self._in_flight = None
-        self._polls.clear()
+        self._abort_all()
 
     def expedite(self, device: str, now: MonotonicMs) -> None:
         """Read this device before the others, once: somebody waits for its value (a top-up, a test)."""

@@ -47,6 +47,7 @@ class Poll(msgspec.Struct, kw_only=True):
     refused: list[Refused] = []
     tried: list[Read] = []  # parts of a refused read, being asked for alone
     started_at: MonotonicMs = 0
+    daily: bool = False  # settings and identity are in it
 
 
 class Unit:
@@ -101,8 +102,8 @@ class Unit:
 
     def poll(self, period: Period, now: MonotonicMs) -> Poll:
         """A poll with all that is due: settings and identity once a day, identity first when something is in doubt."""
-        joins_daily = period is Period.SLOW or not self._reads[Period.SLOW]
-        if joins_daily and now >= self.daily_at:
+        daily = (period is Period.SLOW or not self._reads[Period.SLOW]) and now >= self.daily_at
+        if daily:
             self._restore()
             self.daily_at = now + DAY_MS
             reads = [*self._reads[period], *self._reads[Period.DAILY]]
@@ -111,7 +112,14 @@ class Unit:
         if self.doubtful and self.spec.identity is not None and not self.anonymous:
             own = Read(self.spec.identity, Period.DAILY, ())
             reads = [own, *(read for read in reads if read.span != own.span)]
-        return Poll(unit=self, period=period, pending=reads, segments=[], refused=[], tried=[], started_at=now)
+        return Poll(
+            unit=self, period=period, pending=reads, segments=[], refused=[], tried=[], started_at=now, daily=daily
+        )
+
+    def unfinished(self, poll: Poll) -> None:
+        """A poll came to nothing: what is read once a day is due with the next one, not tomorrow."""
+        if poll.daily:
+            self.daily_at = poll.started_at
 
     def advance(self, period: Period, now: MonotonicMs) -> None:
         """Due again one period later; what was missed is not made up for."""

@@ -48,7 +48,10 @@ def test_only_the_four_reads_can_be_said():
         names = {node.attr for node in ast.walk(tree) if isinstance(node, ast.Attribute)}
         names |= {node.id for node in ast.walk(tree) if isinstance(node, ast.Name)}
         imported = {a.name for node in ast.walk(tree) if isinstance(node, ast.ImportFrom) for a in node.names}
-        assert not [name for name in names | imported if "write" in name.lower()], path.name
+        # DL/T 645: bytes go to a transport, and `read_request` is the only thing that makes any.
+        transport = {"write"} if path.name == "dlt645_client.py" else set()
+        assert not [name for name in (names | imported) - transport if "write" in name.lower()], path.name
+        assert "build" not in imported, path.name
         modules = {node.module or "" for node in ast.walk(tree) if isinstance(node, ast.ImportFrom)}
         assert path.name == "client.py" or not [m for m in modules if m.startswith("pymodbus")], path.name
 
