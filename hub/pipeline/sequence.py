@@ -46,6 +46,10 @@ class Placing:
         self._newest[slot] = event.received_at
         return at_arrival(event)
 
+    def doubts(self, device: DeviceFacts, event: Event) -> bool:
+        """Whether it may have been here before under another time: its clock is not believed, or it comes late."""
+        return event.clock is Clock.SKEWED or event.occurred_at < self._board.newest(device, event)
+
     def _corrected(self, device: DeviceFacts, event: Event) -> Event:
         lag = self._lags[device.pk] if device.pk in self._lags else self._board.clock_lags.get(device.pk)
         if lag is None or event.clock is not Clock.DEVICE:

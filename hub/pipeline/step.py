@@ -44,6 +44,7 @@ from hub.vocabulary.decisions import (
 )
 from hub.vocabulary.events import (
     Canary,
+    Clock,
     CommandResult,
     Event,
     GatewayChanged,
@@ -131,11 +132,16 @@ class Step:
         """Store the readings of the batch at once, then let the rules see those that are new, in order."""
         board = self._core.board
         fresh: dict[tuple[int, int, int], tuple[MeterReading, DeviceFacts]] = {}
+        doubtful = [(device.pk, key, event) for event, device, key in rows if self._placing.doubts(device, event)]
+        again = readings.stored_under_arrival(self._connection, doubtful)
         for event, device, key in rows:
-            if not board.repeats_last(device, key):
+            repeated = bool(event.source_key) and board.repeats_last(device, key)
+            if not repeated and (device.pk, key) not in again:
                 placed = self._placing.placed(device, event)
                 assert isinstance(placed, MeterReading)
                 fresh.setdefault((device.pk, placed.occurred_at, key), (placed, device))
+                if placed.clock is Clock.SKEWED and event.source_key:
+                    again.add((device.pk, key))
         table = [
             readings.row_of(event, device.pk, identity[2], late=event.late)
             for identity, (event, device) in fresh.items()
