@@ -19,6 +19,7 @@ from api.openapi import answers
 from api.requests import MAX_ID, InstantIn, Json, Limit, Site
 from api.services import Services
 from hub.meters import reading_queries as queries
+from hub.pipeline import problem_queries
 from hub.registry.device_queries import DEFAULT_STALE_AFTER_MS, Quality
 from hub.vocabulary.facts import DeviceKind
 from hub.vocabulary.instants import DAY_MS, UtcMs, iso
@@ -35,6 +36,7 @@ class Step(StrEnum):
     DAY = "day"
 
 
+OTHER_METER = "meter_serial_mismatch"
 DEFAULT_SPAN_MS = {Step.RAW: DAY_MS, Step.HOUR: 7 * DAY_MS, Step.DAY: 92 * DAY_MS}
 ReadingCursor = Annotated[
     str | None,
@@ -44,12 +46,16 @@ ReadingCursor = Annotated[
 
 @router.get("/{device_id}", responses=answers(shapes.Meter))
 def show_meter(request: Request, principal: ForMeterStaff, device_id: DeviceId, site: Site = None) -> Response:
-    """A meter's balance. `days_left` is null where it would not be honest; `days_left_unknown` then says why."""
+    """A meter's balance. `days_left` is null where it would not be honest; `days_left_unknown` then says why.
+
+    While another meter answers at its address nobody knows its balance: what is shown then has the quality `unknown`.
+    """
     services = services_of(request)
     with services.store.read() as connection:
         row = find_device(connection, principal, device_id, site, DeviceKind.METER)
         quality = Standing(services, connection).quality(row)
-        found = _meter(services, connection, row, quality)
+        codes = {problem.code for problem in problem_queries.active_about(connection, row.site, "device", row.id)}
+        found = _meter(services, connection, row, Quality.UNKNOWN if OTHER_METER in codes else quality)
     return Json(msgspec.json.encode(found))
 
 

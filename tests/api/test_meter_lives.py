@@ -2,8 +2,12 @@
 
 import pytest
 
+from hub.pipeline import problems
+from hub.vocabulary.decisions import RaiseProblem
+from hub.vocabulary.events import Subject, SubjectType
 from hub.vocabulary.instants import HOUR_MS, MINUTE_MS
 from hub.vocabulary.roles import Role
+from support.waiting import wait_until
 
 SWAP = {"old_serial": "A1", "new_serial": "B2", "end_energy_kwh": "1234.56", "begin_energy_kwh": "0.1"}
 
@@ -105,3 +109,14 @@ def test_a_counter_that_broke_is_shown_unless_a_replacement_explains_it(hub, wor
     stamp = worker.get("/api/v1/meters/m-0101/readings").json()["items"][1]["at"]
     assert post(worker, "replace", {"new_serial": "B2", "at": stamp}).status_code == 201
     assert worker.get("/api/v1/meters/m-0101/lives").json()["counter_breaks"] == []
+
+
+def test_while_another_meter_answers_the_balance_is_not_believed(hub, worker):
+    hub.reading("m-0101", 1_234)
+    hub.settled()
+    wait_until(lambda: worker.get("/api/v1/meters/m-0101").json()["quality"] == "good")
+    subject = Subject("lakeside", SubjectType.DEVICE, "m-0101")
+    with hub.store.write() as connection:
+        problems.raise_problem(connection, RaiseProblem(code="meter_serial_mismatch", subject=subject), hub.now())
+    shown = worker.get("/api/v1/meters/m-0101").json()
+    assert (shown["quality"], shown["days_left_unknown"]) == ("unknown", "not_good")
