@@ -69,16 +69,18 @@ def _no_longer_pending(reference: str, state: LowBalanceState) -> Outcome:
     """Where the credit is still low at the next reading, what was held back is said then."""
     if reference not in state.pending:
         return Outcome(state)
-    due = state.due
-    if state.level and Due.REMINDER not in due:
-        due = (*due, Due.REMINDER)
-    return Outcome(replace(state, pending=tuple(each for each in state.pending if each != reference), due=due))
+    known = replace(state, pending=tuple(each for each in state.pending if each != reference))
+    if not state.level or known.pending:
+        return Outcome(known)
+    again = (Due.REMINDER, Due.UNPAID) if state.housekeeper else (Due.REMINDER,)
+    due = (*state.due, *(each for each in again if each not in state.due))
+    return Outcome(replace(known, due=due, housekeeper=0, resumed=state.resumed + 1))
 
 
 def _settled(event: NoticeSettled, state: LowBalanceState, facts: Facts) -> Outcome:
     """The household could not be reached: the housekeeper goes and tells them (the housekeeper's own notice is no reason)."""
     ours = event.rule == "low_balance" and event.key.startswith(prefix_of(state)) and state.level
-    if not ours or event.key.endswith(HOUSEKEEPER) or event.outcome not in REACHED_NOBODY or state.pending:
+    if not ours or HOUSEKEEPER in event.key or event.outcome not in REACHED_NOBODY or state.pending:
         return Outcome(state)
     return Outcome(*told_housekeeper(event.subject(), state, facts))
 

@@ -78,7 +78,8 @@ def told_housekeeper(subject: Subject, state: LowBalanceState, facts: Facts) -> 
     """The housekeeper hears of this level, once."""
     if state.housekeeper >= state.level:
         return state, []
-    notice = _notice(subject, state, facts, "low_balance_housekeeper", HOUSEKEEPER, Audience.HOUSEKEEPER)
+    part = HOUSEKEEPER + (str(state.resumed) if state.resumed else "")
+    notice = _notice(subject, state, facts, "low_balance_housekeeper", part, Audience.HOUSEKEEPER)
     return replace(state, housekeeper=state.level), [notice]
 
 

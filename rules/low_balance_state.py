@@ -82,6 +82,7 @@ class LowBalanceState(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=T
     reminders: int = 0  # sent at this level
     due: tuple[Due, ...] = ()
     housekeeper: int = 0  # deepest level at which the housekeeper was told in this episode
+    resumed: int = 0  # how often in this episode a top-up came to nothing: what was withdrawn then is told anew
     pending: tuple[str, ...] = ()  # references of top-ups on their way: nobody is told anything
     vacant: bool = False
     trip: UtcMs | None = None  # since when the relay is not what it was told to be

@@ -205,6 +205,15 @@ def test_two_top_ups_are_both_waited_for() -> None:
     assert told.told() == ["e1/l1", "e1/l1/r1"]
 
 
+def test_a_housekeeper_whose_notice_was_withdrawn_for_a_top_up_is_told_when_that_failed() -> None:
+    told = low("8").push(settled(20, "e1/l2", "nobody"), topup(30))
+    assert told.waiting() == []
+    told.push(topup(40, state=TopUpState.FAILED), reading(60, "7", 3), reading(75, "7", 3))
+    assert told.waiting() == ["e1/l2/r1", "e1/l2/hk1"]
+    told.push(settled(80, "e1/l2/hk1", "nobody"))
+    assert told.told(Audience.HOUSEKEEPER) == ["e1/l2/hk", "e1/l2/hk1"]
+
+
 def test_deeper_while_pending_is_told_when_it_came_to_nothing() -> None:
     told = low().push(topup(30), reading(45, "-2", 3), reading(60, "-2", 3))
     assert levels(told) == [1]
