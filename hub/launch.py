@@ -22,6 +22,7 @@ import structlog
 import typer
 
 from hub.settings import ConfigurationErrors, Settings
+from hub.settings.apart import in_a_child
 
 if TYPE_CHECKING:
     from hub.process import Hub
@@ -39,7 +40,8 @@ def load_settings(config: Path) -> Settings:
     """The whole configuration. Raises ConfigurationErrors."""
     from hub import settings, wiring
 
-    return settings.load(config, os.environ, wiring.profile_kinds(), wiring.rule_limits(), wiring.notifier_types())
+    kinds, limits, notifiers = wiring.profile_kinds(), wiring.rule_limits(), wiring.notifier_types()
+    return in_a_child(lambda: settings.load(config, os.environ, kinds, limits, notifiers))
 
 
 def rule_limits() -> Mapping[str, type[msgspec.Struct]]:

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import re
+from functools import cache
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from alembic import command
-from alembic.config import Config
-from alembic.runtime.migration import MigrationContext
-from alembic.script import ScriptDirectory
-from sqlalchemy import Connection, Engine
+from sqlalchemy import Connection, Engine, inspect, text
+
+if TYPE_CHECKING:
+    from alembic.config import Config  # noqa: PLC0415 - 11 MB, needed only to change a database
 
 MIGRATIONS = Path(__file__).parent / "migrations"
+_LINE = re.compile(r"""^(revision|down_revision)\b[^=\n]*=\s*(?:['"]([^'"]+)['"]|None)""", re.MULTILINE)
 
 
 class NewerDatabaseError(Exception):
@@ -18,6 +21,8 @@ class NewerDatabaseError(Exception):
 
 
 def _config(engine: Engine | None = None) -> Config:
+    from alembic.config import Config  # noqa: PLC0415 - 11 MB, needed only to change a database
+
     config = Config()
     config.set_main_option("script_location", str(MIGRATIONS))
     config.set_main_option("path_separator", "os")
@@ -25,10 +30,22 @@ def _config(engine: Engine | None = None) -> Config:
     return config
 
 
+@cache
+def _revisions() -> dict[str, str | None]:
+    """Every revision with the one that it stands on, read from the files: Alembic is imported to change a database only."""
+    found: dict[str, str | None] = {}
+    for file in sorted((MIGRATIONS / "versions").glob("*.py")):
+        said = {name: value or None for name, value in _LINE.findall(file.read_text(encoding="utf-8"))}
+        revision = said["revision"]
+        assert revision is not None, f"{file} names no revision"
+        found[revision] = said["down_revision"]
+    return found
+
+
 def head_revision() -> str:
     """The newest revision that this program knows."""
-    head = ScriptDirectory.from_config(_config()).get_current_head()
-    assert head is not None, "no migrations shipped"
+    known = _revisions()
+    (head,) = known.keys() - set(known.values())
     return head
 
 
@@ -40,16 +57,21 @@ def current_revision(engine: Engine) -> str | None:
 
 def revision_of(connection: Connection) -> str | None:
     """As `current_revision`, within an open transaction."""
-    return MigrationContext.configure(connection).get_current_revision()
+    if not inspect(connection).has_table("alembic_version"):
+        return None
+    found: str | None = connection.execute(text("SELECT version_num FROM alembic_version")).scalar_one_or_none()
+    return found
 
 
 def known_revisions() -> frozenset[str]:
     """Every revision that this program can bring up to date."""
-    return frozenset(script.revision for script in ScriptDirectory.from_config(_config()).walk_revisions())
+    return frozenset(_revisions())
 
 
 def create_at(engine: Engine, revision: str) -> None:
     """Make the tables of a known revision in an empty database, for the rows of a backup of that time."""
+    from alembic import command  # noqa: PLC0415 - as above
+
     command.upgrade(_config(engine), revision)
 
 
@@ -63,4 +85,6 @@ def bring_up_to_date(engine: Engine, *, is_sqlite: bool) -> None:
             f"The database was written by a newer version of the hub (revision {current}): "
             "install that version, or restore a backup of this one; nothing was changed."
         )
+    from alembic import command  # noqa: PLC0415 - as above
+
     command.upgrade(_config(engine), "head")

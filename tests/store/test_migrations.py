@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 from alembic.autogenerate import compare_metadata
 from alembic.runtime.migration import MigrationContext
+from alembic.script import ScriptDirectory
 from sqlalchemy import select, text
 
 from hub.store import migrate, schema
@@ -117,3 +118,10 @@ def test_sqlite_is_durable_and_readers_do_not_wait_for_the_writer(tmp_path: Path
 
 def test_the_newest_revision_is_known() -> None:
     assert migrate.head_revision()
+
+
+def test_the_revisions_read_from_the_files_are_those_of_alembic():
+    """The hub looks at the files itself, so that it need not load Alembic at each start."""
+    scripts = ScriptDirectory(str(migrate.MIGRATIONS))
+    assert migrate.known_revisions() == {script.revision for script in scripts.walk_revisions()}
+    assert migrate.head_revision() == scripts.get_current_head()

@@ -1,0 +1,49 @@
+"""A large configuration is read in a child, with the same outcome as here, whatever becomes of the child."""
+
+import os
+import signal
+import threading
+
+import pytest
+
+from hub.settings.apart import in_a_child
+from hub.settings.model import Secret
+
+
+def test_the_answer_comes_over_and_the_work_was_done_elsewhere():
+    here = os.getpid()
+    there, secret, many = in_a_child(lambda: (os.getpid(), Secret("told to nobody"), list(range(100_000))))
+    assert there != here
+    assert secret.reveal() == "told to nobody"
+    assert many[-1] == 99_999
+
+
+def test_what_is_raised_is_raised_here(capfd):
+    def wrong() -> int:
+        raise LookupError("wrong field")
+
+    with pytest.raises(LookupError, match="wrong field"):
+        in_a_child(wrong)
+    assert "Traceback" not in capfd.readouterr().err
+
+
+def test_a_child_that_is_killed_does_not_matter():
+    here = os.getpid()
+
+    def killed_elsewhere() -> int:
+        if os.getpid() != here:
+            os.kill(os.getpid(), signal.SIGKILL)
+        return 5
+
+    assert in_a_child(killed_elsewhere) == 5
+
+
+def test_with_threads_about_nothing_is_forked():
+    release = threading.Event()
+    other = threading.Thread(target=release.wait)
+    other.start()
+    try:
+        assert in_a_child(os.getpid) == os.getpid()
+    finally:
+        release.set()
+        other.join()
