@@ -132,6 +132,7 @@ class HubProcess(Contestant):
         return self.hub.pid
 
     def launch(self) -> None:
+        assert self.hub.token  # the database is made by this command, as it is in an installation
         self.hub.start()
 
     def wait_ready(self) -> None:
