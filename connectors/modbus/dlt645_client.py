@@ -103,7 +103,7 @@ class Dlt645Client:
                 return "pyserial_missing"
             try:
                 self._line = SerialLine(where, self._received, self._lost)
-            except OSError:  # pyserial's own errors are OSErrors
+            except Exception:  # noqa: BLE001 - termios.error is no OSError; whatever it is, the line is not there
                 return "connect_failed"
             return None
         loop = asyncio.get_running_loop()
