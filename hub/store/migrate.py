@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from sqlalchemy import Connection, Engine, inspect, text
 
 if TYPE_CHECKING:
-    from alembic.config import Config  # noqa: PLC0415 - 11 MB, needed only to change a database
+    from alembic.config import Config
 
 MIGRATIONS = Path(__file__).parent / "migrations"
 _LINE = re.compile(r"""^(revision|down_revision)\b[^=\n]*=\s*(?:['"]([^'"]+)['"]|None)""", re.MULTILINE)
