@@ -4,6 +4,7 @@ import signal
 import subprocess
 import sys
 import textwrap
+import threading
 from pathlib import Path
 
 import pytest
@@ -86,6 +87,37 @@ def test_a_claim_is_won_by_one_worker(told, far_side):
     for _ in range(8):
         far_side.expect("sms")
     assert len({request.key for request in far_side.requests}) == len(far_side.requests) == 8
+
+
+def test_two_workers_that_look_in_the_same_moment_do_not_both_win(told, database_url):
+    """The second one has its own connections; it looks while the first one's claim is not committed yet."""
+    told.order()
+    with told.store.write() as connection:
+        post_module.plan_due(connection, told.sites, told.now)
+    other = open_store(database_url)
+    won: list[int] = []
+
+    def second() -> None:
+        with other.write() as connection:
+            won.append(len(claim_due(connection, told.sites, {}, (), 4, told.now)))
+
+    late = threading.Thread(target=second)
+    try:
+        with told.store.write() as connection:
+            won.append(len(claim_due(connection, told.sites, {}, (), 4, told.now)))
+            late.start()
+            if not told.store.is_sqlite:
+                wait_until(lambda: _somebody_waits(told.store))
+        late.join(20)
+    finally:
+        other.close()
+    assert won == [1, 0]
+
+
+def _somebody_waits(store) -> bool:
+    """Whether a transaction of PostgreSQL waits for another's row."""
+    with store.read() as connection:
+        return bool(connection.exec_driver_sql("SELECT count(*) FROM pg_locks WHERE NOT granted").scalar_one())
 
 
 def test_a_claim_whose_worker_is_gone_is_taken_over_when_its_lease_is_over(told, far_side):

@@ -5,7 +5,7 @@ import threading
 import pytest
 
 from hub.notices.plan import BACK_OFF_S
-from hub.store.schema import notice_orders, person_channels, problems
+from hub.store.schema import household_members, notice_orders, person_channels, problems
 from hub.vocabulary.decisions import Audience, Urgency
 from hub.vocabulary.instants import DAY_MS, HOUR_MS, SECOND_MS
 from support.far_side import ACCEPT_THEN_DROP, DROP, ENDLESS, HANG
@@ -28,7 +28,12 @@ def test_the_household_is_told_once_and_the_rule_hears_of_it_once(rig, far_side)
 def test_only_those_who_agreed_and_are_to_be_notified_are_told(rig, far_side):
     told = rig.person("甲", "sms:13800000001")
     silent = rig.person("乙", "sms:13800000002", consent=False)
-    rig.household("b1/0101", told, silent)
+    home = rig.household("b1/0101", told, silent)
+    child = rig.person("丙", "sms:13800000003")
+    with rig.store.write() as connection:
+        connection.execute(
+            household_members.insert().values(household_id=home, person_id=child, role="member", notified=False)
+        )
     rig.order()
     rig.run()
     far_side.expect("sms", to="13800000001")
@@ -217,8 +222,10 @@ def test_what_is_withdrawn_between_two_attempts_is_not_tried_again(rig, far_side
     rig.order("ep1/1")
     rig.run()
     rig.withdraw("ep1/")
+    rig.run()
+    assert rig.states() == [("sms", "withdrawn")], "at once, not when its next attempt would have been"
+    assert [row.outcome for row in rig.rows()] == ["withdrawn before it was sent"]
     rig.pass_time(DAY_MS)
-    assert rig.states() == [("sms", "withdrawn")]
 
 
 def test_a_channel_without_consent_any_more_is_not_used_for_the_next_attempt(rig, far_side):
