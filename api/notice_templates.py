@@ -36,6 +36,8 @@ EXAMPLES = {
     "amount": "100.00",
     "reference": "A-1",
     "paid_at": "12:00",
+    "as_of": "2026-06-01 12:00",
+    "title": "电梯困人",
     "elevator": "1号梯",
     "floor": "7",
     "number": "LS-2026-0001",
@@ -160,7 +162,7 @@ def preview(request: Request, principal: ForMeterStaff, template: Name, wanted: 
 
 
 def _examples(name: str) -> dict[str, str]:
-    return {param: EXAMPLES[param] for param in texts.parameters()[name].known}
+    return {param: EXAMPLES.get(param, param) for param in texts.parameters()[name].known}
 
 
 def _invalid(error: TextError) -> Exception:

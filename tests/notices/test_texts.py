@@ -9,7 +9,18 @@ from hub.notices.texts import Part, Text, TextError
 
 FULL = {
     name: f"<{name}>"
-    for name in ("place", "credit", "unit", "threshold", "level", "days_left", "amount", "reference", "paid_at")
+    for name in (
+        "place",
+        "credit",
+        "unit",
+        "threshold",
+        "level",
+        "days_left",
+        "amount",
+        "reference",
+        "paid_at",
+        "as_of",
+    )
 }
 POWER = [name for name, each in texts.parameters().items() if each.power]
 
@@ -23,7 +34,8 @@ def test_what_the_meter_rules_order_is_there():
     wanted = {"low_balance_1", "low_balance_2", "low_balance_3", "low_balance_4", "low_balance_reminder"}
     assert wanted | {"low_balance_housekeeper", "topup_missing", "paid_thanks"} == set(POWER)
     for name in wanted | {"low_balance_housekeeper"}:
-        assert set(texts.parameters()[name].known) == {"place", "credit", "unit", "threshold", "level", "days_left"}
+        known = {"place", "credit", "unit", "threshold", "level", "days_left", "as_of"}
+        assert set(texts.parameters()[name].known) == known
 
 
 @pytest.mark.parametrize("locale", texts.LOCALES)
