@@ -6,6 +6,15 @@ JSON written by us. A change here needs a migration (`tests/store/test_migration
 
 from hub.store.schema.accounts import idempotency, sessions, tokens, users
 from hub.store.schema.base import SerialKey, meta, metadata
+from hub.store.schema.cards import (
+    card_assignments,
+    card_entries,
+    card_losses,
+    card_payments,
+    card_permissions,
+    card_spellings,
+    cards,
+)
 from hub.store.schema.households import household_members, households, people, person_channels
 from hub.store.schema.intake import events, readings, readings_day, readings_hour, rejected, rollup_due
 from hub.store.schema.meters import meter_lives, topups
@@ -17,6 +26,13 @@ from hub.store.schema.tickets import ticket_clocks, ticket_milestones, ticket_nu
 
 __all__ = [
     "SerialKey",
+    "card_assignments",
+    "card_entries",
+    "card_losses",
+    "card_payments",
+    "card_permissions",
+    "card_spellings",
+    "cards",
     "commands",
     "device_state",
     "devices",

@@ -1,0 +1,135 @@
+"""Cards on three axes: the object, its assignments to holders, and what each door controller is to know and says it knows.
+
+The ledger is never rewritten: a reversed payment is a second row, and every change leaves a row in `card_entries`.
+"""
+
+from __future__ import annotations
+
+from sqlalchemy import BigInteger, Boolean, Column, ForeignKey, Index, SmallInteger, Table, Text, UniqueConstraint, text
+
+from hub.store.schema.base import SerialKey, metadata
+
+cards = Table(
+    "cards",
+    metadata,
+    Column("id", SerialKey, primary_key=True),
+    Column("site", Text, ForeignKey("sites.id"), nullable=False),
+    Column("format", Text, nullable=False),
+    Column("bits", SmallInteger, nullable=False),
+    Column("raw_hex", Text, nullable=False),  # canonical: all bits, capitals
+    Column("value", Text, nullable=False),  # as it was entered and as readers are told
+    Column("state", Text, nullable=False),  # assigned | returned | lost | in_stock
+    UniqueConstraint("site", "format", "raw_hex"),
+)
+
+card_spellings = Table(
+    "card_spellings",
+    metadata,
+    Column("card_id", BigInteger, ForeignKey("cards.id"), primary_key=True, autoincrement=False),
+    Column("spelling", Text, primary_key=True),
+    Index(None, "spelling"),
+)
+
+card_assignments = Table(
+    "card_assignments",
+    metadata,
+    Column("id", SerialKey, primary_key=True),
+    Column("card_id", BigInteger, ForeignKey("cards.id"), nullable=False),
+    Column("site", Text, nullable=False),
+    Column("kind", Text, nullable=False),
+    Column("unit", Text),
+    Column("household_id", BigInteger),  # of the unit at the time of issue
+    Column("holder_name", Text, nullable=False),
+    Column("holder_phone", Text),
+    Column("id_last4", Text),
+    Column("id_digest", Text),  # keyed: finds a number that is known, tells none
+    Column("state", Text, nullable=False),  # pending | active | suspended | ended
+    Column("reason", Text),  # of suspended and ended
+    Column("documents_json", Text, nullable=False),
+    Column("doors_json", Text, nullable=False),
+    Column("fee_fen", BigInteger),  # null: the project's price list says
+    Column("deposit_fen", BigInteger, nullable=False),
+    Column("arithmetic", Text, nullable=False),
+    Column("counts", Boolean, nullable=False),  # uses up one of the household's free cards
+    Column("replaces_id", BigInteger),
+    Column("valid_from", BigInteger, nullable=False),
+    Column("valid_until", BigInteger),
+    Column("first_issued_at", BigInteger, nullable=False),  # carried over by replacements; a pass's limit counts from it
+    Column("created_at", BigInteger, nullable=False),
+    Column("created_by", Text, nullable=False),
+    Column("revision", BigInteger, nullable=False),
+    Index(None, "site", "unit"),
+    Index(None, "state", "valid_until"),
+    Index(
+        "uq_card_assignments_current",
+        "card_id",
+        unique=True,
+        sqlite_where=text("state <> 'ended'"),
+        postgresql_where=text("state <> 'ended'"),
+    ),
+)
+
+card_permissions = Table(
+    "card_permissions",
+    metadata,
+    Column("id", SerialKey, primary_key=True),
+    Column("assignment_id", BigInteger, ForeignKey("card_assignments.id"), nullable=False),
+    Column("site", Text, nullable=False),
+    Column("controller", Text, nullable=False),
+    Column("door", Text, nullable=False),
+    Column("desired", Text, nullable=False),  # granted | revoked
+    Column("desired_at", BigInteger, nullable=False),
+    Column("reported", Text, nullable=False),  # pending | sent | confirmed | failed | removing | removed
+    Column("since", BigInteger, nullable=False),
+    Column("reason", Text),
+    Column("command_id", Text),
+    Column("commanded_at", BigInteger),
+    Column("tries", SmallInteger, nullable=False),
+    Column("next_try_at", BigInteger),  # null: nothing is to be sent
+    Column("overdue", Boolean, nullable=False),  # told as a problem
+    UniqueConstraint("assignment_id", "controller", "door"),
+    Index(None, "site", "controller"),
+    Index(None, "next_try_at"),
+)
+
+card_payments = Table(
+    "card_payments",
+    metadata,
+    Column("id", SerialKey, primary_key=True),
+    Column("assignment_id", BigInteger, ForeignKey("card_assignments.id"), nullable=False),
+    Column("site", Text, nullable=False),
+    Column("receipt", Text, nullable=False),
+    Column("amount_fen", BigInteger, nullable=False),  # negative: reverses the row of `reverses_id`
+    Column("reverses_id", BigInteger, unique=True),
+    Column("at", BigInteger, nullable=False),
+    Column("by", Text, nullable=False),
+    UniqueConstraint("site", "receipt"),
+    Index(None, "assignment_id"),
+)
+
+card_losses = Table(
+    "card_losses",
+    metadata,
+    Column("id", SerialKey, primary_key=True),
+    Column("assignment_id", BigInteger, ForeignKey("card_assignments.id"), nullable=False),
+    Column("reporter", Text, nullable=False),
+    Column("verified", Text, nullable=False),  # id_document | phone
+    Column("note", Text, nullable=False),
+    Column("reported_at", BigInteger, nullable=False),
+    Column("by", Text, nullable=False),
+    Column("found_at", BigInteger),
+    Index(None, "assignment_id"),
+)
+
+card_entries = Table(
+    "card_entries",
+    metadata,
+    Column("id", SerialKey, primary_key=True),
+    Column("assignment_id", BigInteger, ForeignKey("card_assignments.id"), nullable=False),
+    Column("at", BigInteger, nullable=False),
+    Column("by", Text, nullable=False),
+    Column("entry", Text, nullable=False),
+    Column("state", Text, nullable=False),
+    Column("data_json", Text, nullable=False),
+    Index(None, "assignment_id"),
+)
