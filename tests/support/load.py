@@ -20,7 +20,7 @@ from support.running_hub import RunningHub
 from support.waiting import wait_until
 
 NEVER_SILENT = {"elevator_s": 0, "meter_s": 0, "access_controller_s": 0}
-STEP_MS = 25
+STEP_MS = 100
 """Between one reading and the next. Devices that send what they have kept: all of it lies some hours back, and comes much faster
 than it happened (at the pace of time it would be a clock that was set back, which the hub would put right)."""
 
