@@ -39,7 +39,7 @@ from api.services import Services
 from hub.store.accounts import Principal
 from hub.tickets import queries
 from hub.tickets.kinds import KINDS
-from hub.tickets.lifecycle import allowed_actions
+from hub.tickets.lifecycle import allowed_actions, standing
 from hub.vocabulary.decisions import Severity, TicketKind
 from hub.vocabulary.events import Subject, SubjectType
 from hub.vocabulary.instants import iso
@@ -110,7 +110,7 @@ def _common(row: Row[Any], principal: Principal, zone: tzinfo, reached: Sequence
         "drill": bool(row.drill),
         "acknowledged": queries.is_acknowledged(reached),
         "revision": row.revision,
-        "actions": allowed_actions(row.kind, row.state, principal.roles, frozenset(reached)),
+        "actions": allowed_actions(row.kind, row.state, principal.roles, standing(reached)),
     }
 
 

@@ -25,6 +25,7 @@ from hub.pipeline.sequence import Placing
 from hub.pipeline.timers import TimerKey
 from hub.tickets.desk import Desk
 from hub.tickets.lifecycle import Actor, Refused, Ticket
+from hub.tickets.telling import DESK, left_behind, ticket_moved
 from hub.tickets.view import ticket_view
 from hub.vocabulary.decisions import (
     CancelTimer,
@@ -52,7 +53,6 @@ from hub.vocabulary.events import (
     Subject,
     SubjectType,
     SupervisionTick,
-    TicketMoved,
     TimerFired,
     TopUpSettled,
 )
@@ -231,7 +231,7 @@ class Step:
         self._timers[key] = None
         if key.rule == CLOCK:
             ticket_id, _, clock = key.key.partition(":")
-            self._desk.breach(int(ticket_id), clock, due_at)
+            self._desk.fall_due(int(ticket_id), clock, due_at)
             return
         device = key.subject.id if key.subject.type is SubjectType.DEVICE else ""
         self.decide(
@@ -249,6 +249,11 @@ class Step:
         )
 
     # --- the hub's own concerns -------------------------------------------------------------------------
+
+    @property
+    def desk(self) -> Desk:
+        """The step's desk."""
+        return self._desk
 
     @property
     def connection(self) -> Connection:
@@ -309,6 +314,8 @@ class Step:
     def act(self, ticket_id: int, action: str, fields: dict[str, Any], actor: Actor, if_match: int | None) -> Ticket:
         """A person's action on a ticket; rules that follow the ticket hear of it. Raises Refused."""
         ticket = self._desk.act(ticket_id, action, fields, actor, if_match)
+        if (left := left_behind(ticket, action)) is not None:
+            self._tell_rules(left, action, actor.name)
         self._tell_rules(ticket, action, actor.name)
         return ticket
 
@@ -330,21 +337,7 @@ class Step:
         return world.site(subject.site) is not None
 
     def _tell_rules(self, ticket: Ticket, action: str, by: str) -> None:
-        subject = ticket.subject
-        moved = TicketMoved(
-            site=subject.site,
-            device=subject.id if subject.type is SubjectType.DEVICE else "",
-            source_key=f"{ticket.id}/{ticket.revision}",
-            occurred_at=self.now,
-            received_at=self.now,
-            kind=ticket.kind,
-            about=subject,
-            action=action,
-            state=ticket.state,
-            active=ticket.active,
-            by=by,
-        )
-        self.decide(moved, None)
+        self.decide(ticket_moved(ticket, action, by, self.now), None)
 
     # --- the end ----------------------------------------------------------------------------------------
 
@@ -361,6 +354,8 @@ class Step:
             subject = Subject(timer.site, SubjectType.SITE, timer.site)
             self._timers[TimerKey(CLOCK, subject, f"{timer.ticket_id}:{timer.clock}")] = timer.due_at
         core.timers.write(connection, self._timers, self.now)
+        for notice in self._desk.notices:
+            self._orders += orders.order(connection, notice, DESK, self.now)
         self._commands.write(connection)
         readings.mark_late(connection, self._late_hours)
         self._flushes = core.board.flush_due(self.now)

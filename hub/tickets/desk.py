@@ -7,20 +7,26 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from datetime import datetime
-from typing import Any
+from typing import Any, Final
 from zoneinfo import ZoneInfo
 
 import msgspec
-from sqlalchemy import Connection, select
+from sqlalchemy import Connection, Row, select
 
 from hub.store.schema import ticket_clocks, ticket_milestones, ticket_numbers, ticket_timeline, tickets
-from hub.tickets import lifecycle, rows
+from hub.tickets import escalation, lifecycle, rows
+from hub.tickets.escalation import Moment
 from hub.tickets.kinds import KINDS
 from hub.tickets.lifecycle import Actor, Change, Refused, Ticket
-from hub.vocabulary.decisions import MoveTicket, RaiseTicket
+from hub.tickets.telling import notice_of
+from hub.vocabulary.decisions import MoveTicket, Notify, RaiseTicket
 from hub.vocabulary.events import Subject, SubjectType
 from hub.vocabulary.facts import DeviceFacts, SiteFacts
 from hub.vocabulary.instants import UtcMs
+
+OF_THE_CAR: Final = frozenset(
+    {"floor", "mode", "doors", "door_zone", "power", "occupancy", "occupancy_unknown", "telemetry"}
+)
 
 
 class Names(msgspec.Struct, frozen=True, kw_only=True):
@@ -40,7 +46,7 @@ class ClockTimer(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Desk:
-    """Moves tickets; collects what else has to happen: `touched` tickets for the feed, `timers` for the clocks."""
+    """Moves tickets; collects what else has to happen: `touched` tickets for the feed, `timers` for the clocks, `notices` to be ordered."""
 
     def __init__(self, connection: Connection, names: Names, now: UtcMs) -> None:
         self._connection = connection
@@ -49,6 +55,7 @@ class Desk:
         self.touched: dict[int, Ticket] = {}
         self.opened_ids: set[int] = set()
         self.timers: list[ClockTimer] = []
+        self.notices: list[Notify] = []
 
     # --- rules ------------------------------------------------------------------------------------------
 
@@ -79,7 +86,7 @@ class Desk:
 
     def act(self, ticket_id: int, action: str, fields: Mapping[str, Any], actor: Actor, if_match: int | None) -> Ticket:
         """A person's action. Raises Refused."""
-        ticket = rows.find(self._connection, select(tickets).where(tickets.c.id == ticket_id))
+        ticket = self._ticket(ticket_id)
         if ticket is None:
             raise Refused("not_found", f"There is no ticket {ticket_id}.")
         if if_match is not None and if_match != ticket.revision:
@@ -91,16 +98,35 @@ class Desk:
             self._only_active(change.ticket)
         return self._store(change, None)
 
-    def breach(self, ticket_id: int, clock: str, due_at: UtcMs) -> None:
-        """A clock's deadline fell due."""
-        running = select(ticket_clocks.c.state).where(
-            ticket_clocks.c.ticket_id == ticket_id, ticket_clocks.c.name == clock, ticket_clocks.c.due_at == due_at
-        )
-        ticket = rows.find(self._connection, select(tickets).where(tickets.c.id == ticket_id))
-        if ticket is None or self._connection.execute(running).scalar_one_or_none() != "running":
+    def fall_due(self, ticket_id: int, clock: str, due_at: UtcMs) -> None:
+        """A deadline of a clock fell due: a warning, the breach, or a page again."""
+        ticket, row = self._ticket(ticket_id), self._clock(ticket_id, clock)
+        spec = None if ticket is None else KINDS[ticket.kind].clocks.get(clock)
+        if ticket is None or row is None or spec is None or row.state == "met" or spec.stop in ticket.milestones:
             return
-        self._set_clock(ticket_id, clock, "breached")
-        self._store(lifecycle.breached(ticket, clock, due_at, self._now), None)
+        what = escalation.fallen(spec, row.started_at, due_at)
+        if what.moment is Moment.BREACHED:
+            self._set_clock(ticket_id, clock, "breached")
+        change = lifecycle.fell_due(ticket, clock, what, due_at, self._now)
+        if change is not None:
+            self._store(change, None)
+        self._set_timer(ticket, clock, escalation.next_due(spec, row.started_at, due_at, self._now))
+
+    def rearm(self, ticket_id: int, clock: str) -> None:
+        """Set the deadline of a running clock again: its row was lost (hub.pipeline.auditor)."""
+        ticket, row = self._ticket(ticket_id), self._clock(ticket_id, clock)
+        spec = None if ticket is None else KINDS[ticket.kind].clocks.get(clock)
+        if ticket is None or row is None or spec is None or row.state != "running":
+            return
+        passed = min(self._now, row.due_at - 1)
+        self._set_timer(ticket, clock, escalation.next_due(spec, row.started_at, passed, passed))
+
+    def _ticket(self, ticket_id: int) -> Ticket | None:
+        return rows.find(self._connection, select(tickets).where(tickets.c.id == ticket_id))
+
+    def _clock(self, ticket_id: int, clock: str) -> Row[Any] | None:
+        here = (ticket_clocks.c.ticket_id == ticket_id, ticket_clocks.c.name == clock)
+        return self._connection.execute(select(ticket_clocks).where(*here)).one_or_none()
 
     # --- storing ----------------------------------------------------------------------------------------
 
@@ -142,18 +168,19 @@ class Desk:
             values = {"ticket_id": ticket.id, "name": name, "at": self._now, "by": entry.by}
             self._connection.execute(ticket_milestones.insert().values(**values))
         self._move_clocks(change)
+        self.notices += [notice_of(ticket, occasion) for occasion in change.occasions]
 
     def _move_clocks(self, change: Change) -> None:
         ticket = change.ticket
         for name in change.stopped:
-            self._set_clock(ticket.id, name, "met")
+            self._end_clock(ticket, name)
         for start in change.started:
             self._connection.execute(
                 ticket_clocks.delete().where(ticket_clocks.c.ticket_id == ticket.id, ticket_clocks.c.name == start.name)
             )
-            values = {"started_at": self._now, "due_at": start.due_at, "state": "running"}
+            values = {"started_at": start.started_at, "due_at": start.due_at, "state": "running"}
             self._connection.execute(ticket_clocks.insert().values(ticket_id=ticket.id, name=start.name, **values))
-            self._set_timer(ticket, start.name, start.due_at)
+            self._set_timer(ticket, start.name, start.next_at)
         if not ticket.active:
             self._stop_all(ticket)
 
@@ -163,20 +190,23 @@ class Desk:
             ticket_clocks.c.name == name,
             ticket_clocks.c.state == "running",
         )
-        if self._connection.execute(ticket_clocks.update().where(*where).values(state=state)).rowcount:
-            ticket = self.touched.get(ticket_id)
-            if ticket is not None:
-                self._set_timer(ticket, name, None)
+        self._connection.execute(ticket_clocks.update().where(*where).values(state=state))
+
+    def _end_clock(self, ticket: Ticket, name: str) -> None:
+        """Nothing falls due any more; a clock that was breached stays so for ever."""
+        self._set_clock(ticket.id, name, "met")
+        self._set_timer(ticket, name, None)
 
     def _stop_all(self, ticket: Ticket) -> None:
-        """A ticket that is over has no clocks but those that begin with its end (the report)."""
-        after_end = {name for name, spec in KINDS[ticket.kind].clocks.items() if spec.start in ("released", "closed")}
-        running = select(ticket_clocks.c.name).where(
-            ticket_clocks.c.ticket_id == ticket.id, ticket_clocks.c.state == "running"
-        )
-        for name in self._connection.execute(running).scalars().all():
-            if name not in after_end or ticket.state == "false_alarm":
-                self._set_clock(ticket.id, name, "met")
+        """A ticket that is over has no clocks but those of its report; a false alarm has none."""
+        clocks = KINDS[ticket.kind].clocks
+        for name in (
+            self._connection.execute(select(ticket_clocks.c.name).where(ticket_clocks.c.ticket_id == ticket.id))
+            .scalars()
+            .all()
+        ):
+            if name not in clocks or not clocks[name].survives_end or ticket.state == "false_alarm":
+                self._end_clock(ticket, name)
 
     def _set_timer(self, ticket: Ticket, clock: str, due_at: UtcMs | None) -> None:
         self.timers.append(ClockTimer(site=ticket.subject.site, ticket_id=ticket.id, clock=clock, due_at=due_at))
@@ -214,7 +244,17 @@ class Desk:
         if device is None or device.kind != "elevator":
             raise Refused("invalid", "Some fields are wrong.", errors=(("device", "no elevator of this site"),))
         subject = Subject(ticket.subject.site, SubjectType.DEVICE, device_id)
-        return msgspec.structs.replace(ticket, subject=subject, subject_name=device.name, place=device.place)
+        if subject == ticket.subject:
+            raise Refused("invalid", "Some fields are wrong.", errors=(("device", "the ticket is about this one"),))
+        # What was seen of the other lift says nothing about this one.
+        fields = {name: value for name, value in ticket.fields.items() if name not in OF_THE_CAR}
+        return msgspec.structs.replace(
+            ticket,
+            subject=subject,
+            subject_name=device.name,
+            place=device.place,
+            fields=fields | {"rebound_from": ticket.subject.id},
+        )
 
     def _only_active(self, ticket: Ticket) -> None:
         other = rows.active_of(self._connection, ticket.kind, ticket.subject)

@@ -2,36 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any, Literal
 
 import msgspec
 
-from hub.tickets.kinds import ANY_STATE, KINDS, Field, Kind
+from hub.tickets import escalation
+from hub.tickets.entrapment import NEEDS_HELP_NOW
+from hub.tickets.escalation import Fallen, Moment
+from hub.tickets.kind import ANY_STATE, OPENED, REOPENED, ClockSpec, Kind, Tell
+from hub.tickets.kinds import KINDS
+from hub.tickets.refusals import Refused, checked, demand_all_out, demand_done
 from hub.vocabulary.decisions import SEVERITY_RANK, MoveTicket, RaiseTicket, Severity
 from hub.vocabulary.events import Subject
 from hub.vocabulary.instants import SECOND_MS, UtcMs
 from hub.vocabulary.roles import Role
 
-MAX_TEXT = 4_000
+__all__ = ["Actor", "Change", "Refused", "Ticket"]
+
 MAX_LISTED_SOURCES = 20
-
-
-class Refused(Exception):  # noqa: N818  what a person asked cannot be done: an answer, not a fault
-    """`status` says which answer; `allowed` what could be done instead; `errors` names each field with its problem."""
-
-    def __init__(
-        self,
-        status: Literal["not_found", "not_allowed", "conflict", "stale", "invalid", "unavailable"],
-        detail: str,
-        allowed: tuple[str, ...] = (),
-        errors: tuple[tuple[str, str], ...] = (),
-    ) -> None:
-        super().__init__(detail)
-        self.status = status
-        self.detail = detail
-        self.allowed = allowed
-        self.errors = errors
 
 
 class Actor(msgspec.Struct, frozen=True):
@@ -64,7 +53,7 @@ class Ticket(msgspec.Struct, frozen=True, kw_only=True):
     fields: Mapping[str, Any] = {}
     drill: bool = False
     revision: int = 1
-    milestones: frozenset[str] = frozenset()  # names reached so far
+    milestones: frozenset[str] = frozenset()  # names reached so far, see `standing`
 
 
 class Entry(msgspec.Struct, frozen=True, kw_only=True):
@@ -81,10 +70,19 @@ class Entry(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class ClockStart(msgspec.Struct, frozen=True):
-    """A clock begins to run."""
+    """A clock begins to run: `due_at` is its limit, `next_at` the first moment at which something happens."""
 
     name: str
     due_at: UtcMs
+    started_at: UtcMs
+    next_at: UtcMs
+
+
+class Occasion(msgspec.Struct, frozen=True):
+    """A notice that a move gives rise to; `name` says once per ticket which."""
+
+    name: str
+    tell: Tell
 
 
 class Change(msgspec.Struct, frozen=True, kw_only=True):
@@ -95,18 +93,33 @@ class Change(msgspec.Struct, frozen=True, kw_only=True):
     milestones: tuple[str, ...] = ()
     started: tuple[ClockStart, ...] = ()
     stopped: tuple[str, ...] = ()  # clocks whose milestone was reached
+    occasions: tuple[Occasion, ...] = ()
+
+
+def standing(reached: Iterable[str]) -> frozenset[str]:
+    """The milestones that count, of those reached in this order: a case that began anew begins with nothing done."""
+    names: set[str] = set()
+    for name in reached:
+        if name == REOPENED:
+            names = {OPENED}
+        names.add(name)
+    return frozenset(names)
 
 
 def allowed_actions(
     kind: str, state: str, roles: frozenset[Role], milestones: frozenset[str] = frozenset()
 ) -> tuple[str, ...]:
-    """Names of the actions that these roles may take from this state; what comes once and was done is not among them."""
+    """Names of the actions that these roles may take from this state; what comes once and was done is not among them.
+
+    Nor is what requires something that has not been done.
+    """
     return tuple(
         name
         for name, action in KINDS[kind].actions.items()
         if _from(action.from_states, state)
         and action.roles & roles
         and not (action.once and action.milestone in milestones)
+        and milestones.issuperset(action.requires)
     )
 
 
@@ -131,11 +144,14 @@ def opened(raised: RaiseTicket, by: str, named: tuple[str, str, str], now: UtcMs
         drill=raised.drill,
     )
     entry = _entry("raised", kind.name, raised.reason, by, raised.occurred_at, None, kind.initial, raised.evidence)
-    return _with_milestones(ticket, entry, ("opened",), now)
+    return _with_milestones(ticket, entry, (OPENED,), now)
 
 
 def repeated(ticket: Ticket, raised: RaiseTicket, by: str, now: UtcMs) -> Change:
-    """A further signal of what is open already: counted, merged, severity never lowered by a machine."""
+    """A further signal of what is open already: counted, merged, severity never lowered by a machine.
+
+    After a release, or where a drill becomes real, the case begins anew: clocks run and people are told again.
+    """
     kind = KINDS[ticket.kind]
     state = kind.on_repeat.get(ticket.state, ticket.state)
     worse = SEVERITY_RANK[raised.severity] < SEVERITY_RANK[ticket.severity]
@@ -145,12 +161,14 @@ def repeated(ticket: Ticket, raised: RaiseTicket, by: str, now: UtcMs) -> Change
         severity=raised.severity if worse else ticket.severity,
         count=ticket.count + (1 if raised.count else 0),
         fields=merged(ticket.fields, raised.fields),
+        drill=ticket.drill and raised.drill,
         updated_at=now,
         revision=ticket.revision + 1,
     )
+    anew = (state != ticket.state and ticket.state in kind.done_states) or after.drill != ticket.drill
     word: Literal["repeat", "signal"] = "repeat" if raised.count else "signal"
     entry = _entry(word, ticket.kind, raised.reason, by, raised.occurred_at, ticket.state, state, raised.evidence)
-    return Change(ticket=after, entry=entry)
+    return _with_milestones(after, entry, (REOPENED,) if anew else (), now)
 
 
 def triggered(ticket: Ticket, move: MoveTicket, by: str, now: UtcMs) -> Change | None:
@@ -176,18 +194,41 @@ def acted(ticket: Ticket, name: str, fields: Mapping[str, Any], actor: Actor, no
         raise Refused("conflict", f"{name!r} is not possible while the ticket is {ticket.state}.", allowed)
     if action.once and action.milestone in ticket.milestones:
         raise Refused("conflict", f"{name!r} has been done already.", allowed)
-    given = _checked(action.fields, fields)
+    demand_done(name, action, ticket.milestones, allowed)
+    given = checked(action.fields, fields)
+    demand_all_out(name, ticket.fields, given)
     after = _moved(ticket, action.to_state, ticket.fields, now)
     after = _with_action_fields(after, name, given, actor)
     entry = _entry("action", name, name, actor.name, now, ticket.state, after.state, given)
-    return _with_milestones(after, entry, (action.milestone,) if action.milestone else (), now)
+    names = (action.milestone,) if action.milestone else ()
+    if name == "people" and NEEDS_HELP_NOW & escalation.conditions(given.get("condition", "")):
+        names = (*names, "medical_need")
+    return _with_milestones(after, entry, names, now, by_hand=bool(names))
 
 
-def breached(ticket: Ticket, clock: str, due_at: UtcMs, now: UtcMs) -> Change:
-    """A clock ran out before its milestone came."""
+def fell_due(ticket: Ticket, clock: str, what: Fallen, due_at: UtcMs, now: UtcMs) -> Change | None:
+    """A moment of a clock came before its milestone; None where there is nothing to say."""
+    act = what.escalation
+    spared = act.unless_reached is not None and act.unless_reached in ticket.milestones
+    if spared and what.moment is not Moment.BREACHED:
+        return None
     after = msgspec.structs.replace(ticket, updated_at=now, revision=ticket.revision + 1)
-    entry = _entry("clock", clock, "breached", "clock", due_at, ticket.state, ticket.state, {"due_at": due_at})
-    return Change(ticket=after, entry=entry)
+    flags: tuple[str, ...] = ()
+    if what.moment is Moment.BREACHED and not spared:
+        flags = (act.flag,) if act.flag else ()
+        worse = act.severity is not None and SEVERITY_RANK[act.severity] < SEVERITY_RANK[ticket.severity]
+        after = msgspec.structs.replace(
+            after,
+            severity=act.severity if worse and act.severity else ticket.severity,
+            fields={**ticket.fields, **dict.fromkeys(flags, True)},
+        )
+    entry = _entry("clock", clock, what.moment, "clock", due_at, ticket.state, ticket.state, {"due_at": due_at})
+    change = _with_milestones(after, entry, flags, now)
+    quiet = spared or (act.only_critical and after.severity is not Severity.CRITICAL)
+    told = (
+        () if quiet else tuple(_occasion(f"{clock}@{due_at}", tell, after) for tell in act.tell if _meant(tell, after))
+    )
+    return msgspec.structs.replace(change, occasions=(*change.occasions, *told))
 
 
 def merged(old: Mapping[str, Any], new: Mapping[str, Any]) -> dict[str, Any]:
@@ -226,21 +267,58 @@ def _with_action_fields(ticket: Ticket, name: str, given: Mapping[str, Any], act
         return msgspec.structs.replace(ticket, assignee=given["assignee"])
     if name == "acknowledge" and ticket.assignee is None:
         return msgspec.structs.replace(ticket, assignee=actor.name)
+    if name == "release" and "people_out" in given:
+        return msgspec.structs.replace(ticket, fields=merged(ticket.fields, {"people_out": given["people_out"]}))
     if name == "people":
-        return msgspec.structs.replace(ticket, fields=merged(ticket.fields, {"people": given}))
+        fields = merged(ticket.fields, {"people": given})
+        if not escalation.conditions(given.get("condition", "")):
+            return msgspec.structs.replace(ticket, fields=fields)
+        fields["severity_reason"] = "p1_condition_of_people"
+        return msgspec.structs.replace(ticket, fields=fields, severity=Severity.CRITICAL)
     return ticket
 
 
-def _with_milestones(ticket: Ticket, entry: Entry, names: tuple[str, ...], now: UtcMs) -> Change:
-    clocks = KINDS[ticket.kind].clocks
-    started = tuple(
-        ClockStart(name, now + spec.within_s * SECOND_MS)
-        for name, spec in clocks.items()
-        if spec.start in names and spec.stop not in ticket.milestones
+def _with_milestones(
+    ticket: Ticket, entry: Entry, names: tuple[str, ...], now: UtcMs, *, by_hand: bool = False
+) -> Change:
+    kind = KINDS[ticket.kind]
+    after = msgspec.structs.replace(
+        ticket, milestones=standing((REOPENED,)) if REOPENED in names else ticket.milestones | frozenset(names)
     )
-    stopped = tuple(name for name, spec in clocks.items() if spec.stop in names)
-    after = msgspec.structs.replace(ticket, milestones=ticket.milestones | frozenset(names))
-    return Change(ticket=after, entry=entry, milestones=names, started=started, stopped=stopped)
+    started = tuple(
+        _start(name, spec, after, names, now)
+        for name, spec in kind.clocks.items()
+        if _starts(spec, ticket.milestones, after.milestones, names, by_hand=by_hand)
+    )
+    stopped = tuple(name for name, spec in kind.clocks.items() if spec.stop in names)
+    told = tuple(
+        _occasion(name, tell, after) for name in names for tell in kind.tells.get(name, ()) if _meant(tell, after)
+    )
+    return Change(ticket=after, entry=entry, milestones=names, started=started, stopped=stopped, occasions=told)
+
+
+def _starts(
+    spec: ClockSpec, before: frozenset[str], after: frozenset[str], names: tuple[str, ...], *, by_hand: bool
+) -> bool:
+    if spec.stop in after:
+        return False
+    if spec.start in names:
+        return not (spec.once and spec.start in before)
+    return (REOPENED in names and spec.start == OPENED) or (by_hand and spec.restarts and spec.start in after)
+
+
+def _start(name: str, spec: ClockSpec, ticket: Ticket, names: tuple[str, ...], now: UtcMs) -> ClockStart:
+    at = min(ticket.occurred_at, now) if spec.from_occurrence and REOPENED not in names else now
+    return ClockStart(name, at + spec.within_s * SECOND_MS, at, escalation.first_due(spec, at))
+
+
+def _meant(tell: Tell, ticket: Ticket) -> bool:
+    return tell.after is None or tell.after in ticket.milestones
+
+
+def _occasion(name: str, tell: Tell, ticket: Ticket) -> Occasion:
+    stem = tell.once_as or name
+    return Occasion(f"{stem}#{ticket.revision}" if tell.every else stem, tell)
 
 
 def _entry(
@@ -263,32 +341,3 @@ def _entry(
         state_to=state_to,
         data=data,
     )
-
-
-def _checked(specs: tuple[Field, ...], given: Mapping[str, Any]) -> dict[str, Any]:
-    """The fields of an action, checked; raises Refused naming each that is missing, unknown or of the wrong type."""
-    known = {spec.name: spec for spec in specs}
-    errors = [(name, f"unknown; allowed: {', '.join(known) or 'none'}") for name in given if name not in known]
-    for spec in specs:
-        value = given.get(spec.name)
-        if value is None or value == "":
-            if spec.required:
-                errors.append((spec.name, "missing"))
-        elif problem := _field_problem(spec, value):
-            errors.append((spec.name, problem))
-    if errors:
-        raise Refused("invalid", "Some fields are missing or wrong.", errors=tuple(errors))
-    return {name: value for name, value in given.items() if value is not None}
-
-
-def _field_problem(spec: Field, value: Any) -> str | None:
-    if spec.type == "count":
-        fine = isinstance(value, int) and not isinstance(value, bool) and 0 <= value <= 10_000
-        return None if fine else "must be a whole number from 0 to 10000"
-    if spec.type == "flag":
-        return None if isinstance(value, bool) else "must be true or false"
-    if not isinstance(value, str):
-        return "must be text"
-    if len(value) > MAX_TEXT or "\0" in value:
-        return f"must be at most {MAX_TEXT} characters without NUL"
-    return None

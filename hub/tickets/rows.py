@@ -9,7 +9,7 @@ import msgspec
 from sqlalchemy import Connection, Row, Select, select
 
 from hub.store.schema import ticket_milestones, tickets
-from hub.tickets.lifecycle import Ticket
+from hub.tickets.lifecycle import Ticket, standing
 from hub.vocabulary.decisions import Severity
 from hub.vocabulary.events import Subject, SubjectType
 
@@ -84,9 +84,9 @@ def find(connection: Connection, statement: Select[Any]) -> Ticket | None:
 
 
 def reached(connection: Connection, ticket_id: int) -> frozenset[str]:
-    """Names of the milestones of a ticket."""
+    """Names of the milestones of a ticket that stand."""
     statement = select(ticket_milestones.c.name).where(ticket_milestones.c.ticket_id == ticket_id)
-    return frozenset(connection.execute(statement).scalars())
+    return standing(connection.execute(statement.order_by(ticket_milestones.c.id)).scalars())
 
 
 def active_of(connection: Connection, kind: str, subject: Subject) -> Ticket | None:

@@ -8,6 +8,7 @@ from typing import Any
 import msgspec
 import pytest
 
+from hub.notices import texts
 from hub.tickets import lifecycle
 from hub.tickets.kinds import ANY_STATE, KINDS, Field
 from hub.tickets.lifecycle import Actor, Refused, Ticket
@@ -57,19 +58,28 @@ def test_every_state_and_milestone_that_a_kind_names_exists(kind: str, spec: Any
         assert each.from_states == ANY_STATE or set(each.from_states) <= set(spec.states)
         assert each.to_state is None or each.to_state in spec.states
     assert {*spec.on_repeat, *spec.on_repeat.values(), spec.initial, *spec.active_states} <= set(spec.states)
+    moments = [what for clock in spec.clocks.values() for what in (*clock.warnings.values(), clock.otherwise)]
+    milestones |= {what.flag for what in moments if what.flag} | {"medical_need"}
     for clock in spec.clocks.values():
         assert {clock.start, clock.stop} <= milestones
+    assert {name for action in spec.actions.values() for name in action.requires} <= milestones
+    assert {what.unless_reached for what in moments if what.unless_reached} <= milestones
+    assert set(spec.tells) <= milestones | {"reopened"}
+    for tell in [each for tells in spec.tells.values() for each in tells] + [t for what in moments for t in what.tell]:
+        assert tell.template in texts.parameters()
+        assert tell.after is None or tell.after in milestones
+    assert spec.done_states <= set(spec.on_repeat)
     assert {"zh-CN", "en"} == set(spec.title)
 
 
 def test_every_action_in_every_state_by_every_role_does_what_the_table_says() -> None:
     done = 0
     for kind, state, name, role in TRIPLES:
-        before = ticket(kind, state)
         action = KINDS[kind].actions[name]
+        before = ticket(kind, state, milestones=frozenset(action.requires))
         possible = role in action.roles and (action.from_states == ANY_STATE or state in action.from_states)
         actor = Actor("someone", frozenset({role}))
-        assert (name in lifecycle.allowed_actions(kind, state, actor.roles)) == possible
+        assert (name in lifecycle.allowed_actions(kind, state, actor.roles, before.milestones)) == possible
         if not possible:
             with pytest.raises(Refused) as refused:
                 lifecycle.acted(before, name, fields_of(action.fields), actor, NOW)
@@ -162,12 +172,13 @@ def test_acknowledging_takes_the_ticket_over_and_starts_the_next_clock() -> None
     opened = lifecycle.opened(raised("entrapment"), "rule:x", ("1号梯", "b1", "t"), NOW)
     assert {(start.name, start.due_at - NOW) for start in opened.started} == {
         ("acknowledge", 60_000),
+        ("progress", 1_800_000),
         ("release", 7_200_000),
     }
     change = lifecycle.acted(opened.ticket, "acknowledge", {}, ADMIN, NOW)
     assert change.ticket.assignee == "wang"
     assert change.stopped == ("acknowledge",)
-    assert [start.name for start in change.started] == ["voice_contact"]
+    assert [start.name for start in change.started] == ["voice_contact", "guard_sent", "firm_told", "progress"]
     with pytest.raises(Refused) as refused:
         lifecycle.acted(change.ticket, "acknowledge", {}, ADMIN, NOW)
     assert "acknowledge" not in refused.value.allowed
@@ -176,7 +187,7 @@ def test_acknowledging_takes_the_ticket_over_and_starts_the_next_clock() -> None
 def test_milestones_may_come_in_any_order_and_a_clock_does_not_start_for_what_has_happened() -> None:
     arrived = lifecycle.acted(ticket("entrapment"), "technician_arrived", {}, ADMIN, NOW).ticket
     told = lifecycle.acted(arrived, "firm_told", {}, ADMIN, NOW)
-    assert [start.name for start in told.started] == ["firm_answer"]
+    assert [start.name for start in told.started] == ["firm_answer", "progress"]
 
 
 def test_a_plain_ticket_goes_its_way_and_may_be_reopened() -> None:

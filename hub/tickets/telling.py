@@ -1,0 +1,71 @@
+"""What others hear of a ticket: people by an order of a notice, the rules by an event. Both from the ticket as it stands."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Final
+
+import msgspec
+
+from hub.tickets.lifecycle import Occasion, Ticket
+from hub.vocabulary.decisions import Notify, TicketKind
+from hub.vocabulary.events import Subject, SubjectType, TicketMoved
+from hub.vocabulary.instants import UtcMs
+
+DESK: Final = "desk"
+"""Whose orders these are, where a rule's name would stand."""
+
+
+def notice_of(ticket: Ticket, occasion: Occasion) -> Notify:
+    """The order. Its key makes it come once per ticket and occasion, also after a restart."""
+    tell = occasion.tell
+    return Notify(
+        key=f"t{ticket.id}/{occasion.name}/{tell.audience}",
+        subject=ticket.subject,
+        audience=tell.audience,
+        template=tell.template,
+        params=params_of(ticket),
+        urgency=tell.urgency,
+        kind=TicketKind(ticket.kind),
+        drill=ticket.drill,
+    )
+
+
+def params_of(ticket: Ticket) -> dict[str, Any]:
+    """Parameters of texts; what is not known is None and left out of the text."""
+    people = ticket.fields.get("people")
+    return {
+        "place": ticket.place or ticket.subject_name,
+        "elevator": ticket.subject_name if ticket.place else None,
+        "floor": ticket.fields.get("floor"),
+        "people": people.get("inside") if isinstance(people, Mapping) else None,
+        "number": ticket.number,
+        "title": ticket.title,
+    }
+
+
+def ticket_moved(ticket: Ticket, action: str, by: str, now: UtcMs) -> TicketMoved:
+    """What the rules that follow the ticket's subject hear."""
+    subject = ticket.subject
+    return TicketMoved(
+        site=subject.site,
+        device=subject.id if subject.type is SubjectType.DEVICE else "",
+        source_key=f"{ticket.id}/{ticket.revision}",
+        occurred_at=now,
+        received_at=now,
+        kind=ticket.kind,
+        about=subject,
+        action=action,
+        state=ticket.state,
+        active=ticket.active,
+        by=by,
+    )
+
+
+def left_behind(ticket: Ticket, action: str) -> Ticket | None:
+    """After `rebind`: the ticket as it looks from the device that it was about before, where nothing is active any more."""
+    before = ticket.fields.get("rebound_from")
+    if action != "rebind" or before is None:
+        return None
+    subject = Subject(ticket.subject.site, SubjectType.DEVICE, before)
+    return msgspec.structs.replace(ticket, subject=subject, active=False)
