@@ -180,7 +180,7 @@ class _Assembly:
         """The whole."""
         door = Door(self.inbox, self.store, self.clock)
         registry = CollectorRegistry()
-        registry.register(HubCollector(self.engine, self.inbox, self.canary, self.connections.metrics))
+        registry.register(HubCollector(self.engine, self.inbox, self.canary, self._metrics))
         app = create_app(
             Services(
                 store=self.store,
@@ -206,6 +206,9 @@ class _Assembly:
             parts=[*parts, Jobs(self.store, self.world, self.clock)],
             ready=self.health.ready,
         )
+
+    def _metrics(self) -> Mapping[str, float]:
+        return {**self.connections.metrics(), **self.post.figures()}
 
     # --- parts ------------------------------------------------------------------------------------------
 

@@ -61,6 +61,7 @@ class Post:
         self._settling: set[int] = set()
         self._lock = threading.Lock()
         self._trouble: str | None = None
+        self._backlog: tuple[int, UtcMs | None] = (0, None)
         self._thread = threading.Thread(target=self._loop, name="post", daemon=True)
 
     def start(self) -> None:
@@ -87,6 +88,12 @@ class Post:
         """How many notices are being sent in this moment."""
         with self._lock:
             return len(self._sending)
+
+    def figures(self) -> Mapping[str, float]:
+        """For metrics, a few seconds old at most: notices that are not out yet, and how old the oldest of them is."""
+        count, oldest = self._backlog
+        age_s = 0.0 if oldest is None else max(0.0, (self._clock() - oldest) / 1000)
+        return {"notices_waiting": count, "notices_oldest_waiting_seconds": age_s}
 
     def receipt(self, site: str, channel: str, provider_id: str, detail: str | None) -> bool:
         """A provider tells what came of a notice (`detail` None: delivered); False where it is not known. Thread-safe."""
@@ -198,6 +205,10 @@ class Post:
         waiting = (notice_orders.c.state == order_states.WAITING) & (notice_orders.c.not_before > now)
         queued = notices.c.state.in_([NoticeState.QUEUED, NoticeState.SENDING]) & (notices.c.next_try_at > now)
         with self._store.read() as connection:
+            under_way = notices.c.state.in_([NoticeState.QUEUED, NoticeState.SENDING])
+            behind = select(func.count(), func.min(notices.c.created_at)).where(under_way)
+            count, oldest = connection.execute(behind).one()
+            self._backlog = (count, oldest)
             first = [
                 connection.execute(select(func.min(notice_orders.c.not_before)).where(waiting)).scalar_one(),
                 connection.execute(select(func.min(notices.c.next_try_at)).where(queued)).scalar_one(),

@@ -204,6 +204,9 @@ def test_one_recipients_failure_delays_no_other(rig, far_side):
     rig.order()
     rig.run()
     far_side.expect("chat", to="good")
+    rig.now += 2 * SECOND_MS
+    rig.post._wait_s()
+    assert rig.post.figures() == {"notices_waiting": 1, "notices_oldest_waiting_seconds": 2}
 
 
 def test_what_is_withdrawn_before_it_left_is_never_sent(rig):
