@@ -35,6 +35,7 @@ FEED_DAYS: Final = 30
 COMMAND_DAYS: Final = 30
 CLEARED_PROBLEM_DAYS: Final = 366
 IDEMPOTENCY_DAYS: Final = 2
+NOTICE_DAYS: Final = 2 * 366
 AROUND_TICKET_MS: Final = DAY_MS
 """Readings from a day before a ticket's occurrence to a day after its end stay as long as the ticket does."""
 
@@ -80,6 +81,7 @@ def enforce(
     """
     return {
         "events": _drop_events(store, now, keep_on),
+        "notices": _drop_notices(store, now - NOTICE_DAYS * DAY_MS, keep_on),
         "readings": _drop_readings(store, min(now - READING_DAYS * DAY_MS, rolled_up_to), keep_on),
         **{name: _drop(store, table, condition, keep_on) for name, table, condition in _plain_classes(now)},
     }
@@ -112,6 +114,22 @@ def _drop_events(store: Store, now: UtcMs, keep_on: Callable[[], bool]) -> int:
     others = and_(events.c.kind.not_in(list(EVENT_DAYS)), events.c.received_at < now - OTHER_EVENT_DAYS * DAY_MS)
     referred = exists().where(schema.ticket_timeline.c.event_key == events.c.key)
     return _drop(store, events, and_(or_(*per_kind, others), ~referred), keep_on)
+
+
+def _drop_notices(store: Store, before: UtcMs, keep_on: Callable[[], bool]) -> int:
+    """Who was told what: orders that are settled for long, and what hangs on them first."""
+    old_orders = select(schema.notice_orders.c.id).where(schema.notice_orders.c.settled_at < before)
+    old_notices = select(schema.notices.c.id).where(schema.notices.c.order_id.in_(old_orders))
+    return sum(
+        _drop(store, table, condition, keep_on)
+        for table, condition in (
+            (schema.notice_attempts, schema.notice_attempts.c.notice_id.in_(old_notices)),
+            (schema.notice_merges, schema.notice_merges.c.order_id.in_(old_orders)),
+            (schema.notice_merges, schema.notice_merges.c.notice_id.in_(old_notices)),
+            (schema.notices, schema.notices.c.order_id.in_(old_orders)),
+            (schema.notice_orders, schema.notice_orders.c.settled_at < before),
+        )
+    )
 
 
 def _drop(store: Store, table: Table, condition: ColumnElement[bool], keep_on: Callable[[], bool]) -> int:

@@ -126,6 +126,38 @@ def test_the_job_ends_between_two_transactions_when_the_hub_stops(store: Store) 
     assert sum(retention.enforce(store, NOW, NOW, keep_on=lambda: False).values()) == 0
 
 
+def put_order(store: Store, days_ago: float) -> None:
+    at = NOW - round(days_ago * DAY_MS)
+    with store.write() as connection:
+        order = connection.execute(
+            schema.notice_orders.insert().values(
+                rule="low_balance", site="s", subject_type="device", subject_id="m-1", key=str(at), audience="household",
+                template="low_balance_1", params_json="{}", urgency="routine", drill=False, created_at=at, not_before=at,
+                expires_at=at, state="sent", settled_at=at,
+            )
+        )  # fmt: skip
+        assert order.inserted_primary_key is not None
+        notice = connection.execute(
+            schema.notices.insert().values(
+                order_id=order.inserted_primary_key[0], site="s", recipient="张", channel="sms", address="1", rank=1, title="t",
+                body="b", state="sent", attempts=1, created_at=at,
+            )
+        )  # fmt: skip
+        assert notice.inserted_primary_key is not None
+        connection.execute(
+            schema.notice_attempts.insert().values(
+                notice_id=notice.inserted_primary_key[0], at=at, ok=True, retry=False, answer="ok"
+            )
+        )
+
+
+def test_notices_go_after_two_years_with_their_attempts_and_younger_ones_stay(store: Store) -> None:
+    put_order(store, 800)
+    put_order(store, 10)
+    assert retention.enforce(store, NOW, NOW)["notices"] == 3
+    assert (counted(store, schema.notice_orders), counted(store, schema.notices)) == (1, 1)
+
+
 @given(
     spans=st.lists(st.tuples(st.integers(0, 1000), st.one_of(st.none(), st.integers(0, 500))), max_size=6),
     cutoff=st.integers(1, 1200),
