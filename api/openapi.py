@@ -8,7 +8,7 @@ import msgspec
 from fastapi import FastAPI
 from fastapi.openapi.utils import get_openapi
 
-from api import problem_details, shapes, shapes_meters, shapes_notices
+from api import problem_details, shapes, shapes_buses, shapes_meters, shapes_notices
 
 OPEN_ON_LOOPBACK = frozenset({"/healthz", "/readyz", "/metrics"})
 REF = "#/components/schemas/{name}"
@@ -79,7 +79,13 @@ def build(app: FastAPI) -> dict[str, Any]:
     document = get_openapi(title=app.title, version=app.version, description=DESCRIPTION, routes=app.routes)
     schemas = document.setdefault("components", {}).setdefault("schemas", {})
     ours, components = msgspec.json.schema_components(
-        (*shapes.ANSWERS, *shapes_meters.ANSWERS, *shapes_notices.ANSWERS, problem_details.ProblemDetails),
+        (
+            *shapes.ANSWERS,
+            *shapes_meters.ANSWERS,
+            *shapes_buses.ANSWERS,
+            *shapes_notices.ANSWERS,
+            problem_details.ProblemDetails,
+        ),
         ref_template=REF,
     )
     del ours

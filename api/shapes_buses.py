@@ -38,3 +38,6 @@ class BusList(Shape, frozen=True):
 
     items: tuple[Bus, ...]
     next: str | None = None
+
+
+ANSWERS = (BusList,)
