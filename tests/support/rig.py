@@ -31,7 +31,7 @@ SITE = "lakeside"
 
 def device(id_: str, kind: DeviceKind = DeviceKind.ELEVATOR, **other: Any) -> DeviceFacts:
     """A device of the test estate."""
-    values = {
+    values: dict[str, Any] = {
         "pk": 0,
         "site": SITE,
         "id": id_,
