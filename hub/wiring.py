@@ -37,6 +37,7 @@ from hub.jobs import Jobs
 from hub.metrics import HubCollector
 from hub.notices.assembly import check_notifiers, make_post
 from hub.pipeline import problems
+from hub.pipeline.auditor import Auditor
 from hub.pipeline.board import DeviceBoard
 from hub.pipeline.canary import CanaryWatch
 from hub.pipeline.commands import Outgoing
@@ -174,6 +175,7 @@ class _Assembly:
         self.engine = self._engine()
         self.canary = CanaryWatch(self.feed, self._send_canary, clock)
         self.connections = Connections(list(self.estate.sites), self.mqtt, self.buses, self.broker, self.canary.missing)
+        self.auditor = Auditor(store, self.inbox, list(self.estate.sites), clock)
         self.health = HealthBook(self.engine, self.canary, self.connections.lines)
 
     def hub(self, listener: socket.socket) -> Hub:
@@ -284,7 +286,7 @@ class _Assembly:
         if self.mqtt.connected and not self._had_session:
             self._had_session = True
             self.inbox.ask(lambda step: set_meta(step.connection, self._session_key, "established"))
-        return list(self.connections.conditions())
+        return [*self.connections.conditions(), *self.auditor.conditions()]
 
 
 def _bus_profiles() -> dict[str, Any]:

@@ -35,6 +35,7 @@ class Trouble(StrEnum):
     BROKER_STORE_FULL = "broker_store_full"
     BROKER_RESTARTED = "broker_restarted"
     FIELDS_UNSUPPORTED = "fields_unsupported"
+    DEADLINE_OVERDUE = "deadline_overdue"
 
 
 class Condition(msgspec.Struct, frozen=True, kw_only=True):
