@@ -1,0 +1,65 @@
+"""The bench says 'met' only where the numbers say so."""
+
+import pytest
+
+from bench.report import markdown, verdicts
+
+
+def ingest(contestant, per_second, way="live"):
+    return {
+        "contestant": contestant, "broker": "nats", "way": way, "per_second": per_second, "slowest": 1.0, "fastest": 2.0,
+        "runs": 3, "cpu_ms": 50.0, "rss_mb": 100.0, "load": 1.0,
+    }  # fmt: skip
+
+
+def latency(what, rate, p99_ms):
+    return {
+        "what": what, "broker": "nats", "readings_per_second": rate, "alarms": 300, "p50_ms": 1.0, "p99_ms": p99_ms,
+        "max_ms": 99.0, "load": 1.0,
+    }  # fmt: skip
+
+
+def killed(lost=0, duplicated=0, unexpected=0):
+    return {
+        "broker": "nats", "kills": 10, "sent": 9, "acked": 9, "stored": 9, "tickets": 1, "lost": lost,
+        "duplicated": duplicated, "unexpected": unexpected, "back_s": 3.0, "load": 1.0,
+    }  # fmt: skip
+
+
+def devices(meters, cpu_ms, peak_mb):
+    return {
+        "meters": meters, "per_second": 5_000.0, "cpu_ms": cpu_ms, "cpu_ms_all": [cpu_ms], "rss_mb": peak_mb,
+        "peak_mb": peak_mb, "load": 1.0,
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("found", "met"),
+    [
+        ({"ingest": [ingest("bare loop", 10_000.0), ingest("hub", 5_000.0)]}, True),
+        ({"ingest": [ingest("bare loop", 10_000.0), ingest("hub", 4_900.0)]}, False),
+        ({"latency": [latency("alarm → GET", 2_000, 20.0)]}, True),
+        ({"latency": [latency("alarm → GET", 2_000, 20.1)]}, False),
+        ({"latency": [latency("alarm → feed (SSE)", 5_000, 40.1)]}, False),
+        ({"kills": [killed()]}, True),
+        ({"kills": [killed(lost=1)]}, False),
+        ({"kills": [killed(duplicated=1)]}, False),
+        ({"kills": [killed(unexpected=1)]}, False),
+        ({"devices": [devices(10_000, 50.0, 150.0), devices(100_000, 65.0, 400.0)]}, True),
+        ({"devices": [devices(10_000, 50.0, 150.0), devices(100_000, 65.6, 400.0)]}, False),
+        ({"devices": [devices(10_000, 50.0, 151.0)]}, False),
+    ],
+)
+def test_an_aim_is_met_exactly_up_to_its_bound(found, met):
+    assert all(each["met"] for each in verdicts(found)) is met
+    assert verdicts(found)
+
+
+def test_what_has_no_aim_is_shown_and_not_judged():
+    rows = [latency("alarm → GET", 500, 500.0), latency("floor: broker and a plain subscriber", 5_000, 500.0)]
+    assert verdicts({"latency": rows}) == []
+    page = markdown({
+        "at": "2026-11-21T20:00:00+00:00", "commit": "abc", "machine": "2 cores", "load_before": 1, "load_after": 1,
+        "verdicts": [], "latency": rows,
+    })  # fmt: skip
+    assert page.count("| nats |") == 2
