@@ -27,6 +27,7 @@ from api import (
     problem_details,
     problems,
     rejected,
+    statistics,
     tickets,
     topups,
 )
@@ -65,6 +66,7 @@ def create_app(services: Services) -> FastAPI:
         rejected,
         problems,
         buses,
+        statistics,
     ):
         api.include_router(noun.router)
     app.include_router(api)

@@ -8,7 +8,7 @@ import msgspec
 from fastapi import FastAPI
 from fastapi.openapi.utils import get_openapi
 
-from api import problem_details, shapes, shapes_buses, shapes_meters, shapes_notices
+from api import problem_details, shapes, shapes_buses, shapes_meters, shapes_notices, shapes_statistics
 
 OPEN_ON_LOOPBACK = frozenset({"/healthz", "/readyz", "/metrics"})
 REF = "#/components/schemas/{name}"
@@ -84,6 +84,7 @@ def build(app: FastAPI) -> dict[str, Any]:
             *shapes_meters.ANSWERS,
             *shapes_buses.ANSWERS,
             *shapes_notices.ANSWERS,
+            *shapes_statistics.ANSWERS,
             problem_details.ProblemDetails,
         ),
         ref_template=REF,

@@ -37,6 +37,15 @@ INPUT = {
     Role.INTEGRATOR,
     Role.ADMIN,
 }
+RESCUERS = {
+    Role.CONTROL_ROOM,
+    Role.DUTY_SUPERVISOR,
+    Role.DEPARTMENT_MANAGER,
+    Role.TECHNICIAN,
+    Role.SECURITY,
+    Role.MANAGER,
+    Role.ADMIN,
+}
 PEOPLE = {Role.FRONT_DESK, Role.HOUSEKEEPER, Role.MANAGER, Role.ADMIN}
 TEXTS = {Role.MANAGER, Role.ADMIN}
 RECEIPTS = {Role.INTEGRATOR, Role.ADMIN}
@@ -79,6 +88,7 @@ TABLE = {
     ("POST", "/api/v1/topups"): TOPUPS,
     ("GET", "/api/v1/rejected"): INPUT,
     ("GET", "/api/v1/buses"): INPUT,
+    ("GET", "/api/v1/statistics/entrapments"): RESCUERS,
     ("GET", "/api/v1/rejected/{rejected_id}"): INPUT,
     ("POST", "/api/v1/rejected/{rejected_id}/replay"): INPUT,
     ("GET", "/api/v1/problems"): ALL,
@@ -146,7 +156,7 @@ def ids(small_hub) -> dict[str, str]:
         subject = Subject("lakeside", SubjectType.DEVICE, "m-0101")
         ordered = Notify(key="1", subject=subject, audience=Audience.HOUSEHOLD, template="low_balance_1")
         orders.order(connection, ordered, "low_balance", now)
-        (order,) = connection.execute(notice_orders.select())
+        (order,) = connection.execute(notice_orders.select().where(notice_orders.c.rule == "low_balance"))
         recipient = Recipient(person_id=person, name="王芳", locale="en", channels=(Channel("sms", "1"),))
         write_notice(connection, TextBook(connection), recipient, [order], now)
         meter = connection.execute(select(devices.c.pk).where(devices.c.id == "m-0101")).scalar_one()
