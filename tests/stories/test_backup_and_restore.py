@@ -3,12 +3,16 @@
 from collections.abc import Callable
 from pathlib import Path
 
+import pytest
+
 from support.brokers import NatsBroker, TestBroker
 from support.estate_files import elevator, meter, site_file
 from support.hub_json import alarm, reading
 from support.mqtt import MqttClient
 from support.running_hub import RunningHub
 from support.waiting import wait_until
+
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(300)]
 
 SITE = site_file(devices=[elevator("e-1"), elevator("e-2"), meter("m-1")])
 

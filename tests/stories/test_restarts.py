@@ -3,12 +3,16 @@
 from collections.abc import Callable
 from typing import Any
 
+import pytest
+
 from support.brokers import TestBroker
 from support.estate_files import elevator, meter, site_file
 from support.hub_json import alarm, reading, stuck_state
 from support.mqtt import MqttClient
 from support.running_hub import RunningHub
 from support.waiting import wait_until
+
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(300)]
 
 ELEVATORS = [elevator("b1-e1"), elevator("b1-e2")]
 
