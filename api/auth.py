@@ -185,6 +185,8 @@ TEXT_EDITORS = frozenset({Role.MANAGER, Role.ADMIN})
 RECEIPT_SENDERS = frozenset({Role.INTEGRATOR, Role.ADMIN})
 TOPUP_SENDERS = frozenset({Role.FINANCE, Role.FRONT_DESK, Role.INTEGRATOR, Role.MANAGER, Role.ADMIN})
 METER_WORKERS = frozenset({Role.INTEGRATOR, Role.HOUSEKEEPER, Role.FINANCE, Role.MANAGER, Role.ADMIN})
+CARD_STAFF = frozenset({Role.FRONT_DESK, Role.CARD_CUSTODIAN, Role.MANAGER, Role.ADMIN})
+CARD_WATCHERS = CARD_STAFF | {Role.SECURITY}
 INPUT_STAFF = (EMERGENCY_STAFF - {Role.SECURITY}) | {Role.INTEGRATOR}
 
 ForStaff = Annotated[Principal, Security(Guard(STAFF))]
@@ -194,6 +196,8 @@ ForTextEditors = Annotated[Principal, Security(Guard(TEXT_EDITORS))]
 ForReceipts = Annotated[Principal, Security(Guard(RECEIPT_SENDERS))]
 ForTopUps = Annotated[Principal, Security(Guard(TOPUP_SENDERS))]
 ForMeterWork = Annotated[Principal, Security(Guard(METER_WORKERS))]
+ForCards = Annotated[Principal, Security(Guard(CARD_STAFF))]
+ForCardWatchers = Annotated[Principal, Security(Guard(CARD_WATCHERS))]
 ForInputStaff = Annotated[Principal, Security(Guard(INPUT_STAFF))]
 ForProbes = Annotated[Principal, Security(LoopbackGuard(EVERYONE))]
 ForPages = Annotated[Principal, Security(PageGuard(EVERYONE))]

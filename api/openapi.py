@@ -8,7 +8,7 @@ import msgspec
 from fastapi import FastAPI
 from fastapi.openapi.utils import get_openapi
 
-from api import problem_details, shapes, shapes_buses, shapes_meters, shapes_notices, shapes_statistics
+from api import problem_details, shapes, shapes_buses, shapes_cards, shapes_meters, shapes_notices, shapes_statistics
 
 OPEN_ON_LOOPBACK = frozenset({"/healthz", "/readyz", "/metrics"})
 REF = "#/components/schemas/{name}"
@@ -28,12 +28,11 @@ _ERRORS = {
 }
 
 DESCRIPTION = """
-Tickets, devices, meters, top-ups, notices, people, households, the feed and what could not be used.
+Tickets, devices, meters, top-ups, cards, notices, people, households, the feed and what could not be used.
 
 Lists answer `{"items": […], "next": cursor or null}`. Times are ISO 8601 with offset; money is decimal text with its
 currency; enums are lower_snake words. Writes take `Idempotency-Key`, edits take `If-Match` with the ETag. The body of
 an action is one JSON object with the action's fields. Errors are `application/problem+json` (RFC 9457).
-Cards are not served yet: their path answers 404.
 """
 
 
@@ -84,6 +83,7 @@ def build(app: FastAPI) -> dict[str, Any]:
             *shapes_meters.ANSWERS,
             *shapes_buses.ANSWERS,
             *shapes_notices.ANSWERS,
+            *shapes_cards.ANSWERS,
             *shapes_statistics.ANSWERS,
             problem_details.ProblemDetails,
         ),

@@ -128,6 +128,10 @@ def _no_buses() -> list[dict[str, Any]]:
     return []
 
 
+def _no_digest(id_number: str) -> str | None:
+    return None
+
+
 def _every_unit(site: str, unit: str) -> bool:
     return True
 
@@ -151,6 +155,7 @@ class Services:
         _no_receipt  # site, channel, provider's id, why not delivered
     )
     knows_unit: Callable[[str, str], bool] = _every_unit  # (site, `b1/0101`)
+    id_digest: Callable[[str], str | None] = _no_digest  # keyed; None: this installation has no key, and keeps none
     stale_after_ms: Mapping[str, int] = field(default_factory=lambda: STALE_AFTER_MS)
 
     @cached_property

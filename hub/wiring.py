@@ -31,6 +31,7 @@ from connectors.modbus.connector import BusConnector
 from connectors.mqtt import MqttConnector
 from connectors.mqtt_check import check_connection
 from connectors.mqtt_settings import MqttSettings as BrokerAddress
+from hub.cards import identity
 from hub.connections import Connections
 from hub.health import HealthBook
 from hub.jobs import Jobs
@@ -197,6 +198,7 @@ class _Assembly:
                 version=VERSION,
                 receipt=self.post.receipt,
                 knows_unit=self.estate.knows_unit,
+                id_digest=identity.load_key(self.settings.data_dir).digest,
             )
         )
         watch = Watch(self.inbox, self.canary, self._conditions, self.clock, self._active_problems)

@@ -1,4 +1,4 @@
-"""Commands to devices that change nothing in them: rows first, sent after the commit, answered by an event."""
+"""Commands to devices: rows first, sent after the commit, answered by an event. Revocations go before everything else."""
 
 from __future__ import annotations
 
@@ -14,6 +14,8 @@ from hub.vocabulary.events import CommandResult
 from hub.vocabulary.instants import MINUTE_MS, UtcMs
 
 REPLY_WITHIN_MS = MINUTE_MS
+REVOKE = "delete_card"
+GRANT = "put_card"
 
 
 class Outgoing(msgspec.Struct, frozen=True, kw_only=True):
@@ -35,18 +37,25 @@ class CommandLog:
         self.to_send: list[Outgoing] = []
         self._answers: list[CommandResult] = []
 
-    def send(self, command: SendCommand) -> None:
-        """To be sent once the step is committed."""
-        self.to_send.append(
-            Outgoing(
-                id=secrets.token_hex(12),
-                site=command.subject.site,
-                device=command.subject.id,
-                name=command.name,
-                args=command.args,
-                reply_by=self._now + REPLY_WITHIN_MS,
-            )
+    def send(self, command: SendCommand) -> str:
+        """To be sent once the step is committed; the command's id."""
+        out = Outgoing(
+            id=secrets.token_hex(12),
+            site=command.subject.site,
+            device=command.subject.id,
+            name=command.name,
+            args=command.args,
+            reply_by=self._now + REPLY_WITHIN_MS,
         )
+        if out.name == REVOKE:
+            # It will overtake: a grant of the same card that was decided before it must not arrive after it.
+            self.to_send = [each for each in self.to_send if not _granted_before(each, out)]
+        self.to_send.append(out)
+        return out.id
+
+    def asked(self, site: str, device: str, name: str) -> bool:
+        """Whether this step sends such a command."""
+        return any((each.site, each.device, each.name) == (site, device, name) for each in self.to_send)
 
     def answered(self, result: CommandResult) -> None:
         """A device answered."""
@@ -54,6 +63,7 @@ class CommandLog:
 
     def write(self, connection: Connection) -> None:
         """Part of the step's transaction."""
+        self.to_send.sort(key=lambda each: each.name != REVOKE)
         for each in self.to_send:
             connection.execute(
                 commands.insert().values(
@@ -77,3 +87,8 @@ class CommandLog:
                 )
                 .values(state="done" if result.ok else "failed", detail=result.detail)
             )
+
+
+def _granted_before(earlier: Outgoing, revoked: Outgoing) -> bool:
+    same_place = (earlier.site, earlier.device, earlier.name) == (revoked.site, revoked.device, GRANT)
+    return same_place and all(earlier.args.get(key) == revoked.args.get(key) for key in ("format", "value"))

@@ -17,7 +17,7 @@ from sqlalchemy import Connection
 
 from hub.meters import readings, topups
 from hub.notices import orders
-from hub.pipeline import feed, gateways, history, problems, rejects
+from hub.pipeline import card_doors, feed, gateways, history, problems, rejects
 from hub.pipeline.commands import CommandLog
 from hub.pipeline.core import Core, Intakes
 from hub.pipeline.rulebook import Decided, RuleFailure
@@ -77,7 +77,7 @@ class Step:
         self._overlay = core.rules.overlay()
         self._timers: dict[TimerKey, UtcMs | None] = {}
         self._events = history.EventLog(now)
-        self._commands = CommandLog(now)
+        self.commands = CommandLog(now)
         self._feed: list[tuple[str, UtcMs, str, Any]] = []
         self._passing: list[feed.FeedRow] = []
         self._noted: list[tuple[DeviceFacts, Event, int]] = []
@@ -119,13 +119,15 @@ class Step:
             self._passing.append(feed.FeedRow(0, event.site, self.now, "canary", body))
             return
         if isinstance(event, SupervisionTick):  # comes every few seconds and says nothing: not history
+            card_doors.follow(self, event)
             self.decide(event, None)
             return
         self._events.add(event, device, key)
         if isinstance(event, GatewayChanged):
             self._gateway_changed(event)
         elif isinstance(event, CommandResult):
-            self._commands.answered(event)
+            self.commands.answered(event)
+        card_doors.follow(self, event)
         self.decide(event, key)
 
     def _take_readings(self, rows: Sequence[tuple[MeterReading, DeviceFacts, int]]) -> None:
@@ -213,7 +215,7 @@ class Step:
             case ClearProblem():
                 self.clear_problem(decision)
             case SendCommand():
-                self._commands.send(decision)
+                self.commands.send(decision)
             case Notify():
                 self._orders += orders.order(self._connection, decision, by.rule, self.now)
             case WithdrawNotices():
@@ -354,9 +356,8 @@ class Step:
             subject = Subject(timer.site, SubjectType.SITE, timer.site)
             self._timers[TimerKey(CLOCK, subject, f"{timer.ticket_id}:{timer.clock}")] = timer.due_at
         core.timers.write(connection, self._timers, self.now)
-        for notice in self._desk.notices:
-            self._orders += orders.order(connection, notice, DESK, self.now)
-        self._commands.write(connection)
+        self._orders += orders.carry_out(connection, self._desk.notices, DESK, self.now)
+        self.commands.write(connection)
         readings.mark_late(connection, self._late_hours)
         self._flushes = core.board.flush_due(self.now)
         if self._flushes:
@@ -385,7 +386,7 @@ class Step:
                 answer.set_exception(result)
             else:
                 answer.set_result(result)
-        core.dispatch(self._commands.to_send)
+        core.dispatch(self.commands.to_send)
         if self._orders:
             core.notices_ordered()
 

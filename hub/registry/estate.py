@@ -129,6 +129,7 @@ def _device_facts(site: str, device: DeviceConfig, pk: int) -> DeviceFacts:
         gateway=device.bus or MQTT_GATEWAY,
         balance_unit=device.balance_unit,
         expects_test_call=device.expects_test_call,
+        doors=tuple(door.id for door in device.doors),
     )
 
 

@@ -365,6 +365,29 @@ class OccupancyChanged(Event, frozen=True, kw_only=True):
     vacant: bool
 
 
+class CardLost(Event, frozen=True, kw_only=True):
+    """A card was reported lost and is suspended from now on. `numbers`: every text by which a reader may name it."""
+
+    card: int  # of the ledger; the id of its subject
+    told: CardNumber  # as controllers were told it
+    numbers: tuple[CardNumber, ...]
+    unit: str | None
+
+    def subject(self) -> Subject:
+        """The card."""
+        return Subject(self.site, SubjectType.CARD, str(self.card))
+
+
+class CardFound(Event, frozen=True, kw_only=True):
+    """A lost card is back with its holder and valid again."""
+
+    card: int
+
+    def subject(self) -> Subject:
+        """The card."""
+        return Subject(self.site, SubjectType.CARD, str(self.card))
+
+
 class Canary(Event, frozen=True, kw_only=True):
     """A message of our own on its way through broker, pipeline and feed."""
 

@@ -46,6 +46,7 @@ class DeviceFacts(msgspec.Struct, frozen=True, kw_only=True):
     gateway: str  # bus id, or `mqtt`
     balance_unit: BalanceUnit | None = None
     expects_test_call: bool = False  # the profile can report the 72-hour test of EN 81-28
+    doors: tuple[str, ...] = ()  # ids, unique within the site, of an access controller
 
 
 class SiteFacts(msgspec.Struct, frozen=True, kw_only=True):

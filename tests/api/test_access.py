@@ -7,6 +7,9 @@ from starlette.testclient import TestClient
 
 from api.app import create_app
 from api.auth import UnguardedRouteError, demand_guards, routes_of
+from hub.cards import numbers
+from hub.cards.kinds import CardKind
+from hub.cards.ledger import Holder
 from hub.meters import topups
 from hub.meters.topups import TopUp
 from hub.notices import orders
@@ -14,6 +17,8 @@ from hub.notices.letters import write_notice
 from hub.notices.plan import Channel
 from hub.notices.recipients import Recipient
 from hub.notices.text_book import TextBook
+from hub.pipeline import card_desk
+from hub.pipeline.card_desk import Wish
 from hub.registry import households, people
 from hub.registry.households import Member, MemberRole
 from hub.registry.people import PersonEdit
@@ -22,7 +27,7 @@ from hub.store.schema import devices, notice_orders
 from hub.vocabulary.decisions import Audience, Notify
 from hub.vocabulary.events import Subject, SubjectType, TopUpState
 from hub.vocabulary.roles import Role
-from support.running import Why
+from support.running import LAKESIDE, Why
 
 ALL = set(Role)
 METERS = ALL - {Role.SECURITY, Role.CARD_CUSTODIAN}
@@ -47,6 +52,8 @@ RESCUERS = {
     Role.ADMIN,
 }
 PEOPLE = {Role.FRONT_DESK, Role.HOUSEKEEPER, Role.MANAGER, Role.ADMIN}
+CARDS = {Role.FRONT_DESK, Role.CARD_CUSTODIAN, Role.MANAGER, Role.ADMIN}
+CARD_WATCHERS = CARDS | {Role.SECURITY}
 TEXTS = {Role.MANAGER, Role.ADMIN}
 RECEIPTS = {Role.INTEGRATOR, Role.ADMIN}
 EVERYBODY = "everybody, signed in or not"
@@ -86,6 +93,18 @@ TABLE = {
     ("GET", "/api/v1/topups"): METERS,
     ("GET", "/api/v1/topups/{topup_id}"): METERS,
     ("POST", "/api/v1/topups"): TOPUPS,
+    ("GET", "/api/v1/cards"): CARD_WATCHERS,
+    ("POST", "/api/v1/cards"): CARDS,
+    ("GET", "/api/v1/cards/{card_id}"): CARD_WATCHERS,
+    ("GET", "/api/v1/cards/{card_id}/doors"): CARD_WATCHERS,
+    ("POST", "/api/v1/cards/{card_id}/payment"): CARDS,
+    ("POST", "/api/v1/cards/{card_id}/payment-reversal"): CARDS,
+    ("POST", "/api/v1/cards/{card_id}/documents"): CARDS,
+    ("POST", "/api/v1/cards/{card_id}/loss"): CARDS,
+    ("POST", "/api/v1/cards/{card_id}/found"): CARDS,
+    ("POST", "/api/v1/cards/{card_id}/return"): CARDS,
+    ("POST", "/api/v1/cards/{card_id}/replace"): CARDS,
+    ("POST", "/api/v1/cards/{card_id}/extend"): CARDS,
     ("GET", "/api/v1/rejected"): INPUT,
     ("GET", "/api/v1/buses"): INPUT,
     ("GET", "/api/v1/statistics/entrapments"): RESCUERS,
@@ -137,6 +156,23 @@ def _body(path: str, ids: dict[str, str]) -> dict[str, object]:
             "amount": {"amount": "1", "currency": "CNY"},
             "reference": "1",
         },
+        "/cards": {
+            "site": ids["site"],
+            "kind": "owner",
+            "unit": "b1/0101",
+            "holder": {"name": "王芳"},
+            "credential": {"format": "uid32", "value": "00000002"},
+        },
+        "/loss": {"reporter": "王芳", "verified": "phone"},
+        "/found": {"verified": "id_document"},
+        "/payment": {"receipt": "1", "amount": "1"},
+        "/payment-reversal": {"receipt": "1", "reversal": "2"},
+        "/documents": {"documents": ["id_document"]},
+        "/extend": {"until": "2030-01-01T00:00:00Z"},
+        "/{card_id}/replace": {
+            "verified": "id_document",
+            "credential": {"format": "uid32", "value": "00000003"},
+        },
         "/people": {"site": ids["site"], "code": "p2", "name": "李"},
         "/notice-receipts": {"site": ids["site"], "channel": "sms", "provider_id": "1", "delivered": True},
     }
@@ -164,12 +200,23 @@ def ids(small_hub) -> dict[str, str]:
             site="lakeside", device_pk=meter, reference="R1", amount_fen=100, state=TopUpState.PAID, paid_at=now
         )
         topup = topups.write(connection, paid, topups.Change.NEW, now)
+    wish = Wish(
+        site=LAKESIDE,
+        kind=CardKind.OWNER,
+        unit="b1/0102",
+        holder=Holder(name="王芳"),
+        number=numbers.read("uid32", "00000001"),
+        value="00000001",
+        by="desk",
+    )
+    card = small_hub.inbox.ask(lambda step: card_desk.issue(step, wish)).result(10)
     return {
         "ticket_id": str(ticket),
         "person_id": str(person),
         "household_id": str(home),
         "notice_id": "1",
         "topup_id": str(topup),
+        "card_id": str(card),
         "template": "low_balance_1",
         "action": "note",
         "device_id": "b1-e2",

@@ -54,7 +54,9 @@ card_assignments = Table(
     Column("replaces_id", BigInteger),
     Column("valid_from", BigInteger, nullable=False),
     Column("valid_until", BigInteger),
-    Column("first_issued_at", BigInteger, nullable=False),  # carried over by replacements; a pass's limit counts from it
+    Column(
+        "first_issued_at", BigInteger, nullable=False
+    ),  # carried over by replacements; a pass's limit counts from it
     Column("created_at", BigInteger, nullable=False),
     Column("created_by", Text, nullable=False),
     Column("revision", BigInteger, nullable=False),

@@ -1,0 +1,303 @@
+"""The card desk over HTTP: issue, pay, report lost, found, return, replace, extend; and which door knows what.
+
+Security sees unit and state of a card and nothing of its holder. An identity number goes in and never comes out.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Annotated, Any
+
+import msgspec
+from fastapi import APIRouter, Query, Request
+from fastapi.responses import Response
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints
+from sqlalchemy import Connection, Row
+
+from api import shapes, shapes_cards
+from api.auth import CARD_STAFF, ForCards, ForCardWatchers, services_of, visible
+from api.openapi import answers
+from api.problem_details import ProblemError, invalid, not_found
+from api.requests import (
+    Cursor,
+    Filter,
+    Id,
+    IdempotencyKey,
+    InstantIn,
+    Json,
+    Limit,
+    RowId,
+    Site,
+    before,
+    etag,
+    once,
+)
+from api.services import Services
+from api.shapes_meters import Money
+from api.topups import Amount, MoneyIn
+from hub.cards import identity, ledger, numbers, permissions
+from hub.cards.kinds import CardKind, Document
+from hub.cards.ledger import CardState, Holder
+from hub.pipeline import card_desk
+from hub.pipeline.card_desk import Paid, Wish
+from hub.store.accounts import Principal
+from hub.vocabulary.facts import SiteFacts
+from hub.vocabulary.instants import iso
+from hub.vocabulary.units import BalanceUnit, credit_text, to_credit
+
+router = APIRouter(prefix="/cards", tags=["cards"])
+
+Short = Annotated[str, StringConstraints(min_length=1, max_length=100, pattern=r"^[^\x00-\x1f\x7f]+$")]
+Phone = Annotated[str, StringConstraints(pattern=r"^[+]?[0-9][0-9 -]{2,29}$")]
+IdNumber = Annotated[str, StringConstraints(pattern=r"^[0-9A-Za-z][0-9A-Za-z -]{3,29}$")]
+Documents = Annotated[list[Document], Field(max_length=10)]
+CardNumberIn = Annotated[
+    str, StringConstraints(min_length=1, max_length=64, pattern=r"^[0-9A-Fa-f][0-9A-Fa-f :,/.-]*$")
+]
+
+
+class Body(BaseModel):
+    """Base of what comes in: a field that is not named is refused."""
+
+    model_config = ConfigDict(extra="forbid")
+
+
+class HolderIn(Body):
+    """Who is to have it."""
+
+    name: Short
+    phone: Phone | None = None
+    id_number: IdNumber | None = None
+
+
+class CredentialIn(Body):
+    """The number as it is printed or read; which spelling is meant follows from the format."""
+
+    format: Id
+    value: CardNumberIn
+
+
+class PaymentIn(Body):
+    """Money with its receipt."""
+
+    receipt: Short
+    amount: MoneyIn | Amount
+
+
+class NewCard(Body):
+    """A card to be issued. `doors` left out: those of the unit and its building. `until`: earlier than the kind allows."""
+
+    kind: CardKind
+    unit: Id | None = None
+    holder: HolderIn
+    credential: CredentialIn
+    site: Id | None = None
+    doors: Annotated[list[Id], Field(max_length=200)] | None = None
+    documents: Documents = []
+    until: InstantIn | None = None
+    payment: PaymentIn | None = None
+
+
+# --- answering --------------------------------------------------------------------------------------------
+
+
+def _money(fen: int | None) -> Money | None:
+    return None if fen is None else Money(amount=credit_text(fen, BalanceUnit.CNY), currency="CNY")
+
+
+def _door(row: Row[Any], services: Services) -> shapes_cards.CardDoor:
+    return shapes_cards.CardDoor(
+        controller=row.controller,
+        door=row.door,
+        desired=permissions.Desired(row.desired),
+        reported=permissions.Reported(row.reported),
+        since=iso(row.since, services.zone(row.site)),
+        reason=row.reason,
+    )
+
+
+def _locale(services: Services, site: str) -> str:
+    return next((each.locale for each in services.sites if each.id == site), "zh-CN")
+
+
+def _shapes(
+    services: Services, connection: Connection, principal: Principal, rows: Sequence[Row[Any]]
+) -> list[shapes_cards.Card]:
+    keys = [row.id for row in rows]
+    money = ledger.paid(connection, keys)
+    doors: dict[int, list[Row[Any]]] = {key: [] for key in keys}
+    for door in permissions.of_cards(connection, keys):
+        doors[door.assignment_id].append(door)
+    return [_shape(services, principal, row, money[row.id], doors[row.id]) for row in rows]
+
+
+def _shape(
+    services: Services, principal: Principal, row: Row[Any], paid: int, doors: Sequence[Row[Any]]
+) -> shapes_cards.Card:
+    desk = bool(principal.roles & CARD_STAFF)
+    zone = services.zone(row.site)
+    due = ledger.due_fen(row)
+    revoked = [door for door in doors if door.desired == permissions.Desired.REVOKED]
+    return shapes_cards.Card(
+        id=row.id,
+        site=row.site,
+        kind=CardKind(row.kind),
+        unit=row.unit,
+        state=CardState(row.state),
+        reason=row.reason,
+        holder=_holder(row) if desk else None,
+        credential=_credential(row) if desk else None,
+        missing=ledger.missing_of(row, paid) if desk else (),
+        fee_due=_money(None if due is None else max(0, due - paid)) if desk else None,
+        paid=_money(paid) if desk else None,
+        arithmetic=row.arithmetic if desk else None,
+        valid_from=iso(row.valid_from, zone),
+        valid_until=shapes.instant(row.valid_until, zone),
+        replaces=row.replaces_id,
+        created_at=iso(row.created_at, zone),
+        doors=[_door(door, services) for door in doors],
+        doors_summary=permissions.summary(revoked, _locale(services, row.site)) if revoked else None,
+    )
+
+
+def _holder(row: Row[Any]) -> shapes_cards.CardHolder:
+    masked = None if row.id_last4 is None else f"***{row.id_last4}"
+    return shapes_cards.CardHolder(name=row.holder_name, phone=row.holder_phone, id_number=masked)
+
+
+def _credential(row: Row[Any]) -> shapes_cards.CardCredential:
+    return shapes_cards.CardCredential(format=row.format, value=row.value, raw_hex=row.raw_hex, bits=row.bits)
+
+
+def find_card(connection: Connection, principal: Principal, card_id: int) -> Row[Any]:
+    """The card, or ProblemError where there is none that the caller may see."""
+    row = ledger.one(connection, card_id)
+    if row is None or not visible(principal, row.site):
+        raise not_found("card")
+    return row
+
+
+def card_answer(services: Services, principal: Principal, card_id: int, status: int = 200) -> Response:
+    """The card as it is now, as far as the caller may see it."""
+    with services.store.read() as connection:
+        row = find_card(connection, principal, card_id)
+        (shape,) = _shapes(services, connection, principal, [row])
+    headers = {"ETag": etag(row.revision)}
+    if status == 201:
+        headers["Location"] = f"/api/v1/cards/{card_id}"
+    return Json(msgspec.json.encode(shape), status, headers)
+
+
+# --- reading ----------------------------------------------------------------------------------------------
+
+
+@router.get("", responses=answers(shapes_cards.CardList))
+def list_cards(
+    request: Request,
+    principal: ForCardWatchers,
+    unit: Filter = None,
+    state: CardState | None = None,
+    number: Annotated[Id | None, Query(description="The card's number in any spelling.")] = None,
+    holder: Annotated[Id | None, Query(description="Part of the holder's name; for the desk only.")] = None,
+    site: Site = None,
+    cursor: Cursor = None,
+    limit: Limit = 100,
+) -> Response:
+    """Cards, newest first; found by any spelling of their number, by unit, by holder."""
+    services = services_of(request)
+    if holder is not None and not principal.roles & CARD_STAFF:
+        raise ProblemError(403, "role", "Names are not for your roles.", allowed=sorted(map(str, CARD_STAFF)))
+    with services.store.read() as connection:
+        rows = ledger.page(connection, principal.sites, site, unit, state, number, holder, before(cursor), limit + 1)
+        items = _shapes(services, connection, principal, rows[:limit])
+    following = str(items[-1].id) if len(rows) > limit else None
+    return Json(msgspec.json.encode(shapes_cards.CardList(items=items, next=following)))
+
+
+@router.get("/{card_id}", responses=answers(shapes_cards.Card))
+def show_card(request: Request, principal: ForCardWatchers, card_id: RowId) -> Response:
+    """One card."""
+    return card_answer(services_of(request), principal, card_id)
+
+
+@router.get("/{card_id}/doors", responses=answers(shapes_cards.CardDoors))
+def show_doors(request: Request, principal: ForCardWatchers, card_id: RowId) -> Response:
+    """Per controller and door: what is wanted, what is proved, since when."""
+    services = services_of(request)
+    with services.store.read() as connection:
+        row = find_card(connection, principal, card_id)
+        doors = permissions.of_card(connection, card_id)
+    revoked = [door for door in doors if door.desired == permissions.Desired.REVOKED]
+    summary = permissions.summary(revoked, _locale(services, row.site)) if revoked else ""
+    items = [_door(door, services) for door in doors]
+    return Json(msgspec.json.encode(shapes_cards.CardDoors(items=items, summary=summary)))
+
+
+# --- the desk ---------------------------------------------------------------------------------------------
+
+
+def _site_of(services: Services, principal: Principal, unit: str | None, site: str | None) -> SiteFacts:
+    """The site that is meant: the one that is named, else the only one of the caller's that has this unit."""
+    mine = [each for each in services.sites if principal.may_see(each.id) and site in {None, each.id}]
+    if not mine:
+        raise not_found("site")
+    fitting = [each for each in mine if unit is None or services.knows_unit(each.id, unit)]
+    if not fitting:
+        raise invalid(("unit", f"there is no unit {unit!r}"))
+    if len(fitting) > 1:
+        raise invalid(("site", f"say which: {', '.join(each.id for each in fitting)}"))
+    return fitting[0]
+
+
+def number_of(credential: CredentialIn, field: str = "credential.value") -> numbers.Number:
+    """The number in canonical form. Raises ProblemError with what is allowed."""
+    try:
+        return numbers.read(credential.format, credential.value)
+    except numbers.NumberError as error:
+        wrong = field if credential.format in numbers.FORMATS else "credential.format"
+        raise invalid((wrong, str(error))) from None
+
+
+def paid_of(payment: PaymentIn) -> Paid:
+    """The payment in fen."""
+    amount = payment.amount if isinstance(payment.amount, str) else payment.amount.amount
+    return Paid(payment.receipt, to_credit(amount, BalanceUnit.CNY))
+
+
+@router.post("", status_code=201, responses=answers(shapes_cards.Card, created=True))
+def issue(request: Request, principal: ForCards, new: NewCard, idempotency_key: IdempotencyKey = None) -> Response:
+    """Issue a card: `pending` until what is missing is there, then `active` and on its way to the doors."""
+    services = services_of(request)
+
+    def write() -> Response:
+        number = new.holder.id_number
+        wish = Wish(
+            site=_site_of(services, principal, new.unit, new.site),
+            kind=new.kind,
+            unit=new.unit,
+            holder=Holder(
+                name=new.holder.name,
+                phone=new.holder.phone,
+                id_last4=None if number is None else identity.last_four(number),
+                id_digest=None if number is None else services.id_digest(number),
+            ),
+            number=number_of(new.credential),
+            value=new.credential.value,
+            documents=tuple(map(str, new.documents)),
+            doors=None if new.doors is None else tuple(new.doors),
+            until=new.until,
+            payment=None if new.payment is None else paid_of(new.payment),
+            by=principal.name,
+        )
+        card = services.door.ask(lambda step: card_desk.issue(step, wish))
+        return card_answer(services, principal, card, 201)
+
+    return once(request, services, principal, idempotency_key, _digestible(services, new), write)
+
+
+def _digestible(services: Services, new: NewCard) -> Mapping[str, Any]:
+    """The body for the idempotency key, without the identity number in a form that could be tried out."""
+    body = new.model_dump(mode="json")
+    if new.holder.id_number is not None:
+        body["holder"]["id_number"] = services.id_digest(new.holder.id_number)
+    return body

@@ -1,0 +1,338 @@
+"""Cards on their way to door controllers and off them: commands out, lists back, again and again until it is proved.
+
+Runs inside steps. An acknowledged command only means that a list may now be asked for; the list is the proof. Whoever
+comes back (DeviceStatus online) is asked for its list at once, because it may have been away, replaced or cleared.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, Final
+from zoneinfo import ZoneInfo
+
+from sqlalchemy import Row, select
+
+from hub.cards import ledger, numbers, permissions
+from hub.cards.ledger import CardState, EndReason
+from hub.cards.permissions import OVERDUE_MS, REPLY_WITHIN_MS, Desired, Reported, Why
+from hub.pipeline.commands import GRANT, REVOKE
+from hub.store.schema import commands, device_state, devices, sites
+from hub.vocabulary.decisions import ClearProblem, RaiseProblem, SendCommand, Severity
+from hub.vocabulary.events import CommandResult, DeviceStatus, Event, Subject, SubjectType, SupervisionTick
+from hub.vocabulary.instants import HOUR_MS, DurationMs, UtcMs, iso
+
+if TYPE_CHECKING:
+    from hub.pipeline.step import Step
+
+LIST: Final = "list_cards"
+AT_ONCE: Final = 500  # rows in one step: a bulk expiry must not hold up an alarm
+RECONCILE_EVERY_MS: Final[DurationMs] = 24 * HOUR_MS
+FOREIGN_SHOWN: Final = 20
+BY_THE_HUB: Final = "hub"
+
+_Card = tuple[str, str]
+
+
+def activate(step: Step, row: Row[Any]) -> None:
+    """The card is valid: tell its doors."""
+    permissions.grant(step.connection, row.id, row.site, ledger.doors_of(row), step.now)
+    send_due(step, row.site)
+
+
+def withdraw(step: Step, row: Row[Any]) -> None:
+    """The card is valid no more: tell its doors, before anything else is told to anybody."""
+    permissions.revoke(step.connection, row.id, step.now)
+    send_due(step, row.site)
+
+
+def tell_again(step: Step, row: Row[Any]) -> None:
+    """The card's period is another."""
+    activate(step, row)
+
+
+# --- out --------------------------------------------------------------------------------------------------
+
+
+def send_due(step: Step, site: str) -> None:
+    """Send what is due, one command per card and controller; what was not answered in time has failed until the next try."""
+    rows = permissions.due(step.connection, site, step.now, AT_ONCE)
+    unanswered = [row for row in rows if row.reported == Reported.SENT]
+    for row in unanswered:
+        wait = permissions.retry_after(Desired.GRANTED, row.tries)
+        reason = _silence(step, row.site, row.controller)
+        _report(step, [row], Reported.FAILED, reason, next_try_at=step.now + wait)
+    ready: dict[tuple[int, str], list[Row[Any]]] = {}
+    for row in rows:
+        if row.reported != Reported.SENT:
+            ready.setdefault((row.assignment_id, row.controller), []).append(row)
+    for group in ready.values():
+        _send(step, group)
+
+
+def _send(step: Step, group: Sequence[Row[Any]]) -> None:
+    first = group[0]
+    desired = Desired(first.desired)
+    if desired is Desired.GRANTED:
+        command = step.commands.send(_grant_command(step, first))
+        reported, reason, wait = Reported.SENT, None, REPLY_WITHIN_MS
+    else:
+        card = {"format": first.format, "value": first.value}
+        command = step.commands.send(SendCommand(subject=_controller(first), name=REVOKE, args=card))
+        reported, wait = Reported.REMOVING, permissions.retry_after(desired, first.tries + 1)
+        reason = _silence(step, first.site, first.controller) if first.tries else None
+    values = {"command_id": command, "commanded_at": step.now, "tries": min(first.tries + 1, 1000)}
+    _report(step, group, reported, reason, next_try_at=step.now + wait, **values)
+
+
+def _grant_command(step: Step, row: Row[Any]) -> SendCommand:
+    """All doors of this controller at once: the command replaces what it knew of the card."""
+    doors = [
+        each.door
+        for each in permissions.of_card(step.connection, row.assignment_id)
+        if each.controller == row.controller and each.desired == Desired.GRANTED
+    ]
+    zone = ZoneInfo(timezone(step, row.site))
+    args = {
+        "format": row.format,
+        "value": row.value,
+        "doors": doors,
+        "from": iso(row.valid_from, zone),
+        "until": None if row.valid_until is None else iso(row.valid_until, zone),
+    }
+    return SendCommand(subject=_controller(row), name=GRANT, args=args)
+
+
+def ask_for_list(step: Step, site: str, controller: str) -> None:
+    """Ask a controller what it holds, unless it is being asked."""
+    waiting = select(commands.c.id).where(
+        commands.c.site == site,
+        commands.c.device == controller,
+        commands.c.name == LIST,
+        commands.c.state == "sent",
+        commands.c.reply_by > step.now,
+    )
+    if step.commands.asked(site, controller, LIST) or step.connection.execute(waiting.limit(1)).first() is not None:
+        return
+    step.commands.send(SendCommand(subject=Subject(site, SubjectType.DEVICE, controller), name=LIST))
+
+
+# --- back -------------------------------------------------------------------------------------------------
+
+
+def follow_result(step: Step, event: Event) -> None:
+    """A controller answered: a command was read (ask for the list), refused, or here is the list."""
+    assert isinstance(event, CommandResult)
+    sent = step.connection.execute(
+        select(commands).where(
+            commands.c.id == event.command_id, commands.c.site == event.site, commands.c.device == event.device
+        )
+    ).one_or_none()
+    if sent is None or sent.name not in {GRANT, REVOKE, LIST}:
+        return
+    # At once, so that a list that is answered in this step is not waited for any more.
+    step.connection.execute(
+        commands.update().where(commands.c.id == sent.id).values(state="done" if event.ok else "failed")
+    )
+    if sent.name == LIST:
+        if event.ok and event.cards is not None:
+            _compare(step, event.site, event.device, event.cards, sent.created_at)
+    elif event.ok:
+        ask_for_list(step, event.site, event.device)
+    else:
+        _refused(step, event)
+
+
+def _refused(step: Step, event: CommandResult) -> None:
+    rows = permissions.by_command(step.connection, event.site, event.device, event.command_id)
+    for row in rows:
+        desired = Desired(row.desired)
+        reported = Reported.FAILED if desired is Desired.GRANTED else Reported.REMOVING
+        reason = f"{Why.REFUSED}: {event.detail[:200]}" if event.detail else str(Why.REFUSED)
+        _report(step, [row], reported, reason, next_try_at=step.now + permissions.retry_after(desired, row.tries))
+
+
+def _compare(step: Step, site: str, controller: str, listed: Sequence[Mapping[str, Any]], asked_at: UtcMs) -> None:
+    """Hold a controller's list against what it is to know."""
+    doors_of: dict[_Card, set[str]] = {}
+    for card in listed:
+        doors_of.setdefault(_same_card(card["format"], card["value"]), set()).update(card["doors"])
+    rows = permissions.of_controller(step.connection, site, controller)
+    behind = False
+    for row in rows:
+        on_it = row.door in doors_of.get(_same_card(row.format, row.value), ())
+        if row.desired == Desired.REVOKED:
+            # A card that is listed without a door is one that the controller still knows.
+            on_it = _same_card(row.format, row.value) in doors_of
+            on_it = on_it and not _granted_again(rows, row)
+        proof = permissions.judge(
+            Desired(row.desired), Reported(row.reported), row.commanded_at, listed=on_it, asked_at=asked_at
+        )
+        if proof is None:
+            behind = behind or row.commanded_at is not None
+            continue
+        _believe(step, row, proof)
+    _tell_foreign(step, site, controller, doors_of.keys() - {_same_card(row.format, row.value) for row in rows})
+    _tell_proved(step, site, {row.assignment_id for row in rows if row.overdue})
+    send_due(step, site)
+    if behind:
+        ask_for_list(step, site, controller)
+
+
+def _granted_again(rows: Sequence[Row[Any]], revoked: Row[Any]) -> bool:
+    """Whether the same card belongs to somebody else now, who may use it here."""
+    return any(
+        row.desired == Desired.GRANTED
+        and row.assignment_id != revoked.assignment_id
+        and (row.format, row.raw_hex) == (revoked.format, revoked.raw_hex)
+        for row in rows
+    )
+
+
+def _believe(step: Step, row: Row[Any], proof: permissions.Proof) -> None:
+    if proof.reported in {Reported.CONFIRMED, Reported.REMOVED}:
+        _report(step, [row], proof.reported, None, next_try_at=None, tries=0)
+        return
+    fresh = {"tries": 0} if row.reported in {Reported.CONFIRMED, Reported.REMOVED} else {}
+    # Something that was proved before and is not so any more is put right at once; else the retry is on its way.
+    soon = step.now if fresh or (proof.again and row.next_try_at is None) else None
+    wait = permissions.retry_after(Desired(row.desired), row.tries)
+    next_try = soon if soon is not None else min(row.next_try_at or step.now + wait, step.now + wait)
+    if row.reported == Reported.REMOVED:
+        fresh |= {"desired_at": step.now}
+    _report(step, [row], proof.reported, proof.reason, next_try_at=next_try, **fresh)
+
+
+def follow_status(step: Step, event: Event) -> None:
+    """A controller is there (again): what waits for it is sent now, and its list is compared."""
+    assert isinstance(event, DeviceStatus)
+    if not event.online or not event.live:
+        return
+    rows = permissions.of_controller(step.connection, event.site, event.device)
+    if not rows:
+        return
+    waiting = [row for row in rows if row.next_try_at is not None and row.reported != Reported.SENT]
+    permissions.update(step.connection, waiting, next_try_at=step.now)
+    send_due(step, event.site)
+    ask_for_list(step, event.site, event.device)
+
+
+# --- by the clock -----------------------------------------------------------------------------------------
+
+
+def follow_tick(step: Step, event: Event) -> None:
+    """Every few seconds: expire, retry, tell what is overdue, compare what was not compared for a day."""
+    assert isinstance(event, SupervisionTick)
+    site = event.site
+    for row in ledger.expired(step.connection, site, step.now, AT_ONCE):
+        values = {"state": str(CardState.ENDED), "reason": str(EndReason.EXPIRED)}
+        ledger.change(step.connection, row, "expired", BY_THE_HUB, step.now, {}, **values)
+        permissions.revoke(step.connection, row.id, step.now)
+    send_due(step, site)
+    _tell_overdue(step, site)
+    _reconcile(step, site)
+
+
+def _tell_overdue(step: Step, site: str) -> None:
+    late = [
+        row
+        for row in permissions.unproved_revocations(step.connection, site)
+        if step.now - row.desired_at >= OVERDUE_MS
+    ]
+    for assignment in sorted({row.assignment_id for row in late if not row.overdue}):
+        mine = [row for row in late if row.assignment_id == assignment]
+        detail = {
+            "unit": mine[0].unit or "",
+            "doors": [row.door for row in mine],
+            "controllers": sorted({row.controller for row in mine}),
+        }
+        subject = Subject(site, SubjectType.CARD, str(assignment))
+        step.raise_problem(
+            RaiseProblem(code="revocation_unconfirmed", subject=subject, severity=Severity.HIGH, detail=detail)
+        )
+        permissions.update(step.connection, mine, overdue=True)
+
+
+def _tell_proved(step: Step, site: str, assignments: set[int]) -> None:
+    for assignment in sorted(assignments):
+        rows = permissions.of_card(step.connection, assignment)
+        if not any(row.desired == Desired.REVOKED and row.reported != Reported.REMOVED for row in rows):
+            subject = Subject(site, SubjectType.CARD, str(assignment))
+            step.clear_problem(ClearProblem(code="revocation_unconfirmed", subject=subject))
+            permissions.update(step.connection, [row for row in rows if row.overdue], overdue=False)
+
+
+def _tell_foreign(step: Step, site: str, controller: str, foreign: set[_Card]) -> None:
+    """Cards that nobody has issued are for a person to look at; they are never deleted by themselves."""
+    subject = Subject(site, SubjectType.DEVICE, controller)
+    if not foreign:
+        step.clear_problem(ClearProblem(code="foreign_cards", subject=subject))
+        return
+    shown = [f"{format} {value}" for format, value in sorted(foreign)[:FOREIGN_SHOWN]]
+    detail = {"number": len(foreign), "cards": shown}
+    step.raise_problem(RaiseProblem(code="foreign_cards", subject=subject, severity=Severity.LOW, detail=detail))
+
+
+def _reconcile(step: Step, site: str) -> None:
+    known = permissions.controllers(step.connection, site)
+    if not known:
+        return
+    asked = select(commands.c.device).where(
+        commands.c.site == site, commands.c.name == LIST, commands.c.created_at > step.now - RECONCILE_EVERY_MS
+    )
+    lately = set(step.connection.execute(asked.distinct()).scalars())
+    for controller in known:
+        if controller not in lately and controller in step.devices_of(site):
+            ask_for_list(step, site, controller)
+
+
+# --- small ------------------------------------------------------------------------------------------------
+
+
+def _report(step: Step, rows: Sequence[Row[Any]], reported: Reported, reason: str | None, **values: Any) -> None:
+    """`since` is when the state became what it is."""
+    text = None if reason is None else str(reason)
+    for row in rows:
+        since = row.since if row.reported == reported else step.now
+        permissions.update(step.connection, [row], reported=str(reported), reason=text, since=since, **values)
+
+
+def _same_card(format: str, value: str) -> _Card:
+    """One key for a card, however this reader spells it; a text that is no number is itself."""
+    try:
+        return format, numbers.read(format, value).raw_hex
+    except numbers.NumberError:
+        return format, value
+
+
+def _silence(step: Step, site: str, controller: str) -> Why:
+    statement = (
+        select(device_state.c.reachable)
+        .join(devices, devices.c.pk == device_state.c.device_pk)
+        .where(devices.c.site == site, devices.c.id == controller)
+    )
+    return Why.OFFLINE if step.connection.execute(statement).scalar_one_or_none() is False else Why.NO_ANSWER
+
+
+def _controller(row: Row[Any]) -> Subject:
+    return Subject(row.site, SubjectType.DEVICE, row.controller)
+
+
+def timezone(step: Step, site: str) -> str:
+    """The site's zone, as its file names it."""
+    name: str = step.connection.execute(select(sites.c.timezone).where(sites.c.id == site)).scalar_one()
+    return name
+
+
+FOLLOWERS: Final[Mapping[type[Event], Callable[[Step, Event], None]]] = {
+    CommandResult: follow_result,
+    DeviceStatus: follow_status,
+    SupervisionTick: follow_tick,
+}
+"""Which events the doors' side of the ledger follows."""
+
+
+def follow(step: Step, event: Event) -> None:
+    """Keep what doors are to know in line with what they say."""
+    follower = FOLLOWERS.get(type(event))
+    if follower is not None:
+        follower(step, event)
