@@ -5,7 +5,7 @@ The key is unique per (rule, subject): a rule that decides the same thing again 
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 import msgspec
@@ -83,6 +83,17 @@ def withdraw(connection: Connection, decision: WithdrawNotices, rule: str, now: 
         notice_orders.c.state.in_([WAITING, SENDING]),
     )
     return connection.execute(statement.values(state=WITHDRAWN, settled_at=now)).rowcount
+
+
+def carry_out(connection: Connection, decisions: Sequence[Notify | WithdrawNotices], rule: str, now: UtcMs) -> int:
+    """Order and withdraw, one after the other; how many orders are new."""
+    new = 0
+    for decision in decisions:
+        if isinstance(decision, Notify):
+            new += order(connection, decision, rule, now)
+        else:
+            withdraw(connection, decision, rule, now)
+    return new
 
 
 def _about(rule: str, subject: Subject) -> tuple[Any, ...]:

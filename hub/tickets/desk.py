@@ -18,8 +18,8 @@ from hub.tickets import escalation, lifecycle, rows
 from hub.tickets.escalation import Moment
 from hub.tickets.kinds import KINDS
 from hub.tickets.lifecycle import Actor, Change, Refused, Ticket
-from hub.tickets.telling import notice_of
-from hub.vocabulary.decisions import MoveTicket, Notify, RaiseTicket
+from hub.tickets.telling import notice_of, withdrawal
+from hub.vocabulary.decisions import MoveTicket, Notify, RaiseTicket, WithdrawNotices
 from hub.vocabulary.events import Subject, SubjectType
 from hub.vocabulary.facts import DeviceFacts, SiteFacts
 from hub.vocabulary.instants import UtcMs
@@ -46,7 +46,7 @@ class ClockTimer(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Desk:
-    """Moves tickets; collects what else has to happen: `touched` tickets for the feed, `timers` for the clocks, `notices` to be ordered."""
+    """Moves tickets; collects what else has to happen: `touched` tickets for the feed, `timers` for the clocks, `notices` to be ordered or withdrawn."""
 
     def __init__(self, connection: Connection, names: Names, now: UtcMs) -> None:
         self._connection = connection
@@ -55,7 +55,7 @@ class Desk:
         self.touched: dict[int, Ticket] = {}
         self.opened_ids: set[int] = set()
         self.timers: list[ClockTimer] = []
-        self.notices: list[Notify] = []
+        self.notices: list[Notify | WithdrawNotices] = []
 
     # --- rules ------------------------------------------------------------------------------------------
 
@@ -193,9 +193,10 @@ class Desk:
         self._connection.execute(ticket_clocks.update().where(*where).values(state=state))
 
     def _end_clock(self, ticket: Ticket, name: str) -> None:
-        """Nothing falls due any more; a clock that was breached stays so for ever."""
+        """Nothing falls due any more, and what was ordered is not sent late; a clock that was breached stays so for ever."""
         self._set_clock(ticket.id, name, "met")
         self._set_timer(ticket, name, None)
+        self.notices.append(withdrawal(ticket, f"{name}@"))
 
     def _stop_all(self, ticket: Ticket) -> None:
         """A ticket that is over has no clocks but those of its report; a false alarm has none."""

@@ -3,14 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from enum import StrEnum
 from typing import Any, Final
 
 import msgspec
 
 from hub.tickets.lifecycle import Occasion, Ticket
-from hub.vocabulary.decisions import Notify, TicketKind
+from hub.vocabulary.decisions import Notify, TicketKind, WithdrawNotices
 from hub.vocabulary.events import Subject, SubjectType, TicketMoved
 from hub.vocabulary.instants import UtcMs
+
+
+class Over(StrEnum):
+    """Why a notice is not sent any more."""
+
+    SETTLED = "settled"
+
 
 DESK: Final = "desk"
 """Whose orders these are, where a rule's name would stand."""
@@ -29,6 +37,11 @@ def notice_of(ticket: Ticket, occasion: Occasion) -> Notify:
         kind=TicketKind(ticket.kind),
         drill=ticket.drill,
     )
+
+
+def withdrawal(ticket: Ticket, occasion: str) -> WithdrawNotices:
+    """What has not left yet of an occasion is no longer true; of every occasion where it is empty."""
+    return WithdrawNotices(key_prefix=f"t{ticket.id}/{occasion}", subject=ticket.subject, reason=Over.SETTLED)
 
 
 def params_of(ticket: Ticket) -> dict[str, Any]:

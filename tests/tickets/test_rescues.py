@@ -488,3 +488,14 @@ def test_every_text_can_be_written_with_what_a_ticket_knows(store: Store) -> Non
         for name, text in texts.shipped(locale).items():
             if name.startswith("entrapment") or name == "ticket_unacknowledged":
                 assert params["place"] in texts.render(text, params).body
+
+
+def test_what_is_settled_before_a_page_has_left_is_not_paged(store: Store) -> None:
+    rig = rig_on(store)
+    alarm(rig)
+    rig.advance(MINUTE)
+    act(rig, "acknowledge")
+    assert {(order.template, order.state) for order in orders(rig)} == {
+        ("entrapment_opened", "waiting"),
+        ("entrapment_escalated", "withdrawn"),
+    }
