@@ -242,8 +242,8 @@ def _tell_overdue(step: Step, site: str) -> None:
         mine = [row for row in late if row.assignment_id == assignment]
         detail = {
             "unit": mine[0].unit or "",
-            "doors": [row.door for row in mine],
-            "controllers": sorted({row.controller for row in mine}),
+            "doors": ", ".join(row.door for row in mine),
+            "controllers": ", ".join(sorted({row.controller for row in mine})),
         }
         subject = Subject(site, SubjectType.CARD, str(assignment))
         step.raise_problem(
@@ -268,7 +268,7 @@ def _tell_foreign(step: Step, site: str, controller: str, foreign: set[_Card]) -
         step.clear_problem(ClearProblem(code="foreign_cards", subject=subject))
         return
     shown = [f"{format} {value}" for format, value in sorted(foreign)[:FOREIGN_SHOWN]]
-    detail = {"number": len(foreign), "cards": shown}
+    detail = {"number": len(foreign), "cards": ", ".join(shown)}
     step.raise_problem(RaiseProblem(code="foreign_cards", subject=subject, severity=Severity.LOW, detail=detail))
 
 

@@ -1,0 +1,166 @@
+"""A lost card at a reader: refused, it is one ticket with its repeats counted; let in, guards go at once and the door leaks.
+
+'Was it lost then?' is judged at the event's corrected time, so that a replayed old use is evidence and no alarm. The hub
+looks the number up itself, because most devices only say 'unknown card'. Source: domain/access.md 2.7, 8.
+"""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from typing import Any
+
+import msgspec
+
+from hub.vocabulary.decisions import Decision, RaiseTicket, SendCommand, Severity, TicketKind, Verdict
+from hub.vocabulary.events import (
+    AccessEvent,
+    AccessResult,
+    CardFound,
+    CardLost,
+    CardNumber,
+    Event,
+    Subject,
+    SubjectType,
+)
+from hub.vocabulary.facts import Facts
+from hub.vocabulary.instants import UtcMs
+from hub.vocabulary.rule import Outcome
+
+
+class LostCardReason(StrEnum):
+    """Why."""
+
+    LOST_CARD_DENIED = "lost_card_denied"
+    LOST_CARD_GRANTED = "lost_card_granted"
+    USED_BEFORE_THE_LOSS = "used_before_the_loss"
+    LOST_CARD_REPLAYED = "lost_card_replayed"
+
+
+class LostCardLimits(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Nothing to set: a lost card is never welcome."""
+
+
+class Loss(msgspec.Struct, frozen=True):
+    """One lost card. `format` and `value` as controllers were told it; `leaking`: doors that let it in."""
+
+    card: int
+    lost_at: UtcMs
+    format: str
+    value: str
+    unit: str | None
+    names: tuple[str, ...]
+    leaking: tuple[str, ...] = ()
+
+
+class LostCardState(msgspec.Struct, frozen=True, kw_only=True):
+    """Lost cards of the site, by every text that a reader may name them by (`format value`)."""
+
+    lost: dict[str, Loss] = {}
+
+
+class LostCard:
+    """The rule. State per site: a lost card may turn up at any of its doors. Tickets are about the card."""
+
+    name: str = "lost_card"
+    version: int = 1
+    wants: tuple[type[Event], ...] = (AccessEvent, CardLost, CardFound)
+    state_type: type[msgspec.Struct] = LostCardState
+    limits_type: type[msgspec.Struct] = LostCardLimits
+
+    def subject(self, event: Event, facts: Facts) -> Subject | None:
+        """The site."""
+        return Subject(event.site, SubjectType.SITE, event.site)
+
+    def migrate(self, version: int, stored: dict[str, Any]) -> msgspec.Struct | None:
+        """There is no older version."""
+        return None
+
+    def decide(self, event: Event, state: LostCardState, facts: Facts, now: UtcMs) -> Outcome:
+        """Remember losses, forget what was found, and look every presented card up."""
+        if isinstance(event, CardLost):
+            return Outcome(_with(state, _loss(event)))
+        if isinstance(event, CardFound):
+            return Outcome(_without(state, event.card))
+        assert isinstance(event, AccessEvent)
+        loss = None if event.card is None else state.lost.get(_key(event.card))
+        if loss is None:
+            return Outcome(state)
+        if event.occurred_at < loss.lost_at:
+            return Outcome(state, [_evidence(LostCardReason.USED_BEFORE_THE_LOSS, event, loss)])
+        if not event.live or (event.late and event.result is AccessResult.DENIED):
+            return Outcome(state, [_evidence(LostCardReason.LOST_CARD_REPLAYED, event, loss)])
+        if event.result is AccessResult.DENIED:
+            return Outcome(state, [_ticket(LostCardReason.LOST_CARD_DENIED, Severity.HIGH, event, loss)])
+        return _granted(event, state, loss)
+
+
+def _granted(event: AccessEvent, state: LostCardState, loss: Loss) -> Outcome:
+    """The door let it in: proof that it is not dead there, whatever was confirmed. Push again, at once."""
+    leaks = msgspec.structs.replace(loss, leaking=tuple(sorted({*loss.leaking, event.door})))
+    # What a controller hands in after it was away happened all the same, but nobody can run there now.
+    severity = Severity.HIGH if event.late else Severity.CRITICAL
+    decisions: list[Decision] = [
+        _ticket(LostCardReason.LOST_CARD_GRANTED, severity, event, leaks),
+        SendCommand(subject=event.subject(), name="delete_card", args={"format": loss.format, "value": loss.value}),
+    ]
+    return Outcome(state if leaks == loss else _with(state, leaks), decisions)
+
+
+def _ticket(reason: LostCardReason, severity: Severity, event: AccessEvent, loss: Loss) -> RaiseTicket:
+    fields = {
+        "door": event.door,
+        "controller": event.device,
+        "unit": loss.unit or "",
+        "result": str(event.result),
+        "leaking": list(loss.leaking),
+        "replayed": event.late,
+    }
+    return RaiseTicket(
+        kind=TicketKind.LOST_CARD_USED,
+        subject=Subject(event.site, SubjectType.CARD, str(loss.card)),
+        reason=reason,
+        severity=severity,
+        occurred_at=event.occurred_at,
+        fields=fields,
+        evidence=_facts(event, loss),
+    )
+
+
+def _evidence(reason: LostCardReason, event: AccessEvent, loss: Loss) -> Verdict:
+    return Verdict(reason=reason, facts=_facts(event, loss))
+
+
+def _facts(event: AccessEvent, loss: Loss) -> dict[str, Any]:
+    return {
+        "card": loss.card,
+        "controller": event.device,
+        "door": event.door,
+        "result": str(event.result),
+        "reason": event.reason,
+        "occurred_at": event.occurred_at,
+        "lost_at": loss.lost_at,
+        "late": event.late,
+    }
+
+
+def _loss(event: CardLost) -> Loss:
+    return Loss(
+        card=event.card,
+        lost_at=event.occurred_at,
+        format=event.told.format,
+        value=event.told.value,
+        unit=event.unit,
+        names=tuple(sorted({_key(number) for number in (event.told, *event.numbers)})),
+    )
+
+
+def _with(state: LostCardState, loss: Loss) -> LostCardState:
+    return LostCardState(lost={**state.lost, **dict.fromkeys(loss.names, loss)})
+
+
+def _without(state: LostCardState, card: int) -> LostCardState:
+    return LostCardState(lost={name: loss for name, loss in state.lost.items() if loss.card != card})
+
+
+def _key(number: CardNumber) -> str:
+    return f"{number.format} {number.value.upper()}"
