@@ -198,7 +198,7 @@ class _Assembly:
                 version=VERSION,
                 receipt=self.post.receipt,
                 knows_unit=self.estate.knows_unit,
-                id_digest=identity.load_key(self.settings.data_dir).digest,
+                id_digest=_identity_key(self.settings.data_dir).digest,
             )
         )
         watch = Watch(self.inbox, self.canary, self._conditions, self.clock, self._active_problems)
@@ -318,6 +318,16 @@ class _OwnBroker(EmbeddedBroker):
             return super().start()
         except BrokerError as error:
             raise HubError(str(error)) from error
+
+
+def _identity_key(data_dir: Path) -> identity.IdentityKey:
+    try:
+        return identity.load_key(data_dir)
+    except (OSError, ValueError) as error:
+        raise HubError(
+            f"The key of identity numbers, {data_dir / identity.KEY_FILE}, cannot be used ({error}): put your copy back; "
+            "without one, delete it, and numbers entered so far cannot be looked up any more."
+        ) from error
 
 
 def _broker_secret(data_dir: Path) -> str:

@@ -171,7 +171,9 @@ def _compare(step: Step, site: str, controller: str, listed: Sequence[Mapping[st
             behind = behind or row.commanded_at is not None
             continue
         _believe(step, row, proof)
-    _tell_foreign(step, site, controller, doors_of.keys() - {_same_card(row.format, row.value) for row in rows})
+    ours = {_same_card(row.format, row.value) for row in rows}
+    foreign = [card for card in listed if _same_card(card["format"], card["value"]) not in ours]
+    _tell_foreign(step, site, controller, sorted(f"{card['format']} {card['value']}" for card in foreign))
     _tell_proved(step, site, {row.assignment_id for row in rows if row.overdue})
     send_due(step, site)
     if behind:
@@ -261,14 +263,13 @@ def _tell_proved(step: Step, site: str, assignments: set[int]) -> None:
             permissions.update(step.connection, [row for row in rows if row.overdue], overdue=False)
 
 
-def _tell_foreign(step: Step, site: str, controller: str, foreign: set[_Card]) -> None:
+def _tell_foreign(step: Step, site: str, controller: str, foreign: Sequence[str]) -> None:
     """Cards that nobody has issued are for a person to look at; they are never deleted by themselves."""
     subject = Subject(site, SubjectType.DEVICE, controller)
     if not foreign:
         step.clear_problem(ClearProblem(code="foreign_cards", subject=subject))
         return
-    shown = [f"{format} {value}" for format, value in sorted(foreign)[:FOREIGN_SHOWN]]
-    detail = {"number": len(foreign), "cards": ", ".join(shown)}
+    detail = {"number": len(foreign), "cards": ", ".join(foreign[:FOREIGN_SHOWN])}
     step.raise_problem(RaiseProblem(code="foreign_cards", subject=subject, severity=Severity.LOW, detail=detail))
 
 
