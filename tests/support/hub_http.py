@@ -143,11 +143,12 @@ class LiveFeed:
 
     def wait_for(self, wanted: Callable[[Change], bool], timeout: float = 10) -> Change:
         """The first frame that fits."""
-        return wait_until(
-            lambda: next((frame for frame in list(self.frames) if wanted(frame)), None),
+        found = wait_until(
+            lambda: [frame for frame in list(self.frames) if wanted(frame)],
             timeout,
             lambda: f"no such change; {len(self.frames)} frames came",
         )
+        return found[0]
 
     def _read(self) -> None:
         fields: dict[str, str] = {}
