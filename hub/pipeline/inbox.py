@@ -26,6 +26,9 @@ class Task(msgspec.Struct, frozen=True, eq=False):
     answer: Future[Any]
 
 
+READINGS_BESIDE_ALARMS = 32
+"""A batch commits as a whole: an alarm must not wait until hundreds of readings behind it have been worked on too."""
+
 Item: TypeAlias = RawMessage | Event | Task
 
 
@@ -71,8 +74,11 @@ class Inbox:
         """Up to `limit` items, in the order in which they are to be decided."""
         self._filled.clear()
         batch: list[Item] = []
+        urgent = bool(self._alarms)
         for queue in (self._alarms, self._inside, self._telemetry):
             room = limit - len(batch)
+            if queue is self._telemetry and urgent:
+                room = min(room, READINGS_BESIDE_ALARMS)
             batch.extend(queue.popleft() for _ in range(min(room, len(queue))))
         if self.depth():
             self._filled.set()
