@@ -12,7 +12,9 @@ from hypothesis import HealthCheck, settings
 from support.fixtures import (
     chromium_browser,
     database_url,
+    empty_database_url,
     free_port,
+    migrated_sqlite,
     mosquitto_broker,
     mosquitto_tls_broker,
     mqtt_broker,
@@ -27,7 +29,9 @@ from support.fixtures import (
 __all__ = [
     "chromium_browser",
     "database_url",
+    "empty_database_url",
     "free_port",
+    "migrated_sqlite",
     "mosquitto_broker",
     "mosquitto_tls_broker",
     "mqtt_broker",

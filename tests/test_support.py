@@ -86,8 +86,8 @@ def test_the_tls_broker_proves_itself_with_its_own_authority_only(mosquitto_tls_
         context.wrap_socket(link, server_hostname="localhost")
 
 
-def test_a_fresh_database_of_either_kind_answers_and_is_empty(database_url):
-    engine = sqlalchemy.create_engine(database_url)
+def test_a_fresh_database_of_either_kind_answers_and_is_empty(empty_database_url):
+    engine = sqlalchemy.create_engine(empty_database_url)
     try:
         assert sqlalchemy.inspect(engine).get_table_names() == []
         with engine.begin() as connection:

@@ -21,7 +21,7 @@ from hub.vocabulary.instants import UtcMs
 
 log = logging.getLogger(__name__)
 
-ORDERS_AT_ONCE: Final = 25
+ORDERS_AT_ONCE: Final = 5  # a transaction of a few milliseconds: the engine may be waiting for its place
 MATES_AT_ONCE: Final = 50
 
 BY_URGENCY: Final = case(

@@ -31,6 +31,7 @@ log = logging.getLogger(__name__)
 PLACES_PER_LANE: Final = 4
 LOOK_EVERY_S: Final = 5.0
 SHORTEST_WAIT_S: Final = 0.05
+BREATH_S: Final = 0.05  # between two rounds: alarms go before notices at the database, and orders gather meanwhile
 AFTER_TROUBLE_S: Final = 2.0
 STOP_WITHIN_S: Final = 5.0
 
@@ -116,6 +117,7 @@ class Post:
             except Exception as error:  # noqa: BLE001  logged by _say; notices must go on when the database is back
                 self._say(error)
             self._news.wait(wait_s)
+            self._over.wait(BREATH_S)
         self._last_words()
 
     def _say(self, error: Exception) -> None:

@@ -16,33 +16,33 @@ from hub.store import migrate, schema
 from hub.store.database import StoreError, open_store
 
 
-def test_migrations_give_exactly_the_tables_of_the_schema(database_url: str) -> None:
-    store = open_store(database_url)
+def test_migrations_give_exactly_the_tables_of_the_schema(empty_database_url: str) -> None:
+    store = open_store(empty_database_url)
     with store.writer.connect() as connection:
         context = MigrationContext.configure(connection, opts={"render_as_batch": True})
         assert compare_metadata(context, schema.metadata) == []
     store.close()
 
 
-def test_opening_twice_changes_nothing(database_url: str) -> None:
-    first = open_store(database_url)
+def test_opening_twice_changes_nothing(empty_database_url: str) -> None:
+    first = open_store(empty_database_url)
     with first.write() as connection:
         connection.execute(schema.meta.insert().values(key="k", value="v"))
     first.close()
-    again = open_store(database_url)
+    again = open_store(empty_database_url)
     with again.read() as connection:
         assert connection.execute(select(schema.meta.c.value)).scalar_one() == "v"
         assert connection.execute(select(schema.feed_head.c.seq)).scalar_one() == 0
     again.close()
 
 
-def test_a_database_of_a_newer_version_is_refused_and_left_alone(database_url: str) -> None:
-    store = open_store(database_url)
+def test_a_database_of_a_newer_version_is_refused_and_left_alone(empty_database_url: str) -> None:
+    store = open_store(empty_database_url)
     with store.write() as connection:
         connection.execute(text("UPDATE alembic_version SET version_num = '9999'"))
     store.close()
     with pytest.raises(StoreError, match="newer version"):
-        open_store(database_url)
+        open_store(empty_database_url)
 
 
 @pytest.mark.parametrize("damage", ["garbage", "zeros", "truncated"])
@@ -77,8 +77,8 @@ def test_a_place_without_permission_or_in_memory_is_refused(tmp_path: Path) -> N
         open_store(f"sqlite:///{blocked}/hub.db")
 
 
-def test_only_one_hub_at_a_time_has_a_database(database_url: str) -> None:
-    first, second = open_store(database_url), open_store(database_url)
+def test_only_one_hub_at_a_time_has_a_database(empty_database_url: str) -> None:
+    first, second = open_store(empty_database_url), open_store(empty_database_url)
     first.claim()
     with pytest.raises(StoreError, match=r"[Aa]nother hub"):
         second.claim()
@@ -87,8 +87,8 @@ def test_only_one_hub_at_a_time_has_a_database(database_url: str) -> None:
     second.close()
 
 
-def test_a_rolled_back_write_leaves_nothing(database_url: str) -> None:
-    store = open_store(database_url)
+def test_a_rolled_back_write_leaves_nothing(empty_database_url: str) -> None:
+    store = open_store(empty_database_url)
 
     def fail_after_writing() -> None:
         with store.write() as connection:

@@ -94,12 +94,42 @@ def postgres_url(postgres_server: PostgresServer) -> Iterator[str]:
 
 
 @pytest.fixture(params=["sqlite", "postgres"])
-def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
-    """The test runs once over each engine, on an empty database."""
+def empty_database_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    """The test runs once over each engine, on a place without any table."""
     if request.param == "sqlite":
         return f"sqlite:///{tmp_path / 'hub.db'}"
     url: str = request.getfixturevalue("postgres_url")
     return url
+
+
+@pytest.fixture(scope="session")
+def migrated_sqlite(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A database file at the newest revision, to be copied."""
+    path = tmp_path_factory.mktemp("migrated") / "hub.db"
+    _migrate(f"sqlite:///{path}")
+    return path
+
+
+@pytest.fixture(params=["sqlite", "postgres"])
+def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
+    """The test runs once over each engine, on a database without rows at the newest revision.
+
+    A copy of one that was migrated once: migrating anew for every test would be most of the suite's time.
+    """
+    if request.param == "sqlite":
+        shutil.copy(request.getfixturevalue("migrated_sqlite"), tmp_path / "hub.db")
+        yield f"sqlite:///{tmp_path / 'hub.db'}"
+        return
+    server: PostgresServer = request.getfixturevalue("postgres_server")
+    url = server.new_database(server.template("migrated", _migrate))
+    yield url
+    server.drop_database(url)
+
+
+def _migrate(url: str) -> None:
+    from hub.store.database import open_store
+
+    open_store(url).close()
 
 
 @pytest.fixture(scope="session")
