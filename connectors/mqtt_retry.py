@@ -22,7 +22,9 @@ GIVE_UP_VERSION_AFTER: Final = 5
 """So often a broker must hang up on a version that it has spoken before, until the other one is tried."""
 
 FIRST_WAIT_S: Final = 0.25
-TAKEN_WAIT_S: Final = 5.0
+TAKEN_WAIT_S: Final = 2.5
+TAKEN_LONGEST_S: Final = 8.0
+"""A broker that was killed several times in a row looks the same as a second hub: alarms must not wait for long."""
 
 
 class Cause(StrEnum):
@@ -94,8 +96,9 @@ class RetryPolicy:
                 self._short_lives = 0
             if self._auto and self._may_be_version(cause):
                 return self._other_protocol(cause, chance)
-        least = TAKEN_WAIT_S if cause is Cause.CLIENT_ID_TAKEN else FIRST_WAIT_S
-        return Next(self._wait(least, chance), cause)
+        if cause is Cause.CLIENT_ID_TAKEN:
+            return Next(min(self._wait(TAKEN_WAIT_S, chance), TAKEN_LONGEST_S), cause)
+        return Next(self._wait(FIRST_WAIT_S, chance), cause)
 
     def _may_be_version(self, cause: Cause) -> bool:
         """Whether the broker may want the other version; one that it has taken before is not given up lightly."""

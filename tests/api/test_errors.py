@@ -21,7 +21,6 @@ def operator(small_hub, client_of):
     [
         ("GET", "/api/v1/nothing", {}, 404),
         ("GET", "/nothing", {}, 404),
-        ("GET", "/api/v1/notices", {}, 404),
         ("GET", "/api/v1/tickets/", {}, 404),
         ("DELETE", "/api/v1/tickets", {}, 405),
         ("GET", "/api/v1/tickets?limit=0", {}, 422),

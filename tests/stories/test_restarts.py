@@ -57,7 +57,7 @@ def test_a_deadline_that_fell_due_while_the_hub_was_down_fires_once(
     nats_broker: TestBroker, start_hub: Callable[..., RunningHub], device_on: Callable[[TestBroker], MqttClient]
 ) -> None:
     """The car is stuck; the hub is killed before the limit is over; after its return the ticket comes, once."""
-    limits = {"entrapment": {"off_level_s": 4, "still_s": 1, "restart_grace_s": 1}}
+    limits = {"entrapment": {"off_level_s": 12, "still_s": 1, "restart_grace_s": 1}}
     hub = start_hub(nats_broker, [site_file(devices=ELEVATORS, rules=limits)])
     device = device_on(nats_broker)
     device.publish(*stuck_state("b1-e1", "s1"))

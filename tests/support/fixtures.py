@@ -132,7 +132,7 @@ def _migrate(url: str) -> None:
     open_store(url).close()
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")  # its event loop must not run on under tests that need their own
 def chromium_browser() -> "Iterator[Browser]":
     """The system's chromium, driven by playwright; close the pages that you open."""
     from playwright.sync_api import sync_playwright

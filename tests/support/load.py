@@ -126,7 +126,10 @@ def settle(hub: RunningHub, publisher: LeanPublisher, work: Workload, timeout: f
     def drained() -> bool:
         metrics = hub.api.request("GET", "/metrics").body.decode()
         depth = [line for line in metrics.splitlines() if line.startswith("hub_inbox_depth")]
-        return hub.ready()[1]["oldest_unacked_ms"] in (None, 0) and all(float(line.split()[-1]) == 0 for line in depth)
+        ready = hub.ready()[1]
+        connected = all(part["ok"] for part in ready["parts"] if part["name"] == "broker")  # else the broker holds it
+        empty = all(float(line.split()[-1]) == 0 for line in depth)
+        return connected and empty and ready["oldest_unacked_ms"] in (None, 0)
 
     last: list[int] = []
 
