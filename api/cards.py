@@ -29,8 +29,8 @@ from api.requests import (
     RowId,
     Site,
     before,
-    etag,
     once,
+    versioned,
 )
 from api.services import Services
 from api.shapes_meters import Money
@@ -182,10 +182,7 @@ def card_answer(services: Services, principal: Principal, card_id: int, status: 
     with services.store.read() as connection:
         row = find_card(connection, principal, card_id)
         (shape,) = _shapes(services, connection, principal, [row])
-    headers = {"ETag": etag(row.revision)}
-    if status == 201:
-        headers["Location"] = f"/api/v1/cards/{card_id}"
-    return Json(msgspec.json.encode(shape), status, headers)
+    return versioned(msgspec.json.encode(shape), row.revision, f"/api/v1/cards/{card_id}", status)
 
 
 # --- reading ----------------------------------------------------------------------------------------------

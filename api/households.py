@@ -25,8 +25,8 @@ from api.requests import (
     RowId,
     Site,
     before,
-    etag,
     once,
+    versioned,
 )
 from api.services import Services
 from hub.pipeline import moves
@@ -111,10 +111,7 @@ def _find(services: Services, principal: Principal, household_id: int) -> Househ
 
 def _answer(services: Services, principal: Principal, household_id: int, status: int = 200) -> Response:
     body = msgspec.json.encode(_shape(services, _find(services, principal, household_id)))
-    headers = {"ETag": etag(revision_of(body))}
-    if status == 201:
-        headers["Location"] = f"/api/v1/households/{household_id}"
-    return Json(body, status, headers)
+    return versioned(body, revision_of(body), f"/api/v1/households/{household_id}", status)
 
 
 def _check_unit(services: Services, principal: Principal, site: str, unit: str) -> None:

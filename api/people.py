@@ -25,9 +25,9 @@ from api.requests import (
     RowId,
     Site,
     before,
-    etag,
     once,
     revision,
+    versioned,
 )
 from api.services import Services
 from hub.registry import people
@@ -144,10 +144,7 @@ def _find(services: Services, principal: Principal, person_id: int) -> PersonVie
 
 def _answer(services: Services, principal: Principal, person_id: int, status: int = 200) -> Response:
     body = _body(services, _find(services, principal, person_id))
-    headers = {"ETag": etag(revision_of(body))}
-    if status == 201:
-        headers["Location"] = f"/api/v1/people/{person_id}"
-    return Json(body, status, headers)
+    return versioned(body, revision_of(body), f"/api/v1/people/{person_id}", status)
 
 
 def _channels(channels: list[ChannelIn]) -> tuple[ChannelEdit, ...]:

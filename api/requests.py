@@ -125,6 +125,14 @@ def etag(number: int) -> str:
     return f'"{number}"'
 
 
+def versioned(body: bytes, number: int, place: str, status: int = 200) -> Response:
+    """What is stored, with the ETag of its revision; a new one (201) says at which `place` it is found."""
+    headers = {"ETag": etag(number)}
+    if status == 201:
+        headers["Location"] = place
+    return Json(body, status, headers)
+
+
 def once(
     request: Request,
     services: Services,

@@ -31,9 +31,9 @@ from api.requests import (
     Site,
     Words,
     before,
-    etag,
     once,
     revision,
+    versioned,
 )
 from api.services import Services
 from hub.store.accounts import Principal
@@ -181,10 +181,7 @@ def _fields(kind: str, action: str) -> list[shapes.ActionField]:
 def _answer(services: Services, principal: Principal, ticket_id: int, status: int = 200) -> Response:
     with services.store.read() as connection:
         detail = _detail(services, connection, principal, ticket_id)
-    headers = {"ETag": etag(detail.revision)}
-    if status == 201:
-        headers["Location"] = f"/api/v1/tickets/{ticket_id}"
-    return Json(msgspec.json.encode(detail), status, headers)
+    return versioned(msgspec.json.encode(detail), detail.revision, f"/api/v1/tickets/{ticket_id}", status)
 
 
 @router.get("", responses=answers(shapes.TicketList))

@@ -8,6 +8,7 @@ import signal
 import sqlite3
 import subprocess
 import sys
+from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -23,34 +24,36 @@ from support.waiting import wait_until
 BARE, HUB = "bare loop", "hub"
 
 
-class Contestant:
+class Contestant(ABC):
     """`pid` while it runs."""
 
     name: str
     database: Path
 
     @property
+    @abstractmethod
     def pid(self) -> int:
-        raise NotImplementedError
+        """The process that is measured."""
 
+    @abstractmethod
     def launch(self) -> None:
         """Starts it and does not wait."""
-        raise NotImplementedError
 
+    @abstractmethod
     def wait_ready(self) -> None:
         """Until it has subscribed."""
-        raise NotImplementedError
 
     def start(self) -> None:
         self.launch()
         self.wait_ready()
 
+    @abstractmethod
     def stop(self) -> None:
-        raise NotImplementedError
+        """Ends it."""
 
+    @abstractmethod
     def meter_key(self, number: int) -> int:
         """The key of meter `m-{number}` in its table."""
-        raise NotImplementedError
 
     def usage(self) -> machine.Usage:
         return machine.usage(self.pid)
