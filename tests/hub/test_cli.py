@@ -159,10 +159,10 @@ def test_wrong_use_ends_with_2(arguments, tmp_path):
     assert result.stdout == ""
 
 
-def test_what_does_not_exist_yet_says_so(place):
+def test_a_file_that_is_not_there_is_named_and_nothing_is_touched(place):
     result = _here("import", "people.csv", cwd=place)
-    assert result.returncode == 2
-    assert "not part of this version yet" in result.stderr
+    assert result.returncode == 1
+    assert result.stderr == "The system refuses: No such file or directory (people.csv).\n"
     assert sorted(path.name for path in place.iterdir()) == ["hub.yaml", "sites"]
 
 

@@ -14,7 +14,7 @@ MERGED = {"merge": "low_balance", "urgency": Urgency.ROUTINE}
 @pytest.fixture
 def gathering(store, far_side) -> NoticeRig:
     """With a merge window of five minutes, and an owner of both units."""
-    senders = {name: gateway(far_side, name, timeout_s=0.5) for name in ("sms", "chat")}
+    senders = {name: gateway(far_side, name) for name in ("sms", "chat")}
     rig = NoticeRig(store, senders, NoticePolicy(merge_window_s=300, per_hour=2, per_day=4))
     owner = rig.person("大业主", "sms:13800000001")
     rig.household("b1/0101", owner)

@@ -103,8 +103,10 @@ def test_trouble_that_passes_costs_a_second_attempt_under_the_same_key(rig, far_
     rig.household("b1/0101", rig.person("王芳", "sms:13800000001"))
     far_side.script("sms", trouble)
     rig.order()
+    rig.patience("sms", far_side, 0.5)
     rig.run()
     assert rig.states() == [("sms", "queued")]
+    rig.patience("sms", far_side, 10)
     rig.pass_time(5 * SECOND_MS)
     far_side.expect("sms", to="13800000001")
     assert rig.attempts() == [(False, True), (True, False)]

@@ -124,6 +124,11 @@ class NoticeRig:
         senders = {(SITE, name): sender for name, sender in self.senders.items()}
         return Post(self.store, self.sites, senders, self._settle, lambda: self.now)
 
+    def patience(self, channel: str, far_side: FarSide, timeout_s: float) -> None:
+        """How long this sender waits for an answer from now on."""
+        self.senders[channel] = gateway(far_side, channel, timeout_s)
+        self.post = self.new_post()
+
     def _settle(self, over: Any) -> Any:
         answer = self.rig.inbox.ask(lambda step: settle(step, over))
         self.rig.engine.step(self.rig.inbox.take(10))
