@@ -6,7 +6,7 @@ comes back (DeviceStatus online) is asked for its list at once, because it may h
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, Final
 from zoneinfo import ZoneInfo
 
@@ -322,18 +322,3 @@ def timezone(step: Step, site: str) -> str:
     """The site's zone, as its file names it."""
     name: str = step.connection.execute(select(sites.c.timezone).where(sites.c.id == site)).scalar_one()
     return name
-
-
-FOLLOWERS: Final[Mapping[type[Event], Callable[[Step, Event], None]]] = {
-    CommandResult: follow_result,
-    DeviceStatus: follow_status,
-    SupervisionTick: follow_tick,
-}
-"""Which events the doors' side of the ledger follows."""
-
-
-def follow(step: Step, event: Event) -> None:
-    """Keep what doors are to know in line with what they say."""
-    follower = FOLLOWERS.get(type(event))
-    if follower is not None:
-        follower(step, event)

@@ -8,18 +8,19 @@ from __future__ import annotations
 
 import logging
 from collections import deque
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import Future
 from typing import Any
 
 import msgspec
 from sqlalchemy import Connection
 
-from hub.meters import readings, topups
+from hub.meters import readings
 from hub.notices import orders
-from hub.pipeline import card_doors, feed, gateways, history, problems, rejects
+from hub.pipeline import feed, history, problems, rejects
 from hub.pipeline.commands import CommandLog
 from hub.pipeline.core import Core, Intakes
+from hub.pipeline.followers import follow
 from hub.pipeline.rulebook import Decided, RuleFailure
 from hub.pipeline.sequence import Placing
 from hub.pipeline.timers import TimerKey
@@ -39,22 +40,18 @@ from hub.vocabulary.decisions import (
     SendCommand,
     SetTimer,
     Severity,
-    TicketKind,
     Verdict,
     WithdrawNotices,
 )
 from hub.vocabulary.events import (
     Canary,
     Clock,
-    CommandResult,
     Event,
-    GatewayChanged,
     MeterReading,
     Subject,
     SubjectType,
     SupervisionTick,
     TimerFired,
-    TopUpSettled,
 )
 from hub.vocabulary.facts import DeviceFacts
 from hub.vocabulary.instants import HOUR_MS, UtcMs
@@ -118,17 +115,11 @@ class Step:
             body = msgspec.json.encode({"lane": event.lane, "number": event.number}).decode()
             self._passing.append(feed.FeedRow(0, event.site, self.now, "canary", body))
             return
-        if isinstance(event, SupervisionTick):  # comes every few seconds and says nothing: not history
-            card_doors.follow(self, event)
-            self.decide(event, None)
-            return
-        self._events.add(event, device, key)
-        if isinstance(event, GatewayChanged):
-            self._gateway_changed(event)
-        elif isinstance(event, CommandResult):
-            self.commands.answered(event)
-        card_doors.follow(self, event)
-        self.decide(event, key)
+        kept = not isinstance(event, SupervisionTick)  # comes every few seconds and says nothing: not history
+        if kept:
+            self._events.add(event, device, key)
+        follow(self, event)
+        self.decide(event, key if kept else None)
 
     def _take_readings(self, rows: Sequence[tuple[MeterReading, DeviceFacts, int]]) -> None:
         """Store the readings of the batch at once, then let the rules see those that are new, in order."""
@@ -184,8 +175,7 @@ class Step:
                 )
                 return
             derived = self._derived.popleft()
-            if isinstance(derived, TopUpSettled):
-                topups.settle(self._connection, derived, self.now)
+            follow(self, derived)
             self._decide_one(derived, key)
 
     def _decide_one(self, event: Event, key: bytes | None) -> None:
@@ -195,6 +185,11 @@ class Step:
                 continue
             for decision in outcome.decisions:
                 self._apply(decision, outcome, key)
+
+    def carry_out(self, decisions: Iterable[Decision], by: str, subject: Subject) -> None:
+        """What the hub itself decides on something that it follows."""
+        for decision in decisions:
+            self._apply(decision, Decided(by, subject, ()), None)
 
     def _apply(self, decision: Decision, by: Decided, key: bytes | None) -> None:
         match decision:
@@ -281,12 +276,6 @@ class Step:
         change = problems.clear_problem(self._connection, cleared, self.now)
         if change is not None:
             self._feed.append((cleared.subject.site, self.now, "problem_cleared", change))
-
-    def _gateway_changed(self, event: GatewayChanged) -> None:
-        trapped = self._desk.active_devices(TicketKind.ENTRAPMENT, event.site)
-        by = Decided("gateways", event.subject(), ())
-        for decision in gateways.follow(event, self._core.world.devices_of(event.site).values(), trapped):
-            self._apply(decision, by, None)
 
     def reject(self, message: RawMessage, why: Any) -> None:
         """Put input aside; announced when it is new."""

@@ -1,0 +1,56 @@
+"""What the hub itself does on an event, before the rules decide on it: one table by type of event.
+
+Runs inside steps. A follower keeps the hub's own rows in line with what happened; what people are told is a rule's to say.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, Final
+
+from hub.meters import topups
+from hub.pipeline import card_doors, gateways
+from hub.vocabulary.decisions import TicketKind
+from hub.vocabulary.events import (
+    CommandResult,
+    DeviceStatus,
+    Event,
+    GatewayChanged,
+    SupervisionTick,
+    TopUpSettled,
+)
+
+if TYPE_CHECKING:
+    from hub.pipeline.step import Step
+
+
+def _gateway_changed(step: Step, event: Event) -> None:
+    assert isinstance(event, GatewayChanged)
+    trapped = step.desk.active_devices(TicketKind.ENTRAPMENT, event.site)
+    decisions = gateways.follow(event, step.devices_of(event.site).values(), trapped)
+    step.carry_out(decisions, "gateways", event.subject())
+
+
+def _command_answered(step: Step, event: Event) -> None:
+    assert isinstance(event, CommandResult)
+    step.commands.answered(event)
+
+
+def _topup_settled(step: Step, event: Event) -> None:
+    assert isinstance(event, TopUpSettled)
+    topups.settle(step.connection, event, step.now)
+
+
+FOLLOWERS: Final[Mapping[type[Event], tuple[Callable[[Step, Event], None], ...]]] = {
+    CommandResult: (_command_answered, card_doors.follow_result),
+    DeviceStatus: (card_doors.follow_status,),
+    GatewayChanged: (_gateway_changed,),
+    SupervisionTick: (card_doors.follow_tick,),
+    TopUpSettled: (_topup_settled,),
+}
+
+
+def follow(step: Step, event: Event) -> None:
+    """Let those who keep rows hear of the event."""
+    for follower in FOLLOWERS.get(type(event), ()):
+        follower(step, event)
