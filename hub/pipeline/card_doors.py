@@ -6,7 +6,7 @@ comes back (DeviceStatus online) is asked for its list at once, because it may h
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Final
 from zoneinfo import ZoneInfo
 

@@ -15,3 +15,7 @@ depends_on = None
 
 def upgrade() -> None:
     pass
+
+
+def downgrade() -> None:
+    pass
