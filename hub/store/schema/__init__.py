@@ -20,6 +20,8 @@ from hub.store.schema.intake import events, readings, readings_day, readings_hou
 from hub.store.schema.meters import meter_lives, topups
 from hub.store.schema.notices import notice_attempts, notice_merges, notice_orders, notices, templates
 from hub.store.schema.outgoing import commands, feed, feed_head, problems
+from hub.store.schema.records import case_reports
+from hub.store.schema.publications import publication_attempts, publication_keys, publications
 from hub.store.schema.registry import device_state, devices, sites
 from hub.store.schema.rules import rule_state, timers
 from hub.store.schema.tickets import ticket_clocks, ticket_milestones, ticket_numbers, ticket_timeline, tickets
@@ -33,6 +35,7 @@ __all__ = [
     "card_permissions",
     "card_spellings",
     "cards",
+    "case_reports",
     "commands",
     "device_state",
     "devices",
@@ -52,6 +55,9 @@ __all__ = [
     "people",
     "person_channels",
     "problems",
+    "publication_attempts",
+    "publication_keys",
+    "publications",
     "readings",
     "readings_day",
     "readings_hour",
