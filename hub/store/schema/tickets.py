@@ -1,4 +1,4 @@
-"""Tickets with timeline, milestones and clocks."""
+"""Tickets with timeline, milestones and clocks, and what keeps some of them quiet for a while."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from sqlalchemy import (
     SmallInteger,
     Table,
     Text,
+    false,
     text,
 )
 
@@ -43,6 +44,10 @@ tickets = Table(
     Column("fields_json", Text, nullable=False),
     Column("drill", Boolean, nullable=False),
     Column("revision", Integer, nullable=False),  # the ETag
+    Column("shelved_until", BigInteger),  # off the main list until then; null: not shelved
+    Column("maintenance", Boolean, nullable=False, server_default=false()),  # raised under maintenance: pages nobody
+    # The case or roll-up that it belongs to. No foreign key: a parent is often younger than its child, also in a restore.
+    Column("parent_id", BigInteger),
     Index(
         "uq_tickets_active",
         "kind",
@@ -54,6 +59,8 @@ tickets = Table(
         postgresql_where=text("active"),
     ),
     Index(None, "site", "id"),
+    Index("ix_tickets_site_kind_opened_at", "site", "kind", "opened_at"),
+    Index(None, "parent_id"),
 )
 
 ticket_timeline = Table(
@@ -61,7 +68,7 @@ ticket_timeline = Table(
     metadata,
     Column("id", SerialKey, primary_key=True),
     Column("ticket_id", BigInteger, ForeignKey("tickets.id"), nullable=False),
-    Column("entry", Text, nullable=False),  # raised | repeat | signal | action | clock
+    Column("entry", Text, nullable=False),  # raised | repeat | signal | action | clock | quiet
     Column("name", Text, nullable=False),  # action, trigger or clock
     Column("reason", Text, nullable=False),
     Column("by", Text, nullable=False),  # person, or rule:entrapment
@@ -73,6 +80,7 @@ ticket_timeline = Table(
     Column("event_key", LargeBinary(16)),  # the event that caused it; retention leaves that one alone
     Index(None, "ticket_id", "id"),
     Index(None, "event_key"),
+    Index(None, "recorded_at"),
 )
 
 ticket_milestones = Table(
@@ -102,4 +110,30 @@ ticket_numbers = Table(
     Column("site", Text, primary_key=True),
     Column("year", SmallInteger, primary_key=True),
     Column("last", Integer, nullable=False),
+)
+
+suppressions = Table(
+    "suppressions",
+    metadata,
+    Column("id", SerialKey, primary_key=True),
+    Column("site", Text, ForeignKey("sites.id"), nullable=False),
+    Column("what", Text, nullable=False),  # shelf | silence | maintenance
+    Column("ticket_id", BigInteger, ForeignKey("tickets.id")),  # of a shelf
+    Column("subject_type", Text),  # of silence and maintenance; null: the whole site
+    Column("subject_id", Text),
+    Column("kind", Text),  # of a silence; null: every kind
+    Column("reason", Text, nullable=False),
+    Column("by", Text, nullable=False),
+    Column("since", BigInteger, nullable=False),
+    Column("until", BigInteger, nullable=False),
+    Column("ended_at", BigInteger),  # null: running
+    Column("ended_by", Text),
+    Column("end_reason", Text),  # due | by_hand | ticket_over | critical | renewed
+    Index(
+        "ix_suppressions_running",
+        "site",
+        sqlite_where=text("ended_at IS NULL"),
+        postgresql_where=text("ended_at IS NULL"),
+    ),
+    Index(None, "ticket_id"),
 )
