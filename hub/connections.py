@@ -25,7 +25,7 @@ class MqttShape(Protocol):
 
 
 class BusesShape(Protocol):
-    """connectors.modbus.connector.BusConnector."""
+    """connectors.modbus.connector.BusConnector, connectors.acrel.AcrelListener."""
 
     def status(self) -> Sequence[Any]: ...
 
@@ -46,7 +46,7 @@ class Connections:
         self,
         sites: Sequence[str],
         mqtt: MqttShape,
-        buses: BusesShape,
+        buses: Sequence[BusesShape],
         broker: BrokerShape | None,
         missing_canaries: Callable[[], Sequence[str]],
     ) -> None:
@@ -62,10 +62,13 @@ class Connections:
             Line("broker", lane.connected, lane.lane, "" if lane.connected else f"no connection: {lane.cause}")
             for lane in self._mqtt.state().lanes
         ]
-        for bus in self._buses.status():
+        for bus in self._bus_states():
             why = "" if bus.up is not False else f"the gateway does not answer: {bus.cause}"
             found.append(Line("bus", bus.up is not False, f"{bus.site}/{bus.bus}", why, required=False))
         return found
+
+    def _bus_states(self) -> list[Any]:
+        return [bus for connector in self._buses for bus in connector.status()]
 
     def oldest_unacked_ms(self) -> int | None:
         """Age of the oldest message that the broker has not been told of."""
@@ -73,7 +76,7 @@ class Connections:
 
     def metrics(self) -> Mapping[str, float]:
         """For Prometheus."""
-        buses, lanes = self._buses.status(), self._mqtt.state().lanes
+        buses, lanes = self._bus_states(), self._mqtt.state().lanes
         return {
             "broker_sessions_up": sum(lane.connected for lane in lanes),
             "oldest_unacknowledged_seconds": max((lane.oldest_unacked_s for lane in lanes), default=0),
@@ -103,7 +106,7 @@ class Connections:
                 ],
                 "unsupported": {unit.device: list(unit.unsupported) for unit in bus.units if unit.unsupported},
             }
-            for bus in self._buses.status()
+            for bus in self._bus_states()
         ]
 
     def conditions(self) -> Iterator[Condition]:
@@ -123,7 +126,7 @@ class Connections:
         yield from self._unsupported()
 
     def _unsupported(self) -> Iterator[Condition]:
-        for bus in self._buses.status():
+        for bus in self._bus_states():
             for unit in bus.units:
                 yield Condition(
                     trouble=Trouble.FIELDS_UNSUPPORTED,

@@ -1,22 +1,16 @@
-"""What Acrel 4G meters push over TCP: `7B7B | command | payload | CRC | 7D7D`, and the 48 registers inside of an upload.
+"""What Acrel 4G meters push over TCP: `7B7B | command | payload | CRC | 7D7D`, and the registers inside of an upload.
 
 Payloads are binary and may hold the end mark, so a frame ends at the first end mark with a right checksum, and an upload's
-Modbus reply at its own length. Pure; the listener is somebody else's. Not documented and therefore not used: the encoding of
-the block's clock (byte 80), what the far side must answer, and whether the total is that of the primary side.
+Modbus reply at its own length. Pure; connectors/acrel.py listens, the profile says what the registers mean. Not documented
+and therefore not used: the encoding of the block's clock, and what the far side must answer.
 Source: domain/meters.md 1.3 (offsets agree in three public sources).
 """
 
 from __future__ import annotations
 
-from typing import Any, Final
+from typing import Final
 
 import msgspec
-
-from connectors.codecs import modbus_profile
-from connectors.codecs.modbus_events import Origin, Values, meter_reading
-from connectors.codecs.modbus_values import Image, Segment
-from hub.vocabulary.events import MeterReading
-from hub.vocabulary.units import BalanceUnit
 
 START: Final = b"\x7b\x7b"
 END: Final = b"\x7d\x7d"
@@ -29,7 +23,6 @@ TIME: Final = 0x93
 HEARTBEAT: Final = 0x94
 
 SERIAL_BYTES: Final = 20
-BLOCK_REGISTERS: Final = 48
 _SHORTEST: Final = 7  # 7B7B command CRC CRC 7D7D
 
 
@@ -132,6 +125,34 @@ def parse_upload(payload: bytes) -> Upload:
     return Upload(serial, tuple(parts))
 
 
+def one_by_one(payload: bytes, registered: str) -> list[bytes]:
+    """An upload as uploads of one meter each, so that an unknown meter costs no other its reading.
+
+    `registered` is the serial number that the connection gave before, for uploads that leave it out. What cannot be
+    taken apart stays whole: the decoder says why.
+    """
+    try:
+        found = parse_upload(payload)
+    except PushError:
+        return [payload]
+    serial = (found.serial or registered).encode("ascii").ljust(SERIAL_BYTES, b"\0")
+    return [serial + _written(part) for part in found.parts]
+
+
+def serial_of(payload: bytes) -> str | None:
+    """The serial number at the beginning of a registration; None where there is none to be read."""
+    try:
+        return _text(payload[:SERIAL_BYTES], "serial number")
+    except PushError:
+        return None
+
+
+def _written(part: Part) -> bytes:
+    data = b"".join(word.to_bytes(2, "big") for word in part.registers)
+    reply = bytes([1, 3, len(data)]) + data
+    return b"[[" + part.address.encode("ascii") + b"((" + reply + crc16(reply) + b"))]]"
+
+
 def _part(data: bytes) -> tuple[Part, bytes]:
     address, mark, rest = data.partition(b"((")
     if not mark or len(rest) < 3:
@@ -153,40 +174,3 @@ def _text(raw: bytes, what: str) -> str:
     if not shown or not all(0x20 < byte < 0x7F for byte in shown):
         raise PushError(f"the {what} is no text: {raw.hex()!r}")
     return shown.decode("ascii")
-
-
-_STATUS: Final = 36  # bytes 72 and 73
-_INVALID: Final = [0xFFFFFFFF, 0x7FFFFFFF, 0x80000000, 0xEEEEEEEE]
-_MAP: Final[dict[str, Any]] = {
-    "blocks": {"block": {"addr": 0, "count": BLOCK_REGISTERS}},
-    "fields": {
-        "balance": {"addr": 31, "type": "i32", "scale": "0.01", "unit": "CNY", "plausible": [-100_000, 1_000_000],
-                    "invalid": _INVALID},
-        "energy": {"addr": 21, "type": "u32", "scale": "0.01", "unit": "kWh", "plausible": [0, 10_000_000],
-                   "invalid": [0xEEEEEEEE]},
-        "purchases": {"addr": 33, "type": "u16", "invalid": [0xFFFF, 0xEEEE]},
-        "voltage": {"addr": 1, "type": "u16", "scale": "0.1", "unit": "V", "plausible": [0, 300], "invalid": [0xEEEE]},
-        "power": {"addr": 10, "type": "i16", "scale": "0.001", "unit": "kW", "plausible": [-30, 30], "invalid": [0xEEEE]},
-        "relay": {"cases": [{"addr": _STATUS, "mask": 0xE000, "equals": 0, "is": "open"},
-                            {"addr": _STATUS, "mask": 0x2000, "is": "closed"}], "invalid": [0xFFFF, 0xEEEE]},
-        "meter_alarm": {"cases": [{"addr": _STATUS, "mask": 0x80, "is": 2}, {"addr": _STATUS, "mask": 0x40, "is": 1},
-                                  {"addr": _STATUS, "mask": 0x20, "equals": 0, "is": 0}], "invalid": [0xFFFF, 0xEEEE]},
-    },
-    "extra": {
-        "model": {"addr": 0, "mask": 0xFF00},
-        "pt": {"addr": 19},
-        "ct": {"addr": 20},
-        "load_control_count": {"addr": 34},
-        "status_word": {"addr": _STATUS},
-    },
-}  # fmt: skip
-BLOCK: Final = modbus_profile.parse({"id": "acrel-4g-block", "kind": "meter", "modbus": _MAP})
-"""The block as registers: data byte n is half of register n // 2."""
-
-
-def block_reading(registers: tuple[int, ...], origin: Origin) -> MeterReading:
-    """What one meter says. Raises PushError when the block is too short for it."""
-    if len(registers) < BLOCK_REGISTERS:
-        raise PushError(f"{len(registers)} registers; the block has {BLOCK_REGISTERS}")
-    image = Image([Segment(3, 0, registers[:BLOCK_REGISTERS])])
-    return meter_reading(Values(BLOCK, image, BalanceUnit.CNY), BalanceUnit.CNY, origin)

@@ -1,5 +1,5 @@
 """Where a bus is: `modbus+tcp://host:port`, `modbus+rtu-over-tcp://host:port`, `modbus+rtu:///dev/ttyUSB0?baudrate=9600`,
-`dlt645+tcp://host:port`, `dlt645:///dev/ttyUSB0?baudrate=2400&parity=E`.
+`dlt645+tcp://host:port`, `dlt645:///dev/ttyUSB0?baudrate=2400&parity=E`, `acrel+tcp://address:port` (there the hub listens).
 
 Only the first carries transaction numbers; on the others a late reply looks like any other (or, on DL/T 645, nearly so).
 """
@@ -21,6 +21,7 @@ class Framing(StrEnum):
     RTU = "modbus+rtu"
     DLT645_TCP = "dlt645+tcp"
     DLT645 = "dlt645"
+    ACREL = "acrel+tcp"
 
 
 class BusAddressError(ValueError):

@@ -7,6 +7,7 @@ order, or two swapped meters, cannot be seen from here. Reads once, politely, an
 from __future__ import annotations
 
 import asyncio
+import socket
 from collections.abc import Mapping, Sequence
 
 import msgspec
@@ -15,7 +16,7 @@ from connectors.codecs.modbus_decoder import ModbusDecoder
 from connectors.codecs.modbus_poll import Poll, encode_poll
 from connectors.codecs.modbus_profile import ModbusProfile, Period
 from connectors.codecs.modbus_values import Segment
-from connectors.modbus.address import BusAddressError, channel_of, parse_address
+from connectors.modbus.address import BusAddress, BusAddressError, Framing, channel_of, parse_address
 from connectors.modbus.client import BusClient
 from connectors.modbus.connector import unit_spec, utc_ms
 from connectors.modbus.dlt645_client import CHECKSUM, TWO_METERS
@@ -43,6 +44,8 @@ def check_bus(bus: BusEntry, devices: Sequence[DeviceEntry], profiles: Mapping[s
         address = parse_address(bus.url)
     except BusAddressError as error:
         return [Finding(False, bus.bus, "bad_address", str(error))]
+    if address.framing is Framing.ACREL:
+        return [_listening(bus, address)]
     on_it = [d for d in devices if d.site == bus.site and d.bus == bus.bus and d.profile in profiles]
     try:
         check_company(address, {device.device: device for device in on_it}, profiles)
@@ -51,6 +54,15 @@ def check_bus(bus: BusEntry, devices: Sequence[DeviceEntry], profiles: Mapping[s
         return [Finding(False, bus.bus, "bad_address", str(error))]
     look = _Look(bus, open_link(address, lambda _: None), decoder_of(address, profiles, on_it), channel_of(bus.url))
     return asyncio.run(look.at(on_it, specs, profiles, quiet=not address.traceable))
+
+
+def _listening(bus: BusEntry, address: BusAddress) -> Finding:
+    """Whether the port can be had; which meters call there is seen only when they do."""
+    try:
+        socket.create_server((address.host, address.port)).close()
+    except OSError as error:
+        return Finding(False, bus.bus, "port_in_use", f"{bus.url}: cannot listen: {error.strerror}")
+    return Finding(True, bus.bus, "", f"{bus.url}: free; meters that call are seen when the hub runs")
 
 
 class _Look:

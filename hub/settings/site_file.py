@@ -7,15 +7,18 @@ from __future__ import annotations
 
 import re
 import zoneinfo
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from functools import cache
 from pathlib import Path
 from typing import Final
 
+from hub.settings.access import Controllers
 from hub.settings.limits import LimitTypes, merged, read_limits
+from hub.settings.meter_addresses import NO_UNIT_ID, MeterAddresses, read_address
 from hub.settings.mistakes import Mistake, listed, nearest
 from hub.settings.model import BuildingConfig, BusConfig, DeviceConfig, DoorConfig, RuleLimits, SiteConfig
 from hub.settings.notifiers import NotifierTypes, read_notifiers, read_policy
+from hub.settings.once import Once
 from hub.settings.section import Section
 from hub.settings.source import Located
 from hub.settings.urls import BUS_ALLOWED, UrlError, bus_url
@@ -25,14 +28,8 @@ from hub.vocabulary.units import BalanceUnit
 LOCALES: Final = ("zh-CN", "en")
 NO_NOTIFIERS: Final = NotifierTypes()
 NO_VARIABLES: Final[Mapping[str, str]] = {}
-RESERVED_BUSES: Final = ("mqtt",)
-ON_A_BUS: Final = ("modbus", "dlt645")
-ADDRESS: Final = "address"
-METER_WILDCARD: Final = "AAAAAAAAAAAA"
-METER_ADDRESS: Final = re.compile(rf"[0-9]{{12}}|{METER_WILDCARD}")
-METER_ADDRESS_ALLOWED: Final = (
-    f'the 12 digits on the meter, quoted: "112233445566"; {METER_WILDCARD} for the only one on a bus'
-)
+RESERVED_BUSES: Final = ("mqtt", "lan")
+ON_A_BUS: Final = ("modbus", "dlt645", "acrel")
 UNIT: Final = re.compile(r"[A-Za-z0-9_-]{1,32}")
 UNIT_ALLOWED: Final = 'letters, digits, - and _, at most 32, quoted: "0101"'
 PLACE: Final = re.compile(r"[a-z0-9][a-z0-9_-]{0,62}(/[A-Za-z0-9_-]{1,32})?")
@@ -94,31 +91,9 @@ def _timezones() -> frozenset[str]:
     return frozenset(zoneinfo.available_timezones())
 
 
-class _Once:
-    """Remembers what was there already; a second one is a mistake that names the line of the first."""
-
-    def __init__(self, what: str) -> None:
-        self.what = what
-        self.lines: dict[object, int] = {}
-
-    def new(self, section: Section, key: str, value: object) -> bool:
-        if value in ("", None):
-            return False
-        if value in self.lines:
-            first = self.lines[value]
-            section.wrong(key, f"{self.what} {_said(value)} stands twice (first in line {first})", "each once")
-            return False
-        self.lines[value] = section.place(key).line
-        return True
-
-
-def _said(value: object) -> str:
-    return " on ".join(map(str, value)) if isinstance(value, tuple) else repr(value)
-
-
 def _read_buildings(root: Section, rules: LimitTypes, outer: RuleLimits) -> dict[str, BuildingConfig]:
     found: dict[str, BuildingConfig] = {}
-    once = _Once("building")
+    once = Once("building")
     for section in root.sections("buildings"):
         building_id = section.id()
         building = BuildingConfig(
@@ -135,8 +110,8 @@ def _read_buildings(root: Section, rules: LimitTypes, outer: RuleLimits) -> dict
 
 def _read_buses(root: Section) -> dict[str, BusConfig]:
     found: dict[str, BusConfig] = {}
-    ids = _Once("bus")
-    urls = _Once("the address")
+    ids = Once("bus")
+    urls = Once("the address")
     for section in root.sections("buses"):
         bus_id = section.id()
         if bus_id in RESERVED_BUSES:
@@ -187,40 +162,28 @@ class _Estate:
         self.rules = rules
         self.limits = {building.id: merged(limits, building.rules) for building in buildings.values()}
         self.site_limits = limits
+        self.controllers = Controllers()
 
 
 def _read_devices(root: Section, estate: _Estate) -> tuple[DeviceConfig, ...]:
     found: list[DeviceConfig] = []
-    ids, units, doors, options = _Once("device"), _Once("unit_id"), _Once("door"), _Once("the value")
-    addresses = _Once("address")
-    wildcards: dict[str, Section] = {}
+    ids, units, doors, options = Once("device"), Once("unit_id"), Once("door"), Once("the value")
+    addresses = MeterAddresses()
     for section in root.sections("devices"):
         device = _read_device(section, estate, doors)
         if ids.new(section, "id", device.id):
             found.append(device)
         if device.bus and device.unit_id is not None:
             units.new(section, "unit_id", (device.unit_id, device.bus))
-        if device.bus and ADDRESS in device.options:
-            addresses.new(section, ADDRESS, (device.options[ADDRESS], device.bus))
-            if device.options[ADDRESS] == METER_WILDCARD:
-                wildcards[device.bus] = section
+        if addresses.take(section, device):
             continue
         for name, value in device.options.items():
             options.new(section, name, f"{name} {value}")
-    _check_wildcards(wildcards, found)
+    addresses.finish()
     return tuple(found)
 
 
-def _check_wildcards(wildcards: Mapping[str, Section], devices: Sequence[DeviceConfig]) -> None:
-    """Every meter feels meant by AAAAAAAAAAAA: two on one bus would answer at once."""
-    for bus, section in wildcards.items():
-        others = sum(device.bus == bus for device in devices) - 1
-        if others > 0:
-            problem = f"{METER_WILDCARD} means every meter, and {others} more hang on {bus!r}"
-            section.wrong(ADDRESS, problem, "the 12 digits on the meter")
-
-
-def _read_device(section: Section, estate: _Estate, doors: _Once) -> DeviceConfig:
+def _read_device(section: Section, estate: _Estate, doors: Once) -> DeviceConfig:
     device_id = section.id()
     kind = section.choice("kind", DeviceKind, required=True)
     profile_name, profile = _read_profile(section, estate, kind)
@@ -245,6 +208,7 @@ def _read_device(section: Section, estate: _Estate, doors: _Once) -> DeviceConfi
         fast_ms=fast_ms,
         options=_read_options(section, profile),
         rules=read_limits(section, estate.rules, estate.limits.get(building, estate.site_limits)),
+        access=estate.controllers.read(section, kind, profile),
     )
     section.finish()
     return device
@@ -298,8 +262,8 @@ def _read_bus(section: Section, estate: _Estate, profile: ProfileFacts | None) -
         # 0 is the broadcast and 248–255 are reserved on a serial line; behind pure TCP, 0 and 255 mean the device itself.
         pure_tcp = bus is not None and estate.buses[bus].url.startswith("modbus+tcp:")
         low, high = (0, 255) if pure_tcp else (1, 247)
-    if on_a_bus and not modbus:
-        section.refuse("unit_id", "a DL/T 645 meter has no unit id", "`address`: the 12 digits on the meter")
+    if profile is not None and on_a_bus and not modbus:
+        section.refuse("unit_id", *NO_UNIT_ID[profile.channel])
         return bus, None
     unit_id = section.integer("unit_id", low, high, required=modbus)
     if profile is not None and not on_a_bus:
@@ -330,14 +294,14 @@ def _read_balance_unit(section: Section, kind: DeviceKind | None, profile: Profi
 def _read_options(section: Section, profile: ProfileFacts | None) -> dict[str, str]:
     """What this profile asks for beside the common fields; these are its sender's own names for the device."""
     read = {name: section.text(name) for name in (profile.options if profile is not None else ())}
-    if profile is not None and profile.channel == "dlt645":
-        read[ADDRESS] = section.text(ADDRESS, required=True, pattern=METER_ADDRESS, allowed=METER_ADDRESS_ALLOWED)
+    if profile is not None:
+        read |= read_address(section, profile.channel)
     return {name: value for name, value in read.items() if value}
 
 
-def _read_doors(section: Section, kind: DeviceKind | None, doors: _Once) -> tuple[DoorConfig, ...]:
+def _read_doors(section: Section, kind: DeviceKind | None, doors: Once) -> tuple[DoorConfig, ...]:
     found: list[DoorConfig] = []
-    numbers = _Once("door number")
+    numbers = Once("door number")
     for door in section.sections("doors"):
         number = door.integer("number", 0, 65_535, required=True)
         door_id = door.id()

@@ -13,10 +13,11 @@ DATABASE_ALLOWED: Final = "sqlite:///FILE or postgresql+psycopg://USER@HOST/DATA
 MQTT_ALLOWED: Final = "mqtt://HOST[:PORT] or mqtts://HOST[:PORT]"
 BUS_ALLOWED: Final = (
     "modbus+tcp://HOST[:PORT], modbus+rtu-over-tcp://HOST[:PORT], modbus+rtu:///DEVICE[?baudrate=9600&parity=N], "
-    "dlt645+tcp://HOST:PORT or dlt645:///DEVICE[?baudrate=2400&parity=E]"
+    "dlt645+tcp://HOST:PORT, dlt645:///DEVICE[?baudrate=2400&parity=E], "
+    "or acrel+tcp://ADDRESS:PORT, where the hub listens for meters that report by themselves"
 )
 
-BUS_SCHEMES: Final = ("modbus+tcp", "modbus+rtu-over-tcp", "modbus+rtu", "dlt645+tcp", "dlt645")
+BUS_SCHEMES: Final = ("modbus+tcp", "modbus+rtu-over-tcp", "modbus+rtu", "dlt645+tcp", "dlt645", "acrel+tcp")
 SERIAL_SCHEMES: Final = {
     "modbus+rtu": "modbus+rtu:///dev/ttyUSB0?baudrate=9600",
     "dlt645": "dlt645:///dev/ttyUSB0?baudrate=2400",
@@ -103,8 +104,8 @@ def bus_url(text: str) -> str:
         raise UrlError("the URL names no host", BUS_ALLOWED)
     if url.path not in ("", "/") or url.query:
         raise UrlError("something stands behind the host", BUS_ALLOWED)
-    if url.scheme == "dlt645+tcp" and _port(url, -1, BUS_ALLOWED) < 0:
-        raise UrlError("the URL names no port; there is no usual one", "dlt645+tcp://HOST:PORT")
+    if not url.scheme.startswith("modbus") and _port(url, -1, BUS_ALLOWED) < 0:
+        raise UrlError("the URL names no port; there is no usual one", f"{url.scheme}://HOST:PORT")
     return f"{url.scheme}://{_host(url)}:{_port(url, 502, BUS_ALLOWED)}"
 
 

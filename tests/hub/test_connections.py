@@ -79,7 +79,7 @@ class Broker:
 def connections(
     bus: Bus, broker: Broker | None = None, missing: tuple[str, ...] = (), lane: Lane | None = None
 ) -> Connections:
-    return Connections(["lakeside"], Mqtt(lane or Lane()), Buses(bus), broker, lambda: missing)
+    return Connections(["lakeside"], Mqtt(lane or Lane()), (Buses(bus),), broker, lambda: missing)
 
 
 def wrong(found: Connections) -> dict[Trouble, str]:

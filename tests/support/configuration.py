@@ -66,6 +66,7 @@ PROFILES: Mapping[str, ProfileFacts] = {
     "car-top-monitor": ProfileFacts(kinds=(DeviceKind.ELEVATOR,), channel="modbus", expects_test_call=True),
     "acrel-adf400l-1p": ProfileFacts(kinds=(DeviceKind.METER,), channel="modbus", balance_unit="$site"),
     "city-push": ProfileFacts(kinds=(DeviceKind.ELEVATOR,), channel="mqtt", options=("register_number",)),
+    "acrel-4g-push": ProfileFacts(kinds=(DeviceKind.METER,), channel="acrel", balance_unit="CNY"),
     "dlt645-prepaid": ProfileFacts(kinds=(DeviceKind.METER,), channel="dlt645", balance_unit="$site"),
     "kwh-meter": ProfileFacts(kinds=(DeviceKind.METER,), channel="modbus", balance_unit="kWh"),
 }

@@ -1,6 +1,5 @@
-"""Acrel's pushed frames: blocks of the case folder, frames in pieces and in noise, and no input that breaks anything."""
+"""Acrel's pushed frames: uploads of the case folder, frames in pieces and in noise, and no input that breaks anything."""
 
-import contextlib
 from pathlib import Path
 
 import msgspec
@@ -9,6 +8,8 @@ import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
+from connectors import profiles
+from connectors.codecs.acrel_decoder import AcrelDecoder
 from connectors.codecs.acrel_push import (
     HEARTBEAT,
     MAX_FRAME,
@@ -16,20 +17,32 @@ from connectors.codecs.acrel_push import (
     PushError,
     PushFrame,
     PushReader,
-    block_reading,
     build,
     crc16,
+    one_by_one,
     parse_upload,
+    serial_of,
 )
-from connectors.codecs.modbus_events import Origin
+from hub.vocabulary.ports import DeviceEntry, RawMessage
+from hub.vocabulary.rejected import Rejected, RejectReason
+from support.acrel_wire import SERIAL, upload
 
-FILES = sorted((Path(__file__).parents[2] / "cases" / "acrel-4g-block").glob("*.yaml"))
-ORIGIN = Origin(site="lakeside", device="d1", source_key="k", received_at=1_790_000_000_000, balance_unit=None)
+FILES = sorted((Path(__file__).parents[2] / "cases" / "acrel-4g-push").glob("*.yaml"))
+PROFILES = {name: each.acrel for name, each in profiles.load().items() if each.acrel is not None}
 
 
-def upload(block, address=b"12345678", serial=b"20260101123456789012"):
-    reply = bytes([1, 3, len(block)]) + block
-    return serial + b"[[" + address + b"((" + reply + crc16(reply) + b"))]]"
+def entry(device, **options):
+    return DeviceEntry(
+        site="lakeside", device=device, kind="meter", profile="acrel-4g-push", timezone="Asia/Shanghai", bus="push",
+        options=options,
+    )  # fmt: skip
+
+
+def decoded(payload, *devices, bus="push"):
+    decoder = AcrelDecoder(PROFILES, devices or [entry("d1", sender=SERIAL)])
+    return decoder.decode(
+        RawMessage(channel="acrel", address=f"lakeside/{bus}", payload=payload, received_at=1_790_000_000_000)
+    )
 
 
 def registers(block):
@@ -52,8 +65,9 @@ def test_a_block_gives_the_reading_of_its_case(path):
     assert case["source"]
     [frame] = PushReader().feed(build(UPLOAD, upload(block_of(case))))
     found = parse_upload(frame.payload)
-    assert (found.serial, found.parts[0].address) == ("20260101123456789012", "12345678")
-    event = block_reading(found.parts[0].registers, ORIGIN)
+    assert (found.serial, found.parts[0].address) == (SERIAL, "12345678")
+    [event] = decoded(frame.payload)
+    assert (event.site, event.device, event.occurred_at) == ("lakeside", "d1", 1_790_000_000_000)
     [expected] = case["events"]
     assert type(event).__name__ == expected.pop("event")
     assert {key: msgspec.json.decode(msgspec.json.encode(getattr(event, key))) for key in expected} == expected
@@ -86,16 +100,19 @@ def test_frames_come_out_whole_however_the_bytes_are_cut(frames, junk):
 def test_no_bytes_break_the_reading(noise):
     reader = PushReader()
     for frame in reader.feed(noise) + reader.feed(build(UPLOAD, noise)):
-        with contextlib.suppress(PushError):
-            for part in parse_upload(frame.payload).parts:
-                block_reading(part.registers, ORIGIN)
+        for payload in one_by_one(frame.payload, ""):
+            assert isinstance(decoded(payload), Rejected)
     with pytest.raises(PushError):
         parse_upload(noise.replace(b"[[", b"[("))
 
 
 @given(st.binary(min_size=96, max_size=96))
-def test_whatever_the_block_holds_is_a_reading(block):
-    event = block_reading(registers(block), ORIGIN)
+def test_whatever_the_block_holds_is_a_reading_or_put_aside(block):
+    found = decoded(upload(block))
+    if isinstance(found, Rejected):
+        assert found.reason is RejectReason.IMPLAUSIBLE
+        return
+    [event] = found
     assert event.credit is None or -10_000_000 <= event.credit <= 100_000_000
     assert event.meter_alarm in {None, 0, 1, 2}
 
@@ -140,8 +157,32 @@ def test_what_is_wrong_is_named(payload, said):
 
 
 def test_a_short_block_is_no_reading():
-    with pytest.raises(PushError, match="47 registers; the block has 48"):
-        block_reading((0,) * 47, ORIGIN)
+    found = decoded(upload(bytes(94)))
+    assert (found.reason, found.device) == (RejectReason.SHORT_REPLY, "d1")
+    assert found.detail == "47 registers; the block has 48"
+
+
+def test_each_meter_behind_a_sender_is_handed_in_alone_with_the_serial_number_of_its_line():
+    both = upload(bytes(96), b"1", serial=b"") + upload(bytes([1] * 96), b"2", serial=b"")
+    first, second = one_by_one(both, SERIAL)
+    assert [parse_upload(each).serial for each in (first, second)] == [SERIAL, SERIAL]
+    assert parse_upload(first).parts + parse_upload(second).parts == parse_upload(both).parts
+    assert one_by_one(b"nonsense", SERIAL) == [b"nonsense"], "what cannot be taken apart is kept whole"
+
+
+def test_a_meter_is_known_by_sender_and_address_and_never_taken_for_another():
+    two = [entry("a", sender=SERIAL, meter="1"), entry("b", sender=SERIAL, meter="2")]
+    [event] = decoded(upload(bytes(96), b"2"), *two)
+    assert event.device == "b"
+    for payload, bus in ((upload(bytes(96), b"3"), "push"), (upload(bytes(96), b"1"), "other")):
+        found = decoded(payload, *two, bus=bus)
+        assert (found.reason, found.site, found.device) == (RejectReason.UNKNOWN_DEVICE, "lakeside", "")
+    assert "sender: '20260101123456789012' (and meter: '3')" in decoded(upload(bytes(96), b"3"), *two).detail
+
+
+def test_a_registration_names_its_sender_or_nobody():
+    assert serial_of(SERIAL.encode() + b"more") == SERIAL
+    assert serial_of(bytes(20)) is None
 
 
 def test_a_start_without_an_end_is_given_up():
