@@ -58,14 +58,14 @@ async def _to_sign_in(request: Request, _error: Exception) -> Response:
     return RedirectResponse("/login", 303)
 
 
-def _language(request: Request, chosen: str | None) -> str:
+def language_of(request: Request, chosen: str | None) -> str:
     for word in (chosen, request.cookies.get(LANGUAGE_COOKIE)):
         if word in LANGUAGES:
             return str(word)
     return DEFAULT_LANGUAGE
 
 
-def _page(request: Request, template: str, language: str, status: int = 200, **values: Any) -> HTMLResponse:
+def page(request: Request, template: str, language: str, status: int = 200, **values: Any) -> HTMLResponse:
     def t(key: str, **filled: Any) -> str:
         return fill(text(language, key), filled)
 
@@ -82,7 +82,7 @@ def _page(request: Request, template: str, language: str, status: int = 200, **v
 def show_wall(request: Request, principal: ForPages, lang: LanguageChoice = None) -> Response:
     """The alarm wall."""
     services = services_of(request)
-    language = _language(request, lang)
+    language = language_of(request, lang)
     names = {site.id: site.name for site in services.sites if principal.may_see(site.id)}
     now = services.now()
     tickets = wall.active_tickets(services, principal)
@@ -96,7 +96,7 @@ def show_wall(request: Request, principal: ForPages, lang: LanguageChoice = None
         },
         "texts": wall.script_texts(language),
     }
-    return _page(
+    return page(
         request,
         "wall.html",
         language,
@@ -113,21 +113,21 @@ def show_wall(request: Request, principal: ForPages, lang: LanguageChoice = None
 @router.get("/login", dependencies=[FOR_ALL])
 def show_sign_in(request: Request, lang: LanguageChoice = None) -> Response:
     """The sign-in page."""
-    return _page(request, "login.html", _language(request, lang), problem="", name="")
+    return page(request, "login.html", language_of(request, lang), problem="", name="")
 
 
 @router.post("/login", dependencies=[FOR_ALL])
 def sign_in(request: Request, name: Annotated[str, Form()] = "", password: Annotated[str, Form()] = "") -> Response:
     """Begin a session: 303 to the wall; 401 with the page again; 429 after too many attempts."""
     _demand_own_page(request)
-    services, language, now = services_of(request), _language(request, None), services_of(request).now()
+    services, language, now = services_of(request), language_of(request, None), services_of(request).now()
     keys = (f"name {name[:200].casefold()}", f"address {request.client.host if request.client else ''}")
     windows = (request.app.state.attempts_by_name, request.app.state.attempts_by_address)
     wait_ms = max(window.wait_ms(key, now) for window, key in zip(windows, keys, strict=True))
     if wait_ms:
         seconds = -(-wait_ms // 1000)
         problem = fill(text(language, "ui.sign_in_limited"), {"seconds": seconds})
-        answer = _page(request, "login.html", language, 429, problem=problem, name=name[:200])
+        answer = page(request, "login.html", language, 429, problem=problem, name=name[:200])
         answer.headers["Retry-After"] = str(seconds)
         return answer
     for window, key in zip(windows, keys, strict=True):
@@ -136,7 +136,7 @@ def sign_in(request: Request, name: Annotated[str, Form()] = "", password: Annot
     secret = accounts.sign_in(services.store, name, password, now) if usable else None
     if secret is None:
         problem = text(language, "ui.sign_in_failed")
-        return _page(request, "login.html", language, 401, problem=problem, name=name[:200])
+        return page(request, "login.html", language, 401, problem=problem, name=name[:200])
     windows[0].forget([keys[0]])
     done = RedirectResponse("/", 303)
     done.set_cookie(
