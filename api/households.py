@@ -171,7 +171,7 @@ def move_out(
     _check_unit(services, principal, move.site, move.unit)
 
     def write() -> Response:
-        household = services.door.ask(lambda step: moves.move_out(step, move.site, move.unit))
+        household = services.door.ask(lambda step: moves.move_out(step, move.site, move.unit, principal.name))
         return _answer(services, principal, household)
 
     return once(request, services, principal, idempotency_key, move.model_dump(mode="json"), write)

@@ -10,7 +10,8 @@ from enum import StrEnum
 
 import msgspec
 
-from hub.cards.kinds import KINDS, CardKind, HouseRules
+from hub.cards.kinds import KINDS, CardKind, fee_of
+from hub.vocabulary.card_rules import CardRules
 from hub.vocabulary.units import BalanceUnit, credit_text
 
 
@@ -41,13 +42,13 @@ class Quote(msgspec.Struct, frozen=True, kw_only=True):
         return self.words_zh if locale.startswith("zh") else self.words_en
 
 
-def quote(kind: CardKind, reason: IssueReason, issued: int, rules: HouseRules) -> Quote:
+def quote(kind: CardKind, reason: IssueReason, issued: int, rules: CardRules) -> Quote:
     """The price of the next card, after `issued` cards that counted for this household."""
     if reason is IssueReason.REPLACES_DEFECTIVE:
         return Quote(fee_fen=0, words_zh="坏卡更换，免费", words_en="Replacement of a defective card: free")
     if reason is IssueReason.REPLACES_LOST:
         return _replacement(rules)
-    return _household(issued, rules) if KINDS[kind].household else _pass(kind)
+    return _household(issued, rules) if KINDS[kind].household else _pass(kind, rules)
 
 
 def yuan(fen: int) -> str:
@@ -56,7 +57,7 @@ def yuan(fen: int) -> str:
     return text.removesuffix(".00")
 
 
-def _replacement(rules: HouseRules) -> Quote:
+def _replacement(rules: CardRules) -> Quote:
     price = yuan(rules.replacement_fen)
     return Quote(
         fee_fen=rules.replacement_fen,
@@ -65,7 +66,7 @@ def _replacement(rules: HouseRules) -> Quote:
     )
 
 
-def _household(issued: int, rules: HouseRules) -> Quote:
+def _household(issued: int, rules: CardRules) -> Quote:
     free, number = rules.free_cards, issued + 1
     fee = 0 if number <= free else rules.further_card_fen
     used = f"{min(issued, free)}/{free}"
@@ -85,16 +86,16 @@ def _household(issued: int, rules: HouseRules) -> Quote:
     )
 
 
-def _pass(kind: CardKind) -> Quote:
-    spec = KINDS[kind]
-    if spec.fee_fen is None:
+def _pass(kind: CardKind, rules: CardRules) -> Quote:
+    fee_fen, deposit_fen = fee_of(kind, rules)
+    if fee_fen is None:
         return Quote(fee_fen=None, words_zh="按项目收费标准收取", words_en="Due as the project's price list says")
-    if spec.fee_fen + spec.deposit_fen == 0:
+    if fee_fen + deposit_fen == 0:
         return Quote(fee_fen=0, words_zh="免费", words_en="Free")
-    fee, deposit, both = yuan(spec.fee_fen), yuan(spec.deposit_fen), yuan(spec.fee_fen + spec.deposit_fen)
+    fee, deposit, both = yuan(fee_fen), yuan(deposit_fen), yuan(fee_fen + deposit_fen)
     return Quote(
-        fee_fen=spec.fee_fen,
-        deposit_fen=spec.deposit_fen,
+        fee_fen=fee_fen,
+        deposit_fen=deposit_fen,
         words_zh=f"押金 {deposit} 元 + 工本费 {fee} 元，应收 {both} 元",
         words_en=f"Deposit {deposit} yuan + fee {fee} yuan: {both} yuan due",
     )

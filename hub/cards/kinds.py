@@ -1,7 +1,7 @@
 """Kinds of cards as data: what each needs, what it costs, how long it lasts, and which are counted as a household's.
 
-Pure. The amounts are this company's house rules (domain/procedures.md 3), each with its basis and the day from which it
-holds: another project replaces the data, never the code. Money in fen.
+Pure. Amounts and days come from the project's rules (hub.vocabulary.card_rules): another project replaces the data, never
+the code. Money in fen.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ from typing import Final
 
 import msgspec
 
+from hub.vocabulary.card_rules import CardRules
 from hub.vocabulary.instants import UtcMs
 
 
@@ -36,6 +37,7 @@ class Document(StrEnum):
     DEPARTMENT_HEAD_SIGNED = "department_head_signed"
     MANAGER_APPROVED = "manager_approved"
     VEHICLE_REGISTERED = "vehicle_registered"
+    GUARDIAN_CONSENT = "guardian_consent"
 
 
 PAYMENT: Final = "payment"
@@ -68,49 +70,59 @@ def midnight_after(day: date, zone: tzinfo) -> UtcMs:
 
 
 class KindSpec(msgspec.Struct, frozen=True, kw_only=True):
-    """One kind. `fee_fen` None: the project's own price list says, the clerk enters what was paid."""
+    """One kind. What it costs and how long it lasts stands in the project's rules (`fee_of`, `span_of`)."""
 
     documents: tuple[Document, ...] = ()
-    fee_fen: int | None = 0
-    deposit_fen: int = 0
-    span: Span | None = None  # None: as long as the person lives or works there
     household: bool = False  # counted on the household's free cards
     needs_unit: bool = True
+    returned: bool = False  # a pass: asked back when its days are over
 
 
 KINDS: Final[Mapping[CardKind, KindSpec]] = {
     CardKind.OWNER: KindSpec(household=True),
     CardKind.TENANT: KindSpec(household=True),
     CardKind.STAFF: KindSpec(documents=(Document.DEPARTMENT_HEAD_SIGNED, Document.MANAGER_APPROVED), needs_unit=False),
-    CardKind.WORKER_PASS: KindSpec(
-        documents=(Document.RENOVATION_PERMIT, Document.ID_DOCUMENT),
-        fee_fen=500,
-        deposit_fen=5000,
-        span=Span(months=3),
-    ),
-    CardKind.TEMPORARY_PASS: KindSpec(documents=(Document.ID_DOCUMENT,), span=Span(days=3)),
-    CardKind.PARKING: KindSpec(documents=(Document.VEHICLE_REGISTERED,), fee_fen=None, span=Span(months=1)),
+    CardKind.WORKER_PASS: KindSpec(documents=(Document.RENOVATION_PERMIT, Document.ID_DOCUMENT), returned=True),
+    CardKind.TEMPORARY_PASS: KindSpec(documents=(Document.ID_DOCUMENT,), returned=True),
+    CardKind.PARKING: KindSpec(documents=(Document.VEHICLE_REGISTERED,)),
 }
 
 
-class HouseRules(msgspec.Struct, frozen=True, kw_only=True):
-    """A project's rules for households' cards, with their basis and the day from which they hold."""
+def span_of(kind: CardKind, rules: CardRules) -> Span | None:
+    """How long a card of this kind lasts under these rules; None: as long as the person lives or works there."""
+    match kind:
+        case CardKind.WORKER_PASS:
+            return Span(months=rules.pass_months)
+        case CardKind.TEMPORARY_PASS:
+            return Span(days=rules.temporary_pass_days)
+        case CardKind.PARKING:
+            return Span(months=rules.parking_months)
+        case CardKind.OWNER | CardKind.TENANT | CardKind.STAFF:
+            return None
 
-    free_cards: int = 3
-    further_card_fen: int = 5000
-    replacement_fen: int = 5000
-    basis: str = "业主卡管理规定"
-    valid_from: date = date(2020, 1, 1)
 
-
-HOUSE_RULES: Final = HouseRules()
+def fee_of(kind: CardKind, rules: CardRules) -> tuple[int | None, int]:
+    """(fee, deposit) in fen of a card that is no household's; fee None: the project's own price list says."""
+    if kind is CardKind.WORKER_PASS:
+        return rules.pass_fee_fen, rules.pass_deposit_fen
+    return (None if kind is CardKind.PARKING else 0), 0
 
 
 def missing(
-    kind: CardKind, documents: frozenset[str], due_fen: int | None, paid_fen: int, *, has_id_number: bool
+    kind: CardKind,
+    documents: frozenset[str],
+    due_fen: int | None,
+    paid_fen: int,
+    *,
+    has_id_number: bool,
+    minor: bool = False,
 ) -> tuple[str, ...]:
-    """What stands between a card and its activation, in the order in which a clerk asks for it."""
+    """What stands between a card and its activation, in the order in which a clerk asks for it.
+
+    A holder under 14 needs a guardian's consent (PIPL art. 28, 31; domain/access.md 6, 8).
+    """
     seen = documents | ({Document.ID_DOCUMENT} if has_id_number else set())
-    papers = [str(document) for document in KINDS[kind].documents if document not in seen]
+    needed = (*KINDS[kind].documents, *((Document.GUARDIAN_CONSENT,) if minor else ()))
+    papers = [str(document) for document in needed if document not in seen]
     unpaid = paid_fen <= 0 if due_fen is None else paid_fen < due_fen
     return (*papers, PAYMENT) if unpaid else tuple(papers)

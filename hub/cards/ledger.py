@@ -14,9 +14,10 @@ import msgspec
 from sqlalchemy import ColumnElement, Connection, Row, Select, func, select
 
 from hub.cards.fees import IssueReason, Quote, quote
-from hub.cards.kinds import HOUSE_RULES, CardKind, missing
+from hub.cards.kinds import CardKind, missing
 from hub.cards.numbers import Number, search_key, search_keys
 from hub.store.schema import card_assignments, card_entries, card_losses, card_payments, card_spellings, cards
+from hub.vocabulary.card_rules import CARD_RULES, CardRules
 from hub.vocabulary.instants import UtcMs
 
 
@@ -36,6 +37,12 @@ class EndReason(StrEnum):
     RETURNED = "returned"
     REPLACED = "replaced"
     EXPIRED = "expired"
+    MOVED_OUT = "moved_out"
+    STAFF_LEFT = "staff_left"
+    WORKS_ACCEPTED = "works_accepted"
+    ARREARS = "arrears"
+    BLOCKED = "blocked"
+    CONFISCATED = "confiscated"
 
 
 class ObjectState(StrEnum):
@@ -45,15 +52,20 @@ class ObjectState(StrEnum):
     RETURNED = "returned"
     LOST = "lost"
     IN_STOCK = "in_stock"
+    CONFISCATED = "confiscated"
+    FOUND = "found"  # after its end: waits for the custodian
 
 
 class Holder(msgspec.Struct, frozen=True, kw_only=True):
-    """Who gets it. Of an identity number the last four and a keyed digest only."""
+    """Who gets it. Of an identity number the last four, a keyed digest, and the number under lock (hub.cards.secrecy)."""
 
     name: str
     phone: str | None = None
     id_last4: str | None = None
     id_digest: str | None = None
+    id_cipher: bytes | None = None
+    id_key: str | None = None
+    minor: bool = False
 
 
 class Issue(msgspec.Struct, frozen=True, kw_only=True):
@@ -71,6 +83,8 @@ class Issue(msgspec.Struct, frozen=True, kw_only=True):
     first_issued_at: UtcMs
     replaces: int | None
     by: str
+    works: int | None = None
+    rules: CardRules = CARD_RULES
 
 
 # --- the object -------------------------------------------------------------------------------------------
@@ -116,7 +130,7 @@ def priced(connection: Connection, issue: Issue, reason: IssueReason) -> Quote:
         household.is_(None) if issue.household is None else household == issue.household,
         card_assignments.c.counts,
     )
-    return quote(issue.kind, reason, int(connection.execute(counted).scalar_one()), HOUSE_RULES)
+    return quote(issue.kind, reason, int(connection.execute(counted).scalar_one()), issue.rules)
 
 
 def enter(connection: Connection, issue: Issue, card: int, price: Quote, words: str, now: UtcMs) -> int:
@@ -131,6 +145,10 @@ def enter(connection: Connection, issue: Issue, card: int, price: Quote, words: 
         holder_phone=issue.holder.phone,
         id_last4=issue.holder.id_last4,
         id_digest=issue.holder.id_digest,
+        id_cipher=issue.holder.id_cipher,
+        id_key=issue.holder.id_key,
+        minor=issue.holder.minor,
+        works_id=issue.works,
         state=str(CardState.PENDING),
         documents_json=msgspec.json.encode(sorted(issue.documents)).decode(),
         doors_json=msgspec.json.encode(issue.doors).decode(),
@@ -178,6 +196,25 @@ def note(
     )
 
 
+def suspended_for(connection: Connection, assignment: int) -> str | None:
+    """Why a manager holds this card, where nobody has let it go since."""
+    words = ("suspended", "resumed")
+    mine = (card_entries.c.assignment_id == assignment, card_entries.c.entry.in_(words))
+    last = connection.execute(
+        select(card_entries).where(*mine).order_by(card_entries.c.id.desc()).limit(1)
+    ).one_or_none()
+    if last is None or last.entry == "resumed":
+        return None
+    reason: str = msgspec.json.decode(last.data_json)["reason"]
+    return reason
+
+
+def live(connection: Connection, *wanted: ColumnElement[bool]) -> Sequence[Row[Any]]:
+    """Cards that are not over and fit, oldest first."""
+    going_on = card_assignments.c.state != str(CardState.ENDED)
+    return connection.execute(with_number().where(going_on, *wanted).order_by(card_assignments.c.id)).all()
+
+
 def doors_of(row: Row[Any]) -> tuple[tuple[str, str], ...]:
     """(controller, door) that the card is to open."""
     return msgspec.json.decode(row.doors_json, type=tuple[tuple[str, str], ...])
@@ -198,7 +235,12 @@ def missing_of(row: Row[Any], paid_fen: int, *, as_if_pending: bool = False) -> 
     if row.state != CardState.PENDING and not as_if_pending:
         return ()
     return missing(
-        CardKind(row.kind), frozenset(documents_of(row)), due_fen(row), paid_fen, has_id_number=row.id_last4 is not None
+        CardKind(row.kind),
+        frozenset(documents_of(row)),
+        due_fen(row),
+        paid_fen,
+        has_id_number=row.id_last4 is not None,
+        minor=bool(row.minor),
     )
 
 
@@ -272,7 +314,7 @@ def replacement_of(connection: Connection, assignment: int) -> int | None:
 
 def one(connection: Connection, assignment: int) -> Row[Any] | None:
     """An assignment with its number (`format`, `value`, `raw_hex`, `object_state`)."""
-    return connection.execute(_with_number().where(card_assignments.c.id == assignment)).one_or_none()
+    return connection.execute(with_number().where(card_assignments.c.id == assignment)).one_or_none()
 
 
 def page(
@@ -300,7 +342,7 @@ def page(
     for column, value in (("site", site), ("unit", unit), ("state", state)):
         if value is not None:
             wanted.append(card_assignments.c[column] == value)
-    statement = _with_number().where(*wanted).order_by(card_assignments.c.id.desc()).limit(limit)
+    statement = with_number().where(*wanted).order_by(card_assignments.c.id.desc()).limit(limit)
     return connection.execute(statement).all()
 
 
@@ -311,10 +353,11 @@ def expired(connection: Connection, site: str, now: UtcMs, limit: int) -> Sequen
         card_assignments.c.state.in_((str(CardState.ACTIVE), str(CardState.SUSPENDED))),
         card_assignments.c.valid_until <= now,
     )
-    return connection.execute(_with_number().where(*over).order_by(card_assignments.c.valid_until).limit(limit)).all()
+    return connection.execute(with_number().where(*over).order_by(card_assignments.c.valid_until).limit(limit)).all()
 
 
-def _with_number() -> Select[Any]:
+def with_number() -> Select[Any]:
+    """Assignments with their object's number and state."""
     number = (cards.c.format, cards.c.value, cards.c.raw_hex, cards.c.bits, cards.c.state.label("object_state"))
     return select(card_assignments, *number).join_from(
         card_assignments, cards, card_assignments.c.card_id == cards.c.id

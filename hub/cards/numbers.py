@@ -9,45 +9,18 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping
-from enum import StrEnum
 from typing import Final
 
 import msgspec
 
+from hub.vocabulary.credentials import FORMATS, NumberProfile, Spelling
 
-class Spelling(StrEnum):
-    """How a number is written."""
-
-    FACILITY = "facility"  # Wiegand 26: FFF and CCCCC, 8 digits
-    FACILITY_37 = "facility_37"  # Wiegand 37 with facility: 16 bits and 19 bits, with a separator
-    DECIMAL = "decimal"
-    DECIMAL_REVERSED = "decimal_reversed"  # bytes the other way round: the usual print in China
-    HEX = "hex"
-    HEX_REVERSED = "hex_reversed"
+__all__ = ["FORMATS", "Number", "NumberError", "NumberProfile", "Spelling", "read", "read_as", "search_keys", "spell"]
 
 
 class NumberError(ValueError):
     """The text is no number of this format; the message says what is allowed."""
 
-
-class CardFormat(msgspec.Struct, frozen=True):
-    """A format: how many bits carry the number, and its spellings in the order in which they are tried."""
-
-    bits: int
-    spellings: tuple[Spelling, ...]
-
-
-FORMATS: Final[Mapping[str, CardFormat]] = {
-    "wiegand26": CardFormat(24, (Spelling.FACILITY, Spelling.DECIMAL, Spelling.HEX)),
-    "wiegand34": CardFormat(32, (Spelling.DECIMAL, Spelling.HEX)),
-    "wiegand37": CardFormat(35, (Spelling.DECIMAL, Spelling.HEX)),
-    "wiegand37_facility": CardFormat(35, (Spelling.FACILITY_37,)),
-    "uid32": CardFormat(32, (Spelling.HEX, Spelling.DECIMAL)),
-    "uid56": CardFormat(56, (Spelling.HEX, Spelling.DECIMAL)),
-    "simple_number32": CardFormat(32, (Spelling.DECIMAL,)),
-    "simple_number56": CardFormat(56, (Spelling.DECIMAL,)),
-}
-"""Parity bits are not part of the number: Wiegand 26 carries 24 bits, 34 carries 32, 37 carries 35."""
 
 _SEPARATORS: Final = re.compile(r"[\s:,/.-]+")
 _FACILITY: Final = re.compile(r"([0-9]{3})[\s:,/-]?([0-9]{5})")
@@ -67,13 +40,6 @@ class Number(msgspec.Struct, frozen=True):
     def value(self) -> int:
         """The bits as an integer, for arithmetic only."""
         return int(self.raw_hex, 16)
-
-
-class NumberProfile(msgspec.Struct, frozen=True):
-    """How one reader spells the numbers that it reports."""
-
-    format: str
-    spelling: Spelling
 
 
 def read(format: str, text: str, spelling: Spelling | None = None) -> Number:

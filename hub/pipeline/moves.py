@@ -6,6 +6,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from hub.pipeline import card_doors, card_ends
 from hub.pipeline.step import Step
 from hub.registry import households
 from hub.registry.households import Member
@@ -24,12 +25,13 @@ def move_in(step: Step, site: str, unit: str, members: Sequence[Member]) -> int:
     return household
 
 
-def move_out(step: Step, site: str, unit: str) -> int:
-    """The household leaves, the unit is vacant; the household's id. Raises Refused."""
+def move_out(step: Step, site: str, unit: str, by: str = card_doors.BY_THE_HUB) -> int:
+    """The household leaves, the unit is vacant, its cards open no door any more; its id. Raises Refused."""
     try:
         household = households.move_out(step.connection, site, unit, step.now)
     except FieldError as error:
         raise _refused(error) from error
+    card_ends.household_left(step, site, unit, household, by)
     _tell_rules(step, site, unit, f"household/{household}/out", vacant=True)
     return household
 

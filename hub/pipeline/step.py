@@ -18,8 +18,10 @@ from sqlalchemy import Connection
 from hub.meters import readings
 from hub.notices import orders
 from hub.pipeline import feed, history, problems, rejects
+from hub.pipeline.announcements import announced
 from hub.pipeline.commands import CommandLog
 from hub.pipeline.core import Core, Intakes
+from hub.pipeline.deadlines import fire, own_deadlines
 from hub.pipeline.followers import follow
 from hub.pipeline.rulebook import Decided, RuleFailure
 from hub.pipeline.sequence import Placing
@@ -27,7 +29,6 @@ from hub.pipeline.timers import TimerKey
 from hub.tickets.desk import Desk
 from hub.tickets.lifecycle import Actor, Refused, Ticket
 from hub.tickets.telling import DESK, left_behind, ticket_moved
-from hub.tickets.view import ticket_view
 from hub.vocabulary.decisions import (
     CancelTimer,
     ClearProblem,
@@ -53,13 +54,12 @@ from hub.vocabulary.events import (
     SupervisionTick,
     TimerFired,
 )
-from hub.vocabulary.facts import DeviceFacts
+from hub.vocabulary.facts import DeviceFacts, SiteFacts
 from hub.vocabulary.instants import HOUR_MS, UtcMs
 from hub.vocabulary.ports import RawMessage
 
 log = logging.getLogger(__name__)
 
-CLOCK = "clock"  # the rule name of the tickets' clocks among the timers
 MAX_DERIVED = 64
 
 
@@ -148,6 +148,13 @@ class Step:
             self._noted.append((device, event, identity[2]))
             self.decide(event, None)
 
+    def site(self, site: str) -> SiteFacts:
+        """A site's facts. Raises KeyError."""
+        found = self._core.world.site(site)
+        if found is None:
+            raise KeyError(site)
+        return found
+
     def devices_of(self, site: str) -> Mapping[str, DeviceFacts]:
         """All devices of a site."""
         return self._core.world.devices_of(site)
@@ -212,9 +219,17 @@ class Step:
             case SendCommand():
                 self.commands.send(decision)
             case Notify():
-                self._orders += orders.order(self._connection, decision, by.rule, self.now)
+                self._orders += self._order(decision, by.rule)
             case WithdrawNotices():
                 orders.withdraw(self._connection, decision, by.rule, self.now)
+
+    def _order(self, notify: Notify, rule: str) -> int:
+        new = orders.order(self._connection, notify, rule, self.now)
+        why = self._desk.holds_back(notify) if new else None
+        if why is not None:  # on record, and not sent later
+            held = WithdrawNotices(key_prefix=notify.key, subject=notify.subject, reason=why)
+            orders.withdraw(self._connection, held, rule, self.now)
+        return new and why is None
 
     def _rule_failed(self, failure: RuleFailure) -> None:
         detail = {"rule": failure.rule, "error": failure.error[:300]}
@@ -226,9 +241,7 @@ class Step:
         if self._timers.get(key, due_at) != due_at:
             return
         self._timers[key] = None
-        if key.rule == CLOCK:
-            ticket_id, _, clock = key.key.partition(":")
-            self._desk.fall_due(int(ticket_id), clock, due_at)
+        if fire(self, key, due_at):
             return
         device = key.subject.id if key.subject.type is SubjectType.DEVICE else ""
         self.decide(
@@ -341,9 +354,7 @@ class Step:
             self.clear_problem(ClearProblem(code="clock_set_back", subject=device_subject(device)))
         self._events.write(connection)
         core.rules.write(connection, self._overlay, self.now)
-        for timer in self._desk.timers:
-            subject = Subject(timer.site, SubjectType.SITE, timer.site)
-            self._timers[TimerKey(CLOCK, subject, f"{timer.ticket_id}:{timer.clock}")] = timer.due_at
+        self._timers |= own_deadlines(self._desk)
         core.timers.write(connection, self._timers, self.now)
         self._orders += orders.carry_out(connection, self._desk.notices, DESK, self.now)
         self.commands.write(connection)
@@ -351,10 +362,7 @@ class Step:
         self._flushes = core.board.flush_due(self.now)
         if self._flushes:
             core.board.flush(connection)
-        for ticket_id, ticket in self._desk.touched.items():
-            word = "ticket_opened" if ticket_id in self._desk.opened_ids else "ticket_changed"
-            view = ticket_view(ticket, core.zone(ticket.subject.site))
-            self._feed.append((ticket.subject.site, self.now, word, view))
+        self._feed += announced(self._desk, core.zone, self.now)
         self._rows = feed.append(connection, self._feed)
 
     def committed(self) -> None:

@@ -8,6 +8,8 @@ from typing import Any
 
 import msgspec
 
+from hub.vocabulary.card_rules import CardRules
+from hub.vocabulary.credentials import NumberProfile
 from hub.vocabulary.instants import UtcMs
 from hub.vocabulary.units import BalanceUnit
 
@@ -20,6 +22,18 @@ class DeviceKind(StrEnum):
     ACCESS_CONTROLLER = "access_controller"
 
 
+class AccessFacts(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """What an access controller can do. `capacity`: cards that fit on its list; None: nobody knows.
+
+    `reads_one`: it can be asked for one card (`get_card`), so that a change is proved without its whole list. `lease_days`:
+    end dates are pushed this far ahead at most and renewed, so that a list that nobody reaches any more dies by itself.
+    """
+
+    capacity: int | None = None
+    reads_one: bool = False
+    lease_days: int | None = None
+
+
 class ProfileFacts(msgspec.Struct, frozen=True, kw_only=True):
     """What a device model's profile promises, as far as site files are checked against it."""
 
@@ -30,6 +44,7 @@ class ProfileFacts(msgspec.Struct, frozen=True, kw_only=True):
         str, ...
     ] = ()  # further text fields of a device's entry, such as `register_number`; unique in a site
     expects_test_call: bool = False
+    access: AccessFacts | None = None
 
 
 class DeviceFacts(msgspec.Struct, frozen=True, kw_only=True):
@@ -47,6 +62,8 @@ class DeviceFacts(msgspec.Struct, frozen=True, kw_only=True):
     balance_unit: BalanceUnit | None = None
     expects_test_call: bool = False  # the profile can report the 72-hour test of EN 81-28
     doors: tuple[str, ...] = ()  # ids, unique within the site, of an access controller
+    access: AccessFacts | None = None  # of an access controller
+    numbers: NumberProfile | None = None  # of an access controller: how its readers spell; None: as cards were entered
 
 
 class SiteFacts(msgspec.Struct, frozen=True, kw_only=True):
@@ -56,6 +73,7 @@ class SiteFacts(msgspec.Struct, frozen=True, kw_only=True):
     name: str
     timezone: str  # IANA name
     locale: str
+    card_rules: tuple[CardRules, ...] = ()  # the project's own for cards, each from its day on
     holidays: tuple[tuple[UtcMs, UtcMs], ...] = ()  # long ones, in order: first midnight, and the midnight after
 
 

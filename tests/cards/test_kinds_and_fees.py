@@ -8,7 +8,8 @@ from zoneinfo import ZoneInfo
 import pytest
 
 from hub.cards.fees import IssueReason, quote
-from hub.cards.kinds import HOUSE_RULES, KINDS, CardKind, Document, HouseRules, Span, missing
+from hub.cards.kinds import CardKind, Document, Span, missing, span_of
+from hub.vocabulary.card_rules import CARD_RULES, CardRules
 
 SHANGHAI = ZoneInfo("Asia/Shanghai")
 
@@ -26,33 +27,33 @@ def test_three_cards_are_free_the_third_included_and_each_further_one_is_fifty(
     issued: int, fee: int, zh: str, en: str
 ) -> None:
     for kind in (CardKind.OWNER, CardKind.TENANT):
-        priced = quote(kind, IssueReason.NEW, issued, HOUSE_RULES)
+        priced = quote(kind, IssueReason.NEW, issued, CARD_RULES)
         assert (priced.due_fen, priced.words("zh-CN"), priced.words("en"), priced.counts) == (fee, zh, en, True)
 
 
 def test_a_lost_card_costs_its_own_fifty_and_a_defective_one_nothing_and_neither_is_counted() -> None:
-    lost = quote(CardKind.OWNER, IssueReason.REPLACES_LOST, 1, HOUSE_RULES)
+    lost = quote(CardKind.OWNER, IssueReason.REPLACES_LOST, 1, CARD_RULES)
     assert (lost.due_fen, lost.counts) == (5000, False)
     assert "不占免费名额" in lost.words("zh-CN")
-    defective = quote(CardKind.OWNER, IssueReason.REPLACES_DEFECTIVE, 3, HOUSE_RULES)
+    defective = quote(CardKind.OWNER, IssueReason.REPLACES_DEFECTIVE, 3, CARD_RULES)
     assert (defective.due_fen, defective.counts) == (0, False)
 
 
 def test_another_projects_amounts_are_data() -> None:
-    rules = HouseRules(free_cards=2, further_card_fen=2550)
+    rules = CardRules(free_cards=2, further_card_fen=2550)
     assert quote(CardKind.OWNER, IssueReason.NEW, 2, rules).words("zh-CN") == (
         "已发 2 张(免费 2/2)，第 3 张应收 25.50 元"
     )
 
 
 def test_a_workers_pass_costs_deposit_and_fee_which_stay_apart() -> None:
-    priced = quote(CardKind.WORKER_PASS, IssueReason.NEW, 7, HOUSE_RULES)
+    priced = quote(CardKind.WORKER_PASS, IssueReason.NEW, 7, CARD_RULES)
     assert (priced.fee_fen, priced.deposit_fen, priced.due_fen, priced.counts) == (500, 5000, 5500, False)
     assert priced.words("zh-CN") == "押金 50 元 + 工本费 5 元，应收 55 元"
 
 
 def test_a_parking_cards_price_is_not_invented() -> None:
-    priced = quote(CardKind.PARKING, IssueReason.NEW, 0, HOUSE_RULES)
+    priced = quote(CardKind.PARKING, IssueReason.NEW, 0, CARD_RULES)
     assert priced.due_fen is None
     seen = frozenset({Document.VEHICLE_REGISTERED})
     assert missing(CardKind.PARKING, seen, None, 0, has_id_number=False) == ("payment",)
@@ -86,7 +87,7 @@ def test_three_months_end_on_the_same_day_or_on_the_last_of_a_shorter_month(firs
 
 
 def test_three_days_count_the_day_of_issue_and_end_at_midnight_at_the_site() -> None:
-    span = KINDS[CardKind.TEMPORARY_PASS].span
+    span = span_of(CardKind.TEMPORARY_PASS, CARD_RULES)
     assert span is not None
     issued = int(datetime(2026, 11, 21, 23, 30, tzinfo=SHANGHAI).timestamp() * 1000)
     end = datetime.fromtimestamp(span.end(issued, SHANGHAI) / 1000, SHANGHAI)

@@ -5,7 +5,19 @@ The ledger is never rewritten: a reversed payment is a second row, and every cha
 
 from __future__ import annotations
 
-from sqlalchemy import BigInteger, Boolean, Column, ForeignKey, Index, SmallInteger, Table, Text, UniqueConstraint, text
+from sqlalchemy import (
+    BigInteger,
+    Boolean,
+    Column,
+    ForeignKey,
+    Index,
+    LargeBinary,
+    SmallInteger,
+    Table,
+    Text,
+    UniqueConstraint,
+    text,
+)
 
 from hub.store.schema.base import SerialKey, metadata
 
@@ -18,7 +30,7 @@ cards = Table(
     Column("bits", SmallInteger, nullable=False),
     Column("raw_hex", Text, nullable=False),  # canonical: all bits, capitals
     Column("value", Text, nullable=False),  # as it was entered and as readers are told
-    Column("state", Text, nullable=False),  # assigned | returned | lost | in_stock
+    Column("state", Text, nullable=False),  # assigned | returned | lost | found | in_stock | confiscated
     UniqueConstraint("site", "format", "raw_hex"),
 )
 
@@ -43,6 +55,9 @@ card_assignments = Table(
     Column("holder_phone", Text),
     Column("id_last4", Text),
     Column("id_digest", Text),  # keyed: finds a number that is known, tells none
+    Column("id_cipher", LargeBinary),  # the number itself (hub.cards.secrecy)
+    Column("id_key", Text),  # name of the key of digest and cipher
+    Column("minor", Boolean, nullable=False),  # under 14: a guardian's consent, and shown to fewer
     Column("state", Text, nullable=False),  # pending | active | suspended | ended
     Column("reason", Text),  # of suspended and ended
     Column("documents_json", Text, nullable=False),
@@ -52,6 +67,7 @@ card_assignments = Table(
     Column("arithmetic", Text, nullable=False),
     Column("counts", Boolean, nullable=False),  # uses up one of the household's free cards
     Column("replaces_id", BigInteger),
+    Column("works_id", BigInteger),  # the renovation that a pass belongs to
     Column("valid_from", BigInteger, nullable=False),
     Column("valid_until", BigInteger),
     Column(
@@ -62,6 +78,8 @@ card_assignments = Table(
     Column("revision", BigInteger, nullable=False),
     Index(None, "site", "unit"),
     Index(None, "state", "valid_until"),
+    Index(None, "works_id"),
+    Index(None, "id_digest"),
     Index(
         "uq_card_assignments_current",
         "card_id",
@@ -134,4 +152,43 @@ card_entries = Table(
     Column("state", Text, nullable=False),
     Column("data_json", Text, nullable=False),
     Index(None, "assignment_id"),
+)
+
+works = Table(
+    "works",
+    metadata,
+    Column("id", SerialKey, primary_key=True),
+    Column("site", Text, ForeignKey("sites.id"), nullable=False),
+    Column("unit", Text, nullable=False),
+    Column("reference", Text, nullable=False),  # the permit's number
+    Column("contractor", Text, nullable=False),
+    Column("until", BigInteger),  # end of the permit; null: not known
+    Column("opened_at", BigInteger, nullable=False),
+    Column("opened_by", Text, nullable=False),
+    Column("accepted_at", BigInteger),
+    Column("accepted_by", Text),
+    Column("revision", BigInteger, nullable=False),
+    UniqueConstraint("site", "reference"),
+    Index(None, "site", "unit"),
+)
+
+deposit_entries = Table(
+    "deposit_entries",
+    metadata,
+    Column("id", SerialKey, primary_key=True),
+    Column("assignment_id", BigInteger, ForeignKey("card_assignments.id"), nullable=False),  # the first of its line
+    Column("about_id", BigInteger, ForeignKey("card_assignments.id"), nullable=False),  # the pass that it is about
+    Column("site", Text, nullable=False),
+    Column("entry", Text, nullable=False),  # received | refunded | forfeited
+    Column("amount_fen", BigInteger, nullable=False),  # negative: reverses the row of `reverses_id`
+    Column("document", Text, nullable=False),  # receipt, refund or penalty number
+    Column("party", Text, nullable=False),  # who paid, or who was paid
+    Column("reason", Text),  # of forfeited
+    Column("note", Text, nullable=False),
+    Column("reverses_id", BigInteger, unique=True),
+    Column("at", BigInteger, nullable=False),
+    Column("by", Text, nullable=False),
+    UniqueConstraint("site", "entry", "document"),
+    Index(None, "assignment_id"),
+    Index(None, "about_id"),
 )
