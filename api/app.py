@@ -28,12 +28,13 @@ from api import (
     people,
     problem_details,
     problems,
+    records,
     rejected,
     statistics,
     tickets,
     topups,
 )
-from api.console import pages
+from api.console import pages, record_pages
 from api.requests import Json
 from api.services import Services
 from api.stream import Streams
@@ -56,6 +57,7 @@ def create_app(services: Services) -> FastAPI:
     api = APIRouter(prefix=BASE)
     for noun in (
         tickets,
+        records,
         feed,
         devices,
         meters,
@@ -76,6 +78,7 @@ def create_app(services: Services) -> FastAPI:
     app.include_router(api)
     app.include_router(health.router)
     app.include_router(pages.router)
+    app.include_router(record_pages.router)
     _serve_document(app)
     problem_details.install(app)
     pages.install(app)

@@ -8,7 +8,16 @@ import msgspec
 from fastapi import FastAPI
 from fastapi.openapi.utils import get_openapi
 
-from api import problem_details, shapes, shapes_buses, shapes_cards, shapes_meters, shapes_notices, shapes_statistics
+from api import (
+    problem_details,
+    shapes,
+    shapes_buses,
+    shapes_cards,
+    shapes_meters,
+    shapes_notices,
+    shapes_records,
+    shapes_statistics,
+)
 
 OPEN_ON_LOOPBACK = frozenset({"/healthz", "/readyz", "/metrics"})
 REF = "#/components/schemas/{name}"
@@ -85,6 +94,7 @@ def build(app: FastAPI) -> dict[str, Any]:
             *shapes_notices.ANSWERS,
             *shapes_cards.ANSWERS,
             *shapes_statistics.ANSWERS,
+            *shapes_records.ANSWERS,
             problem_details.ProblemDetails,
         ),
         ref_template=REF,

@@ -86,7 +86,7 @@ def show_wall(request: Request, principal: ForPages, lang: LanguageChoice = None
     names = {site.id: site.name for site in services.sites if principal.may_see(site.id)}
     now = services.now()
     tickets = wall.active_tickets(services, principal)
-    rows = [wall.row(language, ticket, names, now) for ticket in tickets]
+    rows = [wall.row(language, ticket, names, now) for ticket in tickets if wall.shown(ticket)]
     start = {
         "language": language,
         "csrf": principal.csrf,
@@ -102,6 +102,7 @@ def show_wall(request: Request, principal: ForPages, lang: LanguageChoice = None
         language,
         groups=wall.grouped(rows),
         total=len(rows),
+        drill=any(ticket.drill for ticket in tickets),
         waiting=sum(not each["acknowledged"] for each in rows),
         ready=readiness(services).ready,
         sites=list(names.values()),

@@ -36,6 +36,10 @@ COMMAND_DAYS: Final = 30
 CLEARED_PROBLEM_DAYS: Final = 366
 IDEMPOTENCY_DAYS: Final = 2
 NOTICE_DAYS: Final = 2 * 366
+RESCUE_DAYS: Final = 4 * 366
+"""The law's floor: who was told of a rescue, and what the lift said around it. The case and its timeline are never dropped."""
+RESCUES: Final = "entrapment"
+"""Kind of the tickets, and first word of the notices' texts."""
 AROUND_TICKET_MS: Final = DAY_MS
 """Readings from a day before a ticket's occurrence to a day after its end stay as long as the ticket does."""
 
@@ -113,12 +117,45 @@ def _drop_events(store: Store, now: UtcMs, keep_on: Callable[[], bool]) -> int:
     ]
     others = and_(events.c.kind.not_in(list(EVENT_DAYS)), events.c.received_at < now - OTHER_EVENT_DAYS * DAY_MS)
     referred = exists().where(schema.ticket_timeline.c.event_key == events.c.key)
-    return _drop(store, events, and_(or_(*per_kind, others), ~referred), keep_on)
+    past = and_(or_(*per_kind, others), ~referred)
+    rescues = _rescue_windows(store, now)
+    elsewhere = or_(events.c.device_pk.is_(None), events.c.device_pk.not_in(sorted(rescues)))
+    total = _drop(store, events, and_(past, elsewhere), keep_on)
+    for pk, windows in rescues.items():
+        around = or_(*(events.c.occurred_at.between(start, end) for start, end in windows))
+        total += _drop(store, events, and_(past, events.c.device_pk == pk, ~around), keep_on)
+    return total
+
+
+def _rescue_windows(store: Store, now: UtcMs) -> dict[int, list[tuple[UtcMs, UtcMs]]]:
+    """Device → when it had an entrapment, within the time that rescues are kept."""
+    spans: dict[int, list[tuple[UtcMs, UtcMs | None]]] = {}
+    statement = (
+        select(schema.devices.c.pk, schema.tickets.c.occurred_at, schema.tickets.c.ended_at)
+        .join(
+            schema.tickets,
+            and_(schema.tickets.c.site == schema.devices.c.site, schema.tickets.c.subject_id == schema.devices.c.id),
+        )
+        .where(
+            schema.tickets.c.kind == RESCUES,
+            schema.tickets.c.subject_type == "device",
+            schema.tickets.c.occurred_at >= now - RESCUE_DAYS * DAY_MS,
+        )
+    )
+    with store.read() as connection:
+        for pk, occurred_at, ended_at in connection.execute(statement):
+            spans.setdefault(pk, []).append((occurred_at, ended_at))
+    return {pk: kept_windows(each, now) for pk, each in spans.items()}
 
 
 def _drop_notices(store: Store, before: UtcMs, keep_on: Callable[[], bool]) -> int:
-    """Who was told what: orders that are settled for long, and what hangs on them first."""
-    old_orders = select(schema.notice_orders.c.id).where(schema.notice_orders.c.settled_at < before)
+    """Who was told what: orders that are settled for long, and what hangs on them first. Those of rescues stay longer."""
+    orders, tickets = schema.notice_orders.c, schema.tickets.c
+    rescued = exists().where(tickets.id == orders.ticket_id, tickets.kind == RESCUES)
+    of_rescue = or_(orders.template.startswith(RESCUES, autoescape=True), rescued)
+    lasting = before - (RESCUE_DAYS - NOTICE_DAYS) * DAY_MS
+    past = and_(orders.settled_at < before, or_(~of_rescue, orders.settled_at < lasting))
+    old_orders = select(orders.id).where(past)
     old_notices = select(schema.notices.c.id).where(schema.notices.c.order_id.in_(old_orders))
     return sum(
         _drop(store, table, condition, keep_on)
@@ -127,7 +164,7 @@ def _drop_notices(store: Store, before: UtcMs, keep_on: Callable[[], bool]) -> i
             (schema.notice_merges, schema.notice_merges.c.order_id.in_(old_orders)),
             (schema.notice_merges, schema.notice_merges.c.notice_id.in_(old_notices)),
             (schema.notices, schema.notices.c.order_id.in_(old_orders)),
-            (schema.notice_orders, schema.notice_orders.c.settled_at < before),
+            (schema.notice_orders, past),
         )
     )
 

@@ -51,6 +51,7 @@ RESCUERS = {
     Role.MANAGER,
     Role.ADMIN,
 }
+REPORT_WRITERS = {Role.DUTY_SUPERVISOR, Role.DEPARTMENT_MANAGER, Role.MANAGER, Role.ADMIN}
 PEOPLE = {Role.FRONT_DESK, Role.HOUSEKEEPER, Role.MANAGER, Role.ADMIN}
 CARDS = {Role.FRONT_DESK, Role.CARD_CUSTODIAN, Role.MANAGER, Role.ADMIN}
 CARD_WATCHERS = CARDS | {Role.SECURITY}
@@ -65,6 +66,10 @@ TABLE = {
     ("POST", "/api/v1/tickets"): ALL,
     ("GET", "/api/v1/tickets/{ticket_id}"): ALL,
     ("POST", "/api/v1/tickets/{ticket_id}/actions/{action}"): ALL,
+    ("GET", "/api/v1/tickets/{ticket_id}/record"): RESCUERS,
+    ("GET", "/api/v1/tickets/{ticket_id}/reports"): RESCUERS,
+    ("GET", "/api/v1/tickets/{ticket_id}/reports/{form}"): RESCUERS,
+    ("POST", "/api/v1/tickets/{ticket_id}/reports/{form}"): REPORT_WRITERS,
     ("GET", "/api/v1/feed"): ALL,
     ("GET", "/api/v1/feed/stream"): ALL,
     ("GET", "/api/v1/devices"): ALL,
@@ -116,6 +121,9 @@ TABLE = {
     ("GET", "/readyz"): ALL,
     ("GET", "/metrics"): ALL,
     ("GET", "/"): PAGE,
+    ("GET", "/tickets/{ticket_id}/record"): PAGE,
+    ("GET", "/tickets/{ticket_id}/reports/{form}"): PAGE,
+    ("GET", "/tickets/{ticket_id}/reports/{form}/edit"): PAGE,
     ("GET", "/login"): EVERYBODY,
     ("POST", "/login"): EVERYBODY,
     ("POST", "/logout"): EVERYBODY,
@@ -219,6 +227,7 @@ def ids(small_hub) -> dict[str, str]:
         "card_id": str(card),
         "template": "low_balance_1",
         "action": "note",
+        "form": "emergency",
         "device_id": "b1-e2",
         "rejected_id": "1",
         "name": "wall.css",

@@ -58,12 +58,14 @@ def put_event(store: Store, kind: str, days_ago: float, key: bytes) -> None:
         )
 
 
-def put_ticket(store: Store, days_ago: float, event_key: bytes | None = None, *, ended: bool = True) -> None:
+def put_ticket(
+    store: Store, days_ago: float, event_key: bytes | None = None, *, ended: bool = True, kind: str = "low_balance"
+) -> None:
     at = NOW - round(days_ago * DAY_MS)
     with store.write() as connection:
         inserted = connection.execute(
             schema.tickets.insert().values(
-                number=str(at), kind="low_balance", site="s", subject_type="device", subject_id="m-1", subject_name="m-1",
+                number=str(at), kind=kind, site="s", subject_type="device", subject_id="m-1", subject_name="m-1",
                 place="b1", state="closed" if ended else "open", active=not ended, severity="low", reason="r", title="t",
                 occurred_at=at, opened_at=at, updated_at=at, ended_at=at if ended else None, count=1, fields_json="{}",
                 drill=False, revision=1,
@@ -126,13 +128,13 @@ def test_the_job_ends_between_two_transactions_when_the_hub_stops(store: Store) 
     assert sum(retention.enforce(store, NOW, NOW, keep_on=lambda: False).values()) == 0
 
 
-def put_order(store: Store, days_ago: float) -> None:
+def put_order(store: Store, days_ago: float, template: str = "low_balance_1", ticket: int | None = None) -> None:
     at = NOW - round(days_ago * DAY_MS)
     with store.write() as connection:
         order = connection.execute(
             schema.notice_orders.insert().values(
-                rule="low_balance", site="s", subject_type="device", subject_id="m-1", key=str(at), audience="household",
-                template="low_balance_1", params_json="{}", urgency="routine", drill=False, created_at=at, not_before=at,
+                rule="low_balance", site="s", subject_type="device", subject_id="m-1", key=f"{at}{template}{ticket}", audience="household",
+                template=template, ticket_id=ticket, params_json="{}", urgency="routine", drill=False, created_at=at, not_before=at,
                 expires_at=at, state="sent", settled_at=at,
             )
         )  # fmt: skip
@@ -156,6 +158,23 @@ def test_notices_go_after_two_years_with_their_attempts_and_younger_ones_stay(st
     put_order(store, 10)
     assert retention.enforce(store, NOW, NOW)["notices"] == 3
     assert (counted(store, schema.notice_orders), counted(store, schema.notices)) == (1, 1)
+
+
+def test_nothing_of_a_rescue_goes_before_four_years_and_its_case_never(store: Store) -> None:
+    """Notices of the case, whatever their text, and what the lift said within a day around it (TSG T5002 Art. 5(6))."""
+    four_years = 4 * 365.25
+    put_ticket(store, four_years - 2, kind="entrapment")
+    for days_ago in (four_years - 1, 800):
+        put_order(store, days_ago, "entrapment_opened")
+        put_order(store, days_ago, "nobody_told", ticket=1)
+    put_order(store, 5 * 366, "entrapment_opened")
+    for number, days_ago in enumerate((four_years - 1.1, four_years - 2.9, four_years - 4, 1_000)):
+        put_event(store, "ElevatorState", days_ago, bytes([number]) * 16)
+    gone = retention.enforce(store, NOW, NOW)
+    assert (gone["notices"], gone["events"]) == (3, 2)
+    assert (counted(store, schema.notice_orders), counted(store, schema.notice_attempts)) == (4, 4)
+    assert (counted(store, schema.tickets), counted(store, schema.ticket_timeline)) == (1, 1)
+    assert counted(store, schema.events) == 2
 
 
 @given(

@@ -13,6 +13,7 @@ export class Refused extends Error {
     super(problem.detail ?? "");
     this.status = problem.status;
     this.allowed = problem.allowed ?? [];
+    this.errors = problem.errors ?? [];
   }
 }
 
@@ -36,6 +37,19 @@ export function act(ticket, action, fields = {}) {
   });
 }
 
+export function save(ticket, form, version, body) {
+  return call(`/api/v1/tickets/${ticket}/reports/${form}`, {
+    method: "POST",
+    headers: {
+      "Content-Type": "application/json",
+      "X-CSRF-Token": csrf ?? "",
+      "Idempotency-Key": freshKey(),
+      "If-Match": `"${version}"`,
+    },
+    body: JSON.stringify(body),
+  });
+}
+
 async function all(path) {
   const items = [];
   let cursor = null;
@@ -48,6 +62,7 @@ async function all(path) {
 }
 
 export const activeTickets = () => all("/api/v1/tickets?state=active&limit=500");
+export const runningSuppressions = () => all("/api/v1/suppressions?limit=500");
 export const activeProblems = () => all("/api/v1/problems?active=true&limit=500");
 
 /* Calls back: row(change), beat(health), resync(), live(), lost(), signedOut(). Comes back by itself for ever. */
