@@ -62,7 +62,11 @@ class SubjectShape(Shape, frozen=True):
 
 
 class Ticket(Shape, frozen=True):
-    """A ticket; `actions` are those that this caller may take now."""
+    """A ticket; `actions` are those that this caller may take now.
+
+    Kept quiet: on the shelf, silenced (makes no sound, tells nobody), or raised under maintenance (pages nobody).
+    `parent` is the roll-up or the case of the whole site that it belongs to.
+    """
 
     id: int
     number: str
@@ -83,6 +87,10 @@ class Ticket(Shape, frozen=True):
     fields: Json
     drill: bool
     acknowledged: bool
+    shelved_until: Instant | None
+    silenced_until: Instant | None
+    maintenance: bool
+    parent: int | None
     revision: int
     actions: Sequence[str]
 
@@ -90,7 +98,7 @@ class Ticket(Shape, frozen=True):
 class TimelineEntry(Shape, frozen=True):
     """One thing that happened to a ticket; never edited."""
 
-    entry: Literal["raised", "repeat", "signal", "action", "clock"]
+    entry: Literal["raised", "repeat", "signal", "action", "clock", "quiet"]
     name: str
     reason: str
     by: str

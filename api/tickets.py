@@ -18,6 +18,7 @@ from api.devices import find_device
 from api.openapi import answers
 from api.problem_details import invalid, not_found
 from api.requests import (
+    MAX_ID,
     Cursor,
     Fields,
     Filter,
@@ -37,12 +38,14 @@ from api.requests import (
 )
 from api.services import Services
 from hub.store.accounts import Principal
-from hub.tickets import queries
+from hub.tickets import queries, suppression_rows
 from hub.tickets.kinds import KINDS
 from hub.tickets.lifecycle import allowed_actions, standing
+from hub.tickets.suppression import Standing, Suppression, silenced_until
+from hub.tickets.ticket import traits
 from hub.vocabulary.decisions import Severity, TicketKind
 from hub.vocabulary.events import Subject, SubjectType
-from hub.vocabulary.instants import iso
+from hub.vocabulary.instants import UtcMs, iso
 
 router = APIRouter(prefix="/tickets", tags=["tickets"])
 
@@ -88,7 +91,39 @@ def _subject(row: Row[Any]) -> shapes.SubjectShape:
     )
 
 
-def _common(row: Row[Any], principal: Principal, zone: tzinfo, reached: Sequence[str]) -> dict[str, Any]:
+class _Reader:
+    """A caller who reads tickets now: what they may do, and what is quiet."""
+
+    def __init__(self, services: Services, connection: Connection, principal: Principal) -> None:
+        self.services, self.connection, self.principal = services, connection, principal
+        self.quiet = suppression_rows.running(connection)
+        self.now = services.now()
+
+    def common(self, row: Row[Any], reached: Sequence[str]) -> dict[str, Any]:
+        """What a ticket shows in a list and by itself."""
+        zone = self.services.zone(row.site)
+        return _plain(row, zone, reached) | {
+            "silenced_until": shapes.instant(_silenced_until(row, self.quiet, self.now), zone),
+            "actions": allowed_actions(
+                row.kind,
+                row.state,
+                self.principal.roles,
+                standing(reached),
+                traits(row.subject_type, row.severity, shelved=row.shelved_until is not None, drill=bool(row.drill)),
+            ),
+        }
+
+
+def _silenced_until(row: Row[Any], running: Sequence[Suppression], now: UtcMs) -> UtcMs | None:
+    if not running:
+        return None
+    building = row.subject_id if row.subject_type == SubjectType.BUILDING else row.place.partition("/")[0]
+    subject = Subject(row.site, SubjectType(row.subject_type), row.subject_id)
+    ticket = Standing(kind=row.kind, subject=subject, building=building, severity=Severity(row.severity))
+    return silenced_until(ticket, running, now)
+
+
+def _plain(row: Row[Any], zone: tzinfo, reached: Sequence[str]) -> dict[str, Any]:
     return {
         "id": row.id,
         "number": row.number,
@@ -109,8 +144,10 @@ def _common(row: Row[Any], principal: Principal, zone: tzinfo, reached: Sequence
         "fields": msgspec.Raw(row.fields_json.encode()),
         "drill": bool(row.drill),
         "acknowledged": queries.is_acknowledged(reached),
+        "shelved_until": shapes.instant(row.shelved_until, zone),
+        "maintenance": bool(row.maintenance),
+        "parent": row.parent_id,
         "revision": row.revision,
-        "actions": allowed_actions(row.kind, row.state, principal.roles, standing(reached)),
     }
 
 
@@ -125,10 +162,8 @@ def ticket_page(
     """A page of tickets as this caller sees them; times in each site's zone, as on the feed."""
     rows = queries.page(connection, wanted, cursor, limit + 1)
     reached = queries.milestones(connection, [row.id for row in rows])
-    items = [
-        shapes.Ticket(**_common(row, principal, services.zone(row.site), reached.get(row.id, ())))
-        for row in rows[:limit]
-    ]
+    reader = _Reader(services, connection, principal)
+    items = [shapes.Ticket(**reader.common(row, reached.get(row.id, ()))) for row in rows[:limit]]
     return shapes.TicketList(items=items, next=str(items[-1].id) if len(rows) > limit else None)
 
 
@@ -138,7 +173,7 @@ def _detail(services: Services, connection: Connection, principal: Principal, ti
         raise not_found("ticket")
     row = found.ticket
     zone = services.zone(row.site)
-    common = _common(row, principal, zone, [item.name for item in found.milestones])
+    common = _Reader(services, connection, principal).common(row, [item.name for item in found.milestones])
     return shapes.TicketDetail(
         **common,
         timeline=[_entry(entry, zone) for entry in found.timeline],
@@ -192,11 +227,14 @@ def list_tickets(
     state: StateFilter = None,
     subject: Filter = None,
     site: Site = None,
+    parent: Annotated[int | None, Query(ge=1, le=MAX_ID, description="Those below this roll-up or case.")] = None,
     cursor: Cursor = None,
     limit: Limit = 100,
 ) -> Response:
     """Tickets, newest first."""
-    wanted = queries.TicketFilter(kind=kind, state=state, subject=subject, site=site, sites=principal.sites)
+    wanted = queries.TicketFilter(
+        kind=kind, state=state, subject=subject, site=site, parent=parent, sites=principal.sites
+    )
     services = services_of(request)
     with services.store.read() as connection:
         found = ticket_page(services, connection, principal, wanted, before(cursor), limit)

@@ -18,6 +18,7 @@ from api.services import Services
 from api.tickets import ticket_page
 from hub.store.accounts import Principal
 from hub.tickets.queries import TicketFilter
+from hub.tickets.suppression import NEVER_QUIET
 from hub.vocabulary.decisions import SEVERITY_RANK, Severity
 from hub.vocabulary.instants import DAY_MS, HOUR_MS, MINUTE_MS, SECOND_MS, UtcMs, parse_iso
 
@@ -81,6 +82,7 @@ def row(language: str, ticket: shapes.Ticket, sites: Mapping[str, str], now: Utc
         "state": text(language, f"state.{ticket.state}"),
         "acknowledged": ticket.acknowledged,
         "drill": ticket.drill,
+        "quiet": text(language, "ui.maintenance") if ticket.maintenance else "",
         "count": fill(text(language, "ui.repeat"), {"count": ticket.count}) if ticket.count > 1 else "",
         "since": datetime.fromisoformat(ticket.occurred_at).strftime("%m-%d %H:%M:%S"),
         "since_iso": ticket.occurred_at,
@@ -88,6 +90,12 @@ def row(language: str, ticket: shapes.Ticket, sites: Mapping[str, str], now: Utc
         "assignee": ticket.assignee or "",
         "may_acknowledge": "acknowledge" in ticket.actions and not ticket.acknowledged,
     }
+
+
+def shown(ticket: shapes.Ticket) -> bool:
+    """Whether the ticket has a row of its own at first: what is on the shelf or below a roll-up is listed elsewhere."""
+    grave = ticket.severity == Severity.CRITICAL or ticket.kind in NEVER_QUIET
+    return grave or (ticket.shelved_until is None and ticket.parent is None)
 
 
 def _place(language: str, ticket: shapes.Ticket, fields: Mapping[str, Any], sites: Mapping[str, str]) -> str:

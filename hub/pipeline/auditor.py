@@ -13,8 +13,9 @@ from typing import Any, Final
 import msgspec
 from sqlalchemy import BigInteger, Connection, String, and_, case, cast, literal, select
 
+from hub.pipeline.deadlines import CLOCK
 from hub.pipeline.inbox import Inbox
-from hub.pipeline.step import CLOCK, Step
+from hub.pipeline.step import Step
 from hub.pipeline.watch import Condition, Trouble
 from hub.store.database import Store
 from hub.store.schema import ticket_clocks, tickets, timers

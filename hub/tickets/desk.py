@@ -18,8 +18,10 @@ from hub.tickets import escalation, lifecycle, rows
 from hub.tickets.escalation import Moment
 from hub.tickets.kinds import KINDS
 from hub.tickets.lifecycle import Actor, Change, Refused, Ticket
+from hub.tickets.quiet import Quiet
+from hub.tickets.suppression import EndReason, Suppressed, Suppression
 from hub.tickets.telling import notice_of, withdrawal
-from hub.vocabulary.decisions import MoveTicket, Notify, RaiseTicket, WithdrawNotices
+from hub.vocabulary.decisions import Audience, MoveTicket, Notify, RaiseTicket, Severity, WithdrawNotices
 from hub.vocabulary.events import Subject, SubjectType
 from hub.vocabulary.facts import DeviceFacts, SiteFacts
 from hub.vocabulary.instants import UtcMs
@@ -56,15 +58,18 @@ class Desk:
         self.opened_ids: set[int] = set()
         self.timers: list[ClockTimer] = []
         self.notices: list[Notify | WithdrawNotices] = []
+        self.quiet = Quiet(connection, names.device, now)
 
     # --- rules ------------------------------------------------------------------------------------------
 
     def raise_ticket(self, raised: RaiseTicket, by: str, event_key: bytes | None = None) -> Ticket:
         """Open a ticket, or count on the active one."""
         active = rows.active_of(self._connection, raised.kind, raised.subject)
+        maintenance = (active is None or active.maintenance) and self.quiet.explains(raised)
         if active is None:
-            return self._store_new(lifecycle.opened(raised, by, self._named(raised), self._now), event_key)
-        return self._store(lifecycle.repeated(active, raised, by, self._now), event_key)
+            change = lifecycle.opened(raised, by, self._named(raised), self._now, maintenance=maintenance)
+            return self._store_new(change, event_key)
+        return self._store(lifecycle.repeated(active, raised, by, self._now, maintenance=maintenance), event_key)
 
     def move_ticket(self, move: MoveTicket, by: str, event_key: bytes | None = None) -> Ticket | None:
         """A rule's report on the active ticket; None where none is active or the table has no such move."""
@@ -96,7 +101,58 @@ class Desk:
             change = msgspec.structs.replace(change, ticket=self._rebound(change.ticket, str(fields["device"])))
         if change.ticket.active:
             self._only_active(change.ticket)
-        return self._store(change, None)
+        stored = self._store(change, None)
+        self._keep_shelf(ticket, stored, str(fields.get("reason", "")), actor.name)
+        return stored
+
+    # --- quiet ------------------------------------------------------------------------------------------
+
+    def come_back(self, ticket_id: int, why: EndReason, by: str) -> None:
+        """A shelved ticket's time is over."""
+        ticket = self._ticket(ticket_id)
+        if ticket is not None and ticket.shelved_until is not None:
+            self._store(lifecycle.off_the_shelf(ticket, why, by, self._now), None)
+
+    def end_maintenance(self, site: str, why: EndReason, by: str) -> None:
+        """Tickets that no maintenance explains any more lose the mark; who was not told yet is told."""
+        marked = select(tickets.c.id).where(tickets.c.site == site, tickets.c.active, tickets.c.maintenance)
+        for ticket_id in self._connection.execute(marked.order_by(tickets.c.id)).scalars().all():
+            ticket = self._ticket(ticket_id)
+            if ticket is not None and not self.quiet.still_explained(ticket):
+                self._store(lifecycle.maintenance_over(ticket, why, by, self._now), None)
+
+    def holds_back(self, notify: Notify) -> Suppressed | None:
+        """Why a rule's notice is not to be sent; its ticket's timeline says so."""
+        if notify.audience is Audience.HOUSEHOLD:  # spares the look-ups: residents are always told
+            return None
+        active = None if notify.kind is None else rows.active_of(self._connection, notify.kind, notify.subject)
+        why = self.quiet.holds(notify, active)
+        if why is not None and active is not None:
+            self._write_held(active, notify, why)
+        return why
+
+    def _keep_shelf(self, before: Ticket, after: Ticket, reason: str, by: str) -> None:
+        """The row of the shelf follows the ticket."""
+        if after.shelved_until is not None and before.shelved_until is None:
+            shelf = Suppression(
+                site=after.subject.site,
+                what=Suppressed.SHELF,
+                ticket_id=after.id,
+                reason=reason,
+                by=by,
+                since=self._now,
+                until=after.shelved_until,
+            )
+            self.quiet.begin(shelf)
+        elif after.shelved_until is None and before.shelved_until is not None:
+            self._leave_shelf(after, EndReason.BY_HAND, by)
+
+    def _leave_shelf(self, ticket: Ticket, why: EndReason, by: str) -> None:
+        shelf = self.quiet.shelf_of(ticket.id)
+        if shelf is not None:
+            self.quiet.end(shelf, why, by)
+
+    # --- clocks -----------------------------------------------------------------------------------------
 
     def fall_due(self, ticket_id: int, clock: str, due_at: UtcMs) -> None:
         """A deadline of a clock fell due: a warning, the breach, or a page again."""
@@ -142,6 +198,11 @@ class Desk:
 
     def _store(self, change: Change, event_key: bytes | None) -> Ticket:
         ticket = change.ticket
+        if ticket.shelved_until is not None and (ticket.severity is Severity.CRITICAL or not ticket.active):
+            why = EndReason.CRITICAL if ticket.active else EndReason.TICKET_OVER
+            ticket = msgspec.structs.replace(ticket, shelved_until=None)
+            change = msgspec.structs.replace(change, ticket=ticket)
+            self._leave_shelf(ticket, why, change.entry.by)
         self._connection.execute(tickets.update().where(tickets.c.id == ticket.id).values(**rows.row_of(ticket)))
         self._write_trail(change, event_key)
         return ticket
@@ -168,7 +229,25 @@ class Desk:
             values = {"ticket_id": ticket.id, "name": name, "at": self._now, "by": entry.by}
             self._connection.execute(ticket_milestones.insert().values(**values))
         self._move_clocks(change)
-        self.notices += [notice_of(ticket, occasion) for occasion in change.occasions]
+        for occasion in change.occasions:
+            self._order(ticket, notice_of(ticket, occasion))
+
+    def _order(self, ticket: Ticket, notice: Notify) -> None:
+        """Order a notice; one that is held back is ordered and withdrawn: it is on record, and is not sent later."""
+        self.notices.append(notice)
+        why = self.quiet.holds(notice, ticket)
+        if why is not None:
+            self.notices.append(WithdrawNotices(key_prefix=notice.key, subject=notice.subject, reason=why))
+            self._write_held(ticket, notice, why)
+
+    def _write_held(self, ticket: Ticket, notice: Notify, why: Suppressed) -> None:
+        values = {"entry": "quiet", "name": notice.template, "reason": str(why), "by": "hub", "event_key": None}
+        data = rows.json_text({"audience": str(notice.audience)})
+        times = {"occurred_at": self._now, "recorded_at": self._now}
+        states = {"state_from": ticket.state, "state_to": ticket.state}
+        self._connection.execute(
+            ticket_timeline.insert().values(ticket_id=ticket.id, data_json=data, **values, **times, **states)
+        )
 
     def _move_clocks(self, change: Change) -> None:
         ticket = change.ticket

@@ -6,6 +6,7 @@ These are words for data (hub.tickets.kinds, hub.tickets.entrapment); what they 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from enum import StrEnum
 from typing import Final
 
 import msgspec
@@ -18,8 +19,20 @@ OPENED: Final = "opened"
 REOPENED: Final = "reopened"
 
 
+class Trait(StrEnum):
+    """What a ticket is beside its state; an action may need one, or be impossible with one."""
+
+    CRITICAL = "critical"
+    SHELVED = "shelved"
+    MASS = "mass"  # about a whole site: the case of many cars
+    DRILL = "drill"
+
+
 class Field(msgspec.Struct, frozen=True):
-    """One field of an action: `type` is `text`, `count` (integer ≥ 0), `flag` or `device` (id of a device of the site)."""
+    """One field of an action.
+
+    `type` is `text`, `count` (integer ≥ 0), `flag`, `device` (id of a device of the site) or `devices` (a list of them).
+    """
 
     name: str
     type: str = "text"
@@ -29,7 +42,7 @@ class Field(msgspec.Struct, frozen=True):
 class Action(msgspec.Struct, frozen=True, kw_only=True):
     """What people may do: who, from which states, to which state (None: stays), and the milestone that it sets.
 
-    `requires`: milestones without which it cannot be done yet.
+    `requires`: milestones without which it cannot be done yet; `needs`: a trait of the ticket; `never`: with these traits.
     """
 
     roles: frozenset[Role]
@@ -39,6 +52,8 @@ class Action(msgspec.Struct, frozen=True, kw_only=True):
     fields: tuple[Field, ...] = ()
     once: bool = False
     requires: tuple[str, ...] = ()
+    needs: Trait | None = None
+    never: frozenset[Trait] = frozenset()
 
 
 class Trigger(msgspec.Struct, frozen=True, kw_only=True):

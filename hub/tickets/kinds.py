@@ -11,7 +11,8 @@ from collections.abc import Mapping
 from typing import Final
 
 from hub.tickets.entrapment import ENTRAPMENT
-from hub.tickets.kind import ANY_STATE, Action, ClockSpec, Escalation, Field, Kind, Tell, Trigger
+from hub.tickets.kind import ANY_STATE, Action, ClockSpec, Escalation, Field, Kind, Tell, Trait, Trigger
+from hub.tickets.suppression import OPERATORS
 from hub.vocabulary.decisions import Audience, Severity, TicketKind, Urgency
 from hub.vocabulary.roles import EVERYONE
 
@@ -34,6 +35,13 @@ PLAIN_ACTIONS: Final = {
     "reopen": Action(
         roles=EVERYONE, from_states=("resolved", "closed"), to_state="open", milestone="reopened", fields=_NOTE
     ),
+    "shelve": Action(
+        roles=OPERATORS,
+        from_states=_AT_WORK,
+        fields=(Field("minutes", "count", required=True), Field("reason", required=True)),
+        never=frozenset({Trait.CRITICAL, Trait.SHELVED}),
+    ),
+    "unshelve": Action(roles=OPERATORS, from_states=_AT_WORK, fields=_NOTE, needs=Trait.SHELVED),
 }
 
 _TIMELINE_ONLY: Final = Trigger()

@@ -2,116 +2,38 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
-from typing import Any, Literal
+from collections.abc import Mapping
+from typing import Any
 
 import msgspec
 
 from hub.tickets import escalation
 from hub.tickets.entrapment import NEEDS_HELP_NOW
 from hub.tickets.escalation import Fallen, Moment
-from hub.tickets.kind import ANY_STATE, OPENED, REOPENED, ClockSpec, Kind, Tell
+from hub.tickets.kind import ANY_STATE, OPENED, REOPENED, ClockSpec, Kind, Tell, Trait
 from hub.tickets.kinds import KINDS
-from hub.tickets.refusals import Refused, checked, demand_all_out, demand_done
+from hub.tickets.refusals import Refused, checked, demand_all_out, demand_done, demand_traits
+from hub.tickets.suppression import NEVER_QUIET, EndReason, shelf_until
+from hub.tickets.ticket import Actor, Change, ClockStart, Entry, EntryWord, Occasion, Ticket, standing, traits_of
 from hub.vocabulary.decisions import SEVERITY_RANK, MoveTicket, RaiseTicket, Severity
-from hub.vocabulary.events import Subject
 from hub.vocabulary.instants import SECOND_MS, UtcMs
 from hub.vocabulary.roles import Role
 
-__all__ = ["Actor", "Change", "Refused", "Ticket"]
+__all__ = ["Actor", "Change", "Occasion", "Refused", "Ticket", "standing", "traits_of"]
 
 MAX_LISTED_SOURCES = 20
 
 
-class Actor(msgspec.Struct, frozen=True):
-    """Who acts: a person or a machine client."""
-
-    name: str
-    roles: frozenset[Role]
-
-
-class Ticket(msgspec.Struct, frozen=True, kw_only=True):
-    """A ticket as it stands. `id` is 0 until it is stored."""
-
-    id: int = 0
-    number: str = ""
-    kind: str
-    subject: Subject
-    subject_name: str
-    place: str
-    state: str
-    active: bool
-    severity: Severity
-    reason: str
-    title: str
-    occurred_at: UtcMs
-    opened_at: UtcMs
-    updated_at: UtcMs
-    ended_at: UtcMs | None = None
-    count: int = 1
-    assignee: str | None = None
-    fields: Mapping[str, Any] = {}
-    drill: bool = False
-    revision: int = 1
-    milestones: frozenset[str] = frozenset()  # names reached so far, see `standing`
-
-
-class Entry(msgspec.Struct, frozen=True, kw_only=True):
-    """One line of the timeline; never edited."""
-
-    entry: Literal["raised", "repeat", "signal", "action", "clock"]
-    name: str
-    reason: str
-    by: str
-    occurred_at: UtcMs
-    state_from: str | None
-    state_to: str
-    data: Mapping[str, Any]
-
-
-class ClockStart(msgspec.Struct, frozen=True):
-    """A clock begins to run: `due_at` is its limit, `next_at` the first moment at which something happens."""
-
-    name: str
-    due_at: UtcMs
-    started_at: UtcMs
-    next_at: UtcMs
-
-
-class Occasion(msgspec.Struct, frozen=True):
-    """A notice that a move gives rise to; `name` says once per ticket which."""
-
-    name: str
-    tell: Tell
-
-
-class Change(msgspec.Struct, frozen=True, kw_only=True):
-    """What a move leaves behind: the ticket as it is now, a line for the timeline, milestones and clocks."""
-
-    ticket: Ticket
-    entry: Entry
-    milestones: tuple[str, ...] = ()
-    started: tuple[ClockStart, ...] = ()
-    stopped: tuple[str, ...] = ()  # clocks whose milestone was reached
-    occasions: tuple[Occasion, ...] = ()
-
-
-def standing(reached: Iterable[str]) -> frozenset[str]:
-    """The milestones that count, of those reached in this order: a case that began anew begins with nothing done."""
-    names: set[str] = set()
-    for name in reached:
-        if name == REOPENED:
-            names = {OPENED}
-        names.add(name)
-    return frozenset(names)
-
-
 def allowed_actions(
-    kind: str, state: str, roles: frozenset[Role], milestones: frozenset[str] = frozenset()
+    kind: str,
+    state: str,
+    roles: frozenset[Role],
+    milestones: frozenset[str] = frozenset(),
+    traits: frozenset[Trait] = frozenset(),
 ) -> tuple[str, ...]:
     """Names of the actions that these roles may take from this state; what comes once and was done is not among them.
 
-    Nor is what requires something that has not been done.
+    Nor is what requires something that has not been done, or what the ticket's traits rule out.
     """
     return tuple(
         name
@@ -120,10 +42,14 @@ def allowed_actions(
         and action.roles & roles
         and not (action.once and action.milestone in milestones)
         and milestones.issuperset(action.requires)
+        and (action.needs is None or action.needs in traits)
+        and not action.never & traits
     )
 
 
-def opened(raised: RaiseTicket, by: str, named: tuple[str, str, str], now: UtcMs) -> Change:
+def opened(
+    raised: RaiseTicket, by: str, named: tuple[str, str, str], now: UtcMs, *, maintenance: bool = False
+) -> Change:
     """A new ticket; `named` is the subject's name, its place, and the title."""
     kind = KINDS[raised.kind]
     name, place, title = named
@@ -142,15 +68,17 @@ def opened(raised: RaiseTicket, by: str, named: tuple[str, str, str], now: UtcMs
         updated_at=now,
         fields=dict(raised.fields),
         drill=raised.drill,
+        maintenance=maintenance,
     )
     entry = _entry("raised", kind.name, raised.reason, by, raised.occurred_at, None, kind.initial, raised.evidence)
     return _with_milestones(ticket, entry, (OPENED,), now)
 
 
-def repeated(ticket: Ticket, raised: RaiseTicket, by: str, now: UtcMs) -> Change:
+def repeated(ticket: Ticket, raised: RaiseTicket, by: str, now: UtcMs, *, maintenance: bool = False) -> Change:
     """A further signal of what is open already: counted, merged, severity never lowered by a machine.
 
-    After a release, or where a drill becomes real, the case begins anew: clocks run and people are told again.
+    After a release, or where a drill becomes real or maintenance no longer explains it, the case begins anew: clocks run
+    and people are told again.
     """
     kind = KINDS[ticket.kind]
     state = kind.on_repeat.get(ticket.state, ticket.state)
@@ -162,11 +90,13 @@ def repeated(ticket: Ticket, raised: RaiseTicket, by: str, now: UtcMs) -> Change
         count=ticket.count + (1 if raised.count else 0),
         fields=merged(ticket.fields, raised.fields),
         drill=ticket.drill and raised.drill,
+        maintenance=ticket.maintenance and maintenance,
         updated_at=now,
         revision=ticket.revision + 1,
     )
-    anew = (state != ticket.state and ticket.state in kind.done_states) or after.drill != ticket.drill
-    word: Literal["repeat", "signal"] = "repeat" if raised.count else "signal"
+    marks = (ticket.drill, ticket.maintenance) != (after.drill, after.maintenance)
+    anew = (state != ticket.state and ticket.state in kind.done_states) or marks
+    word: EntryWord = "repeat" if raised.count else "signal"
     entry = _entry(word, ticket.kind, raised.reason, by, raised.occurred_at, ticket.state, state, raised.evidence)
     return _with_milestones(after, entry, (REOPENED,) if anew else (), now)
 
@@ -185,7 +115,9 @@ def acted(ticket: Ticket, name: str, fields: Mapping[str, Any], actor: Actor, no
     """A person's action. Raises Refused: no such action, not now, not by them, or fields missing."""
     kind = KINDS[ticket.kind]
     action = kind.actions.get(name)
-    allowed = allowed_actions(ticket.kind, ticket.state, actor.roles, ticket.milestones)
+    allowed = allowed_actions(ticket.kind, ticket.state, actor.roles, ticket.milestones, traits_of(ticket))
+    if action is None and name == "shelve" and ticket.kind in NEVER_QUIET:
+        shelf_until(ticket.kind, ticket.severity, 1, now)  # says why not
     if action is None:
         raise Refused("not_found", f"A ticket of kind {kind.name} has no action {name!r}.", tuple(kind.actions))
     if not action.roles & actor.roles:
@@ -194,16 +126,36 @@ def acted(ticket: Ticket, name: str, fields: Mapping[str, Any], actor: Actor, no
         raise Refused("conflict", f"{name!r} is not possible while the ticket is {ticket.state}.", allowed)
     if action.once and action.milestone in ticket.milestones:
         raise Refused("conflict", f"{name!r} has been done already.", allowed)
+    demand_traits(name, action, traits_of(ticket), allowed)
     demand_done(name, action, ticket.milestones, allowed)
     given = checked(action.fields, fields)
     demand_all_out(name, ticket.fields, given)
     after = _moved(ticket, action.to_state, ticket.fields, now)
-    after = _with_action_fields(after, name, given, actor)
+    after = _with_action_fields(after, name, given, actor, now)
     entry = _entry("action", name, name, actor.name, now, ticket.state, after.state, given)
     names = (action.milestone,) if action.milestone else ()
     if name == "people" and NEEDS_HELP_NOW & escalation.conditions(given.get("condition", "")):
         names = (*names, "medical_need")
-    return _with_milestones(after, entry, names, now, by_hand=bool(names))
+    change = _with_milestones(after, entry, names, now, by_hand=bool(names))
+    if ticket.maintenance and not after.maintenance:  # somebody is inside: what was held back is told now
+        told = tuple(_occasion(REOPENED, tell, after) for tell in kind.tells.get(REOPENED, ()) if _meant(tell, after))
+        change = msgspec.structs.replace(change, occasions=(*told, *change.occasions))
+    return change
+
+
+def off_the_shelf(ticket: Ticket, why: EndReason, by: str, now: UtcMs) -> Change:
+    """A shelved ticket comes back to the list."""
+    after = msgspec.structs.replace(ticket, shelved_until=None, updated_at=now, revision=ticket.revision + 1)
+    entry = _entry("quiet", "unshelved", why, by, now, ticket.state, ticket.state, {})
+    return _with_milestones(after, entry, (), now)
+
+
+def maintenance_over(ticket: Ticket, why: EndReason, by: str, now: UtcMs) -> Change:
+    """What was raised under maintenance and still stands is an alarm like any other from now on."""
+    after = msgspec.structs.replace(ticket, maintenance=False, updated_at=now, revision=ticket.revision + 1)
+    entry = _entry("quiet", "maintenance_over", why, by, now, ticket.state, ticket.state, {})
+    anew = "acknowledged" not in ticket.milestones
+    return _with_milestones(after, entry, (REOPENED,) if anew else (), now)
 
 
 def fell_due(ticket: Ticket, clock: str, what: Fallen, due_at: UtcMs, now: UtcMs) -> Change | None:
@@ -262,7 +214,14 @@ def _moved(ticket: Ticket, to_state: str | None, fields: Mapping[str, Any], now:
     )
 
 
-def _with_action_fields(ticket: Ticket, name: str, given: Mapping[str, Any], actor: Actor) -> Ticket:
+def _with_action_fields(ticket: Ticket, name: str, given: Mapping[str, Any], actor: Actor, now: UtcMs) -> Ticket:
+    if name in {"confirm", "people"} and ticket.maintenance:
+        ticket = msgspec.structs.replace(ticket, maintenance=False)
+    if name == "shelve":
+        until = shelf_until(ticket.kind, ticket.severity, given["minutes"], now)
+        return msgspec.structs.replace(ticket, shelved_until=until)
+    if name == "unshelve":
+        return msgspec.structs.replace(ticket, shelved_until=None)
     if name == "assign":
         return msgspec.structs.replace(ticket, assignee=given["assignee"])
     if name == "acknowledge" and ticket.assignee is None:
@@ -322,7 +281,7 @@ def _occasion(name: str, tell: Tell, ticket: Ticket) -> Occasion:
 
 
 def _entry(
-    entry: Literal["raised", "repeat", "signal", "action", "clock"],
+    entry: EntryWord,
     name: str,
     reason: str,
     by: str,

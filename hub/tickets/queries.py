@@ -35,6 +35,7 @@ class TicketFilter(msgspec.Struct, frozen=True, kw_only=True):
     state: str | None = None
     subject: str | None = None
     site: str | None = None
+    parent: int | None = None
     sites: frozenset[str] = frozenset()
 
 
@@ -66,6 +67,8 @@ def _filtered(statement: Select[Any], wanted: TicketFilter) -> Select[Any]:
         statement = statement.where(tickets.c.kind == wanted.kind)
     if wanted.subject is not None:
         statement = statement.where(tickets.c.subject_id == wanted.subject)
+    if wanted.parent is not None:
+        statement = statement.where(tickets.c.parent_id == wanted.parent)
     if wanted.site is not None:
         statement = statement.where(tickets.c.site == wanted.site)
     if wanted.sites:

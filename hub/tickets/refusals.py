@@ -3,11 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, Literal
+from typing import Any, Final, Literal
 
-from hub.tickets.kind import Action, Field
+from hub.tickets.kind import Action, Field, Trait
 
 MAX_TEXT = 4_000
+MAX_LISTED = 500
+
+_IS: Final[Mapping[Trait, str]] = {
+    Trait.CRITICAL: "critical",
+    Trait.SHELVED: "on the shelf",
+    Trait.MASS: "the case of a whole site",
+    Trait.DRILL: "a drill",
+}
 
 
 class Refused(Exception):  # noqa: N818  what a person asked cannot be done: an answer, not a fault
@@ -32,6 +40,14 @@ def demand_done(name: str, action: Action, milestones: frozenset[str], allowed: 
     missing = [each for each in action.requires if each not in milestones]
     if missing:
         raise Refused("conflict", f"{name!r} is not possible before: {', '.join(missing)}.", allowed)
+
+
+def demand_traits(name: str, action: Action, traits: frozenset[Trait], allowed: tuple[str, ...]) -> None:
+    """Raises Refused where the ticket is what the action cannot be done with, or is not what it needs."""
+    if action.needs is not None and action.needs not in traits:
+        raise Refused("conflict", f"{name!r} is not possible: the ticket is not {_IS[action.needs]}.", allowed)
+    if wrong := sorted(action.never & traits):
+        raise Refused("conflict", f"{name!r} is not possible: the ticket is {_IS[wrong[0]]}.", allowed)
 
 
 def demand_all_out(name: str, fields: Mapping[str, Any], given: Mapping[str, Any]) -> None:
@@ -64,6 +80,10 @@ def _problem(spec: Field, value: Any) -> str | None:
     if spec.type == "count":
         fine = isinstance(value, int) and not isinstance(value, bool) and 0 <= value <= 10_000
         return None if fine else "must be a whole number from 0 to 10000"
+    if spec.type == "devices":
+        named = isinstance(value, list) and all(isinstance(each, str) and 0 < len(each) <= 200 for each in value)
+        fine = named and 0 < len(value) <= MAX_LISTED and len(set(value)) == len(value)
+        return None if fine else f"must be a list of 1 to {MAX_LISTED} ids, each once"
     if spec.type == "flag":
         return None if isinstance(value, bool) else "must be true or false"
     if not isinstance(value, str):

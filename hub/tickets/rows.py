@@ -45,6 +45,9 @@ def ticket_of(row: Row[Any], milestones: frozenset[str] = frozenset()) -> Ticket
         drill=bool(row.drill),
         revision=row.revision,
         milestones=milestones,
+        shelved_until=row.shelved_until,
+        maintenance=bool(row.maintenance),
+        parent_id=row.parent_id,
     )
 
 
@@ -72,6 +75,9 @@ def row_of(ticket: Ticket) -> dict[str, Any]:
         "fields_json": json_text(ticket.fields),
         "drill": ticket.drill,
         "revision": ticket.revision,
+        "shelved_until": ticket.shelved_until,
+        "maintenance": ticket.maintenance,
+        "parent_id": ticket.parent_id,
     }
 
 

@@ -1,11 +1,12 @@
-"""A ticket as the outside sees it (contract.md, HTTP API): the API's lists and the feed show the same shape."""
+"""Tickets and suppressions as the outside sees them (contract.md, HTTP API): the API's lists and the feed show the same shape."""
 
 from __future__ import annotations
 
 from datetime import tzinfo
 from typing import Any
 
-from hub.tickets.lifecycle import Ticket
+from hub.tickets.suppression import Suppression
+from hub.tickets.ticket import Ticket
 from hub.vocabulary.instants import UtcMs, iso
 
 
@@ -39,5 +40,25 @@ def ticket_view(ticket: Ticket, zone: tzinfo) -> dict[str, Any]:
         "assignee": ticket.assignee,
         "fields": dict(ticket.fields),
         "drill": ticket.drill,
+        "shelved_until": moment(ticket.shelved_until),
+        "maintenance": ticket.maintenance,
+        "parent": ticket.parent_id,
         "revision": ticket.revision,
+    }
+
+
+def suppression_view(suppression: Suppression, zone: tzinfo) -> dict[str, Any]:
+    """JSON-ready; times in the site's zone."""
+    subject = suppression.subject
+    return {
+        "id": suppression.id,
+        "what": str(suppression.what),
+        "site": suppression.site,
+        "ticket": suppression.ticket_id,
+        "subject": None if subject is None else {"type": str(subject.type), "id": subject.id},
+        "kind": suppression.kind,
+        "reason": suppression.reason,
+        "by": suppression.by,
+        "since": iso(suppression.since, zone),
+        "until": iso(suppression.until, zone),
     }

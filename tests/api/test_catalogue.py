@@ -70,7 +70,7 @@ def _needed() -> dict[str, set[str]]:
         | {trigger.milestone for trigger in triggers if trigger.milestone},
         "clock": {clock for kind in kinds for clock in kind.clocks},
         "severity": {str(severity) for severity in Severity},
-        "entry": {"raised", "repeat", "signal", "action", "clock"},
+        "entry": {"raised", "repeat", "signal", "action", "clock", "quiet"},
         "quality": {"good", "stale", "unknown"},
     }
 

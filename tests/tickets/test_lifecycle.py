@@ -10,8 +10,9 @@ import pytest
 
 from hub.notices import texts
 from hub.tickets import lifecycle
-from hub.tickets.kinds import ANY_STATE, KINDS, Field
-from hub.tickets.lifecycle import Actor, Refused, Ticket
+from hub.tickets.kind import Trait
+from hub.tickets.kinds import ANY_STATE, KINDS, Action, Field
+from hub.tickets.lifecycle import Actor, Refused, Ticket, traits_of
 from hub.vocabulary.decisions import MoveTicket, RaiseTicket, Severity, TicketKind
 from hub.vocabulary.events import Subject, SubjectType
 from hub.vocabulary.roles import EMERGENCY_STAFF, Role
@@ -38,8 +39,20 @@ def ticket(kind: str, state: str | None = None, **other: Any) -> Ticket:
 
 
 def fields_of(specs: tuple[Field, ...]) -> dict[str, Any]:
-    sample = {"text": "x", "count": 1, "flag": True, "device": "lift-2"}
+    sample = {"text": "x", "count": 1, "flag": True, "device": "lift-2", "devices": ["lift-2"]}
     return {spec.name: sample[spec.type] for spec in specs if spec.required}
+
+
+def bearing(action: Action) -> dict[str, Any]:
+    """What a ticket has to be for this action."""
+    site = Subject("lakeside", SubjectType.SITE, "lakeside")
+    traits: dict[Trait | None, dict[str, Any]] = {
+        None: {},
+        Trait.SHELVED: {"shelved_until": NOW + 1},
+        Trait.MASS: {"subject": site},
+        Trait.DRILL: {"drill": True},
+    }
+    return traits[action.needs]
 
 
 TRIPLES = [
@@ -76,10 +89,11 @@ def test_every_action_in_every_state_by_every_role_does_what_the_table_says() ->
     done = 0
     for kind, state, name, role in TRIPLES:
         action = KINDS[kind].actions[name]
-        before = ticket(kind, state, milestones=frozenset(action.requires))
+        before = ticket(kind, state, milestones=frozenset(action.requires), **bearing(action))
         possible = role in action.roles and (action.from_states == ANY_STATE or state in action.from_states)
         actor = Actor("someone", frozenset({role}))
-        assert (name in lifecycle.allowed_actions(kind, state, actor.roles, before.milestones)) == possible
+        allowed = lifecycle.allowed_actions(kind, state, actor.roles, before.milestones, traits_of(before))
+        assert (name in allowed) == possible
         if not possible:
             with pytest.raises(Refused) as refused:
                 lifecycle.acted(before, name, fields_of(action.fields), actor, NOW)

@@ -4,7 +4,27 @@ import { ageText, placeText, sinceText, t, ticketTitle } from "./texts.js";
 
 /* What must not wait for anybody: an alarm sounds until it is acknowledged. People in a car, however sure we are of it. */
 export function isUrgent(ticket) {
-  return !ticket.acknowledged && !ticket.drill && (ticket.severity === "critical" || ticket.kind === "entrapment");
+  if (ticket.acknowledged || ticket.drill || ticket.maintenance || ticket.silenced_until) return false;
+  return isGrave(ticket);
+}
+
+/* Never hidden: neither on the shelf nor below a roll-up, whatever the hub says of it. */
+function isGrave(ticket) {
+  return ticket.severity === "critical" || ticket.kind === "entrapment";
+}
+
+/* Which rows of their own are shown, and which tickets are listed below which (by the parent's id). */
+export function arranged(tickets) {
+  const known = new Set(tickets.map((ticket) => ticket.id));
+  const below = new Map();
+  const shown = tickets.filter((ticket) => {
+    if (isGrave(ticket)) return true;
+    if (ticket.shelved_until) return false;
+    if (!known.has(ticket.parent)) return true;
+    below.set(ticket.parent, [...(below.get(ticket.parent) ?? []), ticket]);
+    return false;
+  });
+  return { shown, below };
 }
 
 export const SEVERITIES = ["critical", "high", "medium", "low"];
@@ -25,6 +45,12 @@ function putChip(row, name, text) {
   slot(row, name).hidden = !text;
 }
 
+function quietText(ticket) {
+  if (ticket.maintenance) return t("ui.maintenance");
+  if (ticket.silenced_until) return t("ui.silenced_until", { time: sinceText(Date.parse(ticket.silenced_until), ticket.site) });
+  return "";
+}
+
 export class Rows {
   constructor(root, onAcknowledge) {
     this.root = root;
@@ -36,7 +62,8 @@ export class Rows {
     for (const drawn of root.querySelectorAll("li.ticket")) drawn.remove(); // drawn by the server, drawn anew
   }
 
-  show(tickets, now) {
+  show(all, now) {
+    const { shown: tickets, below } = arranged(all);
     const kept = new Set(tickets.map((ticket) => ticket.id));
     for (const [id, row] of this.rows) {
       if (!kept.has(id)) {
@@ -46,7 +73,10 @@ export class Rows {
     }
     for (const level of SEVERITIES) {
       const ours = tickets.filter((ticket) => ticket.severity === level);
-      ours.forEach((ticket, index) => this.place(this.draw(ticket, now), this.lists[level], index));
+      ours.forEach((ticket, index) => {
+        this.place(this.draw(ticket, now), this.lists[level], index);
+        this.list(ticket.id, below.get(ticket.id) ?? []);
+      });
       this.lists[level].parentElement.hidden = ours.length === 0;
       for (const count of document.querySelectorAll(`[data-count="${level}"]`)) count.textContent = String(ours.length);
     }
@@ -76,6 +106,7 @@ export class Rows {
     put(row, "place", placeText(ticket));
     put(row, "state", t(`state.${ticket.state}`));
     putChip(row, "drill", ticket.drill ? t("ui.drill") : "");
+    putChip(row, "quiet", quietText(ticket));
     putChip(row, "count", ticket.count > 1 ? t("ui.repeat", { count: ticket.count }) : "");
     put(row, "assignee", ticket.assignee ?? "");
     put(row, "number", ticket.number);
@@ -87,6 +118,18 @@ export class Rows {
     button.setAttribute("aria-label", `${t("ui.acknowledge")}: ${ticketTitle(ticket)}, ${ticket.subject.name}`);
     this.age(ticket, now);
     return row;
+  }
+
+  list(id, tickets) {
+    const box = slot(this.rows.get(id), "below");
+    box.hidden = tickets.length === 0;
+    box.querySelector("summary").textContent = t("ui.below", { count: tickets.length });
+    box.querySelector("ul").replaceChildren(...tickets.map((ticket) => {
+      const item = document.createElement("li");
+      const parts = [ticket.subject.name || ticket.subject.id, placeText(ticket), ticketTitle(ticket)];
+      item.textContent = [...parts, t(`state.${ticket.state}`), ticket.number].filter(Boolean).join(" · ");
+      return item;
+    }));
   }
 
   age(ticket, now) {

@@ -1,9 +1,9 @@
 /* The alarm wall. Its rule: what cannot be vouched for never looks calm. */
 
-import { Feed, Refused, SignedOut, act, activeProblems, activeTickets } from "./hub.js";
-import { Rows, SEVERITIES, isUrgent } from "./rows.js";
+import { Feed, Refused, SignedOut, act, activeProblems, activeTickets, runningSuppressions } from "./hub.js";
+import { Rows, SEVERITIES, arranged, isUrgent } from "./rows.js";
 import { Siren } from "./sound.js";
-import { ageText, clockText, home, language, t, ticketTitle } from "./texts.js";
+import { ageText, clockText, home, language, sinceText, t, ticketTitle } from "./texts.js";
 
 const $ = (id) => document.getElementById(id);
 const READ_AGAIN_MS = 2000;
@@ -96,6 +96,36 @@ async function readProblems() {
   }
 }
 
+function quietLine(each) {
+  const about = [each.ticket_number, each.subject_name ?? each.subject?.id, each.kind && t(`ticket.${each.kind}`)];
+  return t("ui.quiet.line", {
+    what: t(`ui.quiet.${each.what}`),
+    about: about.filter(Boolean).join(" "),
+    time: sinceText(Date.parse(each.until), each.site),
+    by: each.by,
+    reason: each.reason,
+  });
+}
+
+/* What is kept quiet is never out of sight: who, why and until when; where that cannot be read, it says so. */
+async function readQuiet() {
+  try {
+    const found = await runningSuppressions();
+    $("quiet-list").replaceChildren(...found.map((each) => {
+      const item = document.createElement("li");
+      item.dataset.what = each.what;
+      item.textContent = quietLine(each);
+      return item;
+    }));
+    $("quiet-count").textContent = $("quiet-sign").textContent = String(found.length);
+    $("quiet").hidden = found.length === 0;
+  } catch (error) {
+    if (error instanceof SignedOut) signedOut();
+    $("quiet-count").textContent = $("quiet-sign").textContent = t("ui.quiet.unknown");
+    $("quiet").hidden = false;
+  }
+}
+
 async function acknowledge(id) {
   rows.busy(id, true);
   rows.say(id, "");
@@ -165,12 +195,18 @@ function drawSigns() {
 }
 
 function drawEmpty() {
-  const empty = state.tickets.size === 0;
+  const empty = arranged([...state.tickets.values()]).shown.length === 0;
   $("empty").hidden = !empty;
   if (!empty) return;
-  const calm = trusted();
+  const shelved = state.tickets.size;
+  const calm = trusted() && shelved === 0;
   const waiting = !state.loaded && !state.listFailed && state.connection === "connecting";
   $("empty").dataset.calm = calm ? "yes" : "no";
+  if (trusted() && shelved) {
+    $("empty-title").textContent = t("ui.only_shelved", { count: shelved });
+    $("empty-detail").textContent = "";
+    return;
+  }
   $("empty-title").textContent = calm ? t("ui.all_clear") : t(waiting ? "ui.loading" : "ui.not_known");
   $("empty-detail").textContent = calm
     ? t("ui.all_clear_detail", { time: clockText(state.checkedAt + state.offset, home) })
@@ -185,6 +221,7 @@ function draw() {
   drawBanner();
   drawSigns();
   drawEmpty();
+  $("drill-banner").hidden = !tickets.some((ticket) => ticket.drill);
   const alarming = tickets.some(isUrgent);
   siren.need(alarming);
   document.body.dataset.alarming = alarming ? "yes" : "no";
@@ -212,9 +249,10 @@ new Feed({
   row(change) {
     state.heardAt = Math.max(state.heardAt ?? 0, Date.parse(change.at));
     if (change.type.startsWith("ticket")) read();
+    if (change.type.startsWith("suppression")) { readQuiet(); read(); }
     if (change.type.startsWith("problem")) readProblems();
   },
-  resync() { read(); readProblems(); },
+  resync() { read(); readProblems(); readQuiet(); },
   lost() {
     if (state.connection !== "lost") state.lostAt = Date.now();
     state.connection = "lost";
@@ -228,5 +266,5 @@ setInterval(() => {
   drawBanner();
   drawSigns();
 }, 1000);
-setInterval(() => { if (!state.signedOut) { read(); readProblems(); } }, CHECK_MS);
+setInterval(() => { if (!state.signedOut) { read(); readProblems(); readQuiet(); } }, CHECK_MS);
 read();
