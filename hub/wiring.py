@@ -22,17 +22,25 @@ from api.app import create_app
 from api.services import Health, Services
 from api.services import Part as HealthPart
 from connectors import notify, profiles
+from connectors.access.board import Resume
+from connectors.access.uhppote import UhppoteConnector
+from connectors.acrel import AcrelListener
 from connectors.broker import BrokerError, EmbeddedBroker, die_with_parent, free_port, server_binary
+from connectors.codecs.acrel_decoder import AcrelDecoder
 from connectors.codecs.dlt645_decoder import Dlt645Decoder
 from connectors.codecs.json_decoder import JsonDecoder
 from connectors.codecs.modbus_decoder import ModbusDecoder
+from connectors.codecs.uhppote import UhppoteDecoder
 from connectors.modbus.check import check_bus
 from connectors.modbus.connector import BusConnector
 from connectors.mqtt import MqttConnector
 from connectors.mqtt_check import check_connection
 from connectors.mqtt_settings import MqttSettings as BrokerAddress
-from hub.cards import identity
+from connectors.outlets import WayMaker
+from hub.cards import controllers, identity
+from hub.cards.secrecy import KeyRing
 from hub.connections import Connections
+from hub.dispatch import Dispatch
 from hub.health import HealthBook
 from hub.jobs import Jobs
 from hub.metrics import HubCollector
@@ -41,12 +49,12 @@ from hub.pipeline import problems
 from hub.pipeline.auditor import Auditor
 from hub.pipeline.board import DeviceBoard
 from hub.pipeline.canary import CanaryWatch
-from hub.pipeline.commands import Outgoing
 from hub.pipeline.core import Core
 from hub.pipeline.door import Door
 from hub.pipeline.engine import Engine
 from hub.pipeline.feed import FeedBoard
 from hub.pipeline.inbox import Inbox
+from hub.pipeline.publishing_assembly import make_publisher
 from hub.pipeline.rulebook import RuleBook
 from hub.pipeline.settling import settle
 from hub.pipeline.timers import Timers
@@ -160,6 +168,7 @@ class _Assembly:
 
     def __init__(self, settings: Settings, store: Store, clock: Callable[[], UtcMs]) -> None:
         self.settings, self.store, self.clock = settings, store, clock
+        self.keys = _key_ring(settings)
         self.estate = Estate(settings, rule_limits())
         self.devices = self.estate.device_entries()
         self.inbox = Inbox()
@@ -169,13 +178,20 @@ class _Assembly:
         self.broker = _broker(settings)
         self.mqtt = self._mqtt()
         self.buses = BusConnector(self.estate.bus_entries(), self.devices, _bus_profiles(), self.inbox, clock=clock)
+        self.boards = self._boards()
+        self.acrel = AcrelListener(self.estate.bus_entries(), self.inbox, clock=clock)
         self.post = make_post(
             settings, notify.make_sender, store, lambda over: self.inbox.ask(partial(settle, settled=over)), clock
         )
+        outside = settings.publishing
+        self.ways = WayMaker(settings.mqtt.client_id, outside.private_networks, outside.ca, self.mqtt, clock)
+        self.publisher, self.webhooks = make_publisher(settings, store, self.feed, self.ways, clock)
         self.core = self._core()
         self.engine = self._engine()
         self.canary = CanaryWatch(self.feed, self._send_canary, clock)
-        self.connections = Connections(list(self.estate.sites), self.mqtt, self.buses, self.broker, self.canary.missing)
+        self.connections = Connections(
+            list(self.estate.sites), self.mqtt, (self.buses, self.acrel), self.broker, self.canary.missing
+        )
         self.auditor = Auditor(store, self.inbox, list(self.estate.sites), clock)
         self.health = HealthBook(self.engine, self.canary, self.connections.lines)
 
@@ -197,13 +213,15 @@ class _Assembly:
                 metrics_registry=registry,
                 version=VERSION,
                 receipt=self.post.receipt,
+                webhooks=lambda: self.webhooks,
+                cap=self.ways.cap,
                 knows_unit=self.estate.knows_unit,
-                id_digest=_identity_key(self.settings.data_dir).digest,
+                keys=self.keys,
             )
         )
         watch = Watch(self.inbox, self.canary, self._conditions, self.clock, self._active_problems)
         parts: list[Part] = [self.engine, self.post, *([self.broker] if self.broker else [])]
-        parts += [self.mqtt, self.buses, watch]
+        parts += [self.mqtt, self.buses, self.acrel, self.boards, watch, self.publisher]
         return Hub(
             store=self.store,
             api=ApiServer(app, listener, app.state.streams.close),
@@ -212,7 +230,7 @@ class _Assembly:
         )
 
     def _metrics(self) -> Mapping[str, float]:
-        return {**self.connections.metrics(), **self.post.figures()}
+        return {**self.connections.metrics(), **self.post.figures(), **self.publisher.figures()}
 
     # --- parts ------------------------------------------------------------------------------------------
 
@@ -234,13 +252,15 @@ class _Assembly:
             self.feed.load(connection)
             for failure in rules.load(connection):
                 log.error("rule %s: %s", failure.rule, failure.error)
-        return Core(self.world, board, rules, timers, self.feed, self._dispatch, self.post.wake)
+        return Core(self.world, board, rules, timers, self.feed, self._dispatch(), self.post.wake)
 
     def _engine(self) -> Engine:
         decoders: dict[str, Decoder] = {
             "mqtt": self.json,
             "modbus": ModbusDecoder(_sections("modbus"), self.devices),
             "dlt645": Dlt645Decoder(_sections("dlt645"), self.devices),
+            "uhppote": UhppoteDecoder(_sections("uhppote"), self.devices),
+            "acrel": AcrelDecoder(_sections("acrel"), self.devices),
         }
         return Engine(self.store, self.core, self.inbox, decoders, self.clock, lambda: self.mqtt.connected)
 
@@ -257,15 +277,23 @@ class _Assembly:
             self.clock,
         )
 
+    def _boards(self) -> UhppoteConnector:
+        with self.store.read() as connection:
+            rows = controllers.everywhere(connection)
+        resume = {
+            (row.site, row.device): Resume(epoch=row.epoch, last_index=row.last_index, serial=row.serial) for row in rows
+        }
+        return UhppoteConnector(self.devices, _sections("uhppote"), resume, self.inbox, clock=self.clock)
+
+    def _dispatch(self) -> Dispatch:
+        boards = {(each.site, each.device) for each in self.devices if each.profile in _sections("uhppote")}
+        return Dispatch(self.mqtt, dict.fromkeys(boards, self.boards))
+
     @property
     def _session_key(self) -> str:
         return SESSION_KEY + self.settings.mqtt.client_id
 
     # --- what parts ask of each other -------------------------------------------------------------------
-
-    def _dispatch(self, commands: Sequence[Outgoing]) -> None:
-        for each in commands:
-            self.mqtt.send(each.site, each.device, each.id, each.name, each.args, each.reply_by)
 
     def _send_canary(self, number: int) -> None:
         self.mqtt.publish_canary(number)
@@ -288,7 +316,7 @@ class _Assembly:
         if self.mqtt.connected and not self._had_session:
             self._had_session = True
             self.inbox.ask(lambda step: set_meta(step.connection, self._session_key, "established"))
-        return [*self.connections.conditions(), *self.auditor.conditions()]
+        return [*self.connections.conditions(), *self.auditor.conditions(), *self.publisher.conditions()]
 
 
 def _bus_profiles() -> dict[str, Any]:
@@ -320,13 +348,14 @@ class _OwnBroker(EmbeddedBroker):
             raise HubError(str(error)) from error
 
 
-def _identity_key(data_dir: Path) -> identity.IdentityKey:
+def _key_ring(settings: Settings) -> KeyRing:
     try:
-        return identity.load_key(data_dir)
+        return identity.load_ring(settings.keys, settings.data_dir)
     except (OSError, ValueError) as error:
+        file = identity.key_file(settings.keys, settings.data_dir)
         raise HubError(
-            f"The key of identity numbers, {data_dir / identity.KEY_FILE}, cannot be used ({error}): put your copy back; "
-            "without one, delete it, and numbers entered so far cannot be looked up any more."
+            f"The keys of personal data, {file or 'in a variable'}, cannot be used ({error}): put your copy back; "
+            "without one, delete the file, and identity numbers entered so far cannot be read any more."
         ) from error
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import json
 import os
+import random
 import signal
 from collections.abc import Callable, Collection
 from dataclasses import dataclass
@@ -17,6 +18,7 @@ from typing import Annotated
 import typer
 
 from simulators import scenario
+from simulators.board_house import BoardError, BoardHouse
 from simulators.estate import Estate, EstateError, Player
 from simulators.hub_api import HubApi, HubError
 from simulators.mqtt import Broker, BrokerError, parse_broker
@@ -40,6 +42,9 @@ DieOption = Annotated[
     bool, typer.Option("--die-with-parent", help="End when the process that started this one is gone.")
 ]
 CalmOption = Annotated[bool, typer.Option("--calm", help="No ordinary riders and passes.")]
+ProtocolOption = Annotated[
+    str, typer.Option("--protocol", help="mqtt, or uhppote: boards answer at the `host` that the site file gives them.")
+]
 ScenarioOption = Annotated[
     str | None, typer.Option("--scenario", help="A scenario's name or file, played in the estate.")
 ]
@@ -94,8 +99,14 @@ def meters(
 def doors(  # noqa: PLR0913 typer makes options of arguments
     site: SiteOption, mqtt: MqttOption = None, device: DeviceOption = None, calm: CalmOption = False, speed: SpeedOption = 1.0,
     seed: SeedOption = 1, ca: CaOption = None, cert: CertOption = None, key: KeyOption = None, die_with_parent: DieOption = False,
+    protocol: ProtocolOption = "mqtt",
 ) -> None:  # fmt: skip
-    """Simulate the access controllers of the site files."""
+    """Simulate the access controllers of the site files: those with MQTT, or the boards that listen on a UDP port."""
+    if protocol == "uhppote":
+        _simulate_boards(_uses(site, None, None, None, None, speed, seed, die_with_parent), device, traffic=not calm)
+        return
+    if protocol != "mqtt":
+        raise _wrong_use(f"--protocol {protocol}: there are mqtt and uhppote")
     uses = _uses(site, mqtt, ca, cert, key, speed, seed, die_with_parent)
     _simulate(uses, kinds={"access_controller"}, device=device, traffic=not calm)
 
@@ -202,6 +213,15 @@ def _simulate(
             estate_.check(script)
         asyncio.run(_until_stopped(estate_, script, _parent_lives() if uses.die_with_parent else lambda: True))
     except EstateError as error:
+        raise _wrong_use(str(error)) from error
+
+
+def _simulate_boards(uses: Uses, device: list[str] | None, *, traffic: bool) -> None:
+    alive = _parent_lives() if uses.die_with_parent else lambda: True
+    try:
+        house = BoardHouse(uses.sites, device, random.Random(uses.seed), traffic=traffic, speed=uses.speed)
+        asyncio.run(house.run(alive, lambda number: typer.echo(json.dumps({"simulating": number}))))
+    except BoardError as error:
         raise _wrong_use(str(error)) from error
 
 

@@ -52,6 +52,8 @@ class Device:
     unit_id: int | None = None
     balance_unit: str = "CNY"
     doors: tuple[Door, ...] = ()
+    serial: int | None = None  # of a door board
+    host: str | None = None  # and its address:port
 
 
 @dataclass(frozen=True)
@@ -106,6 +108,8 @@ def _device(entry: Mapping[str, Any], site: str, buildings: Mapping[str, tuple[s
         profile=entry["profile"],
         place=place,
         name=entry.get("name", entry["id"]),
+        serial=entry["serial"] if isinstance(entry.get("serial"), int) else None,
+        host=entry.get("host"),
         floors=buildings.get(place.partition("/")[0], _floors(())),
         bus=entry.get("bus"),
         unit_id=entry.get("unit_id"),

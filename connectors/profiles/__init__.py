@@ -14,19 +14,22 @@ from typing import Any, Final
 import msgspec
 import yaml
 
-from connectors.codecs import dlt645_profile, json_profile, modbus_profile
+from connectors.codecs import dlt645_profile, json_profile, modbus_profile, uhppote_profile
 from connectors.codecs.dlt645_profile import Dlt645Profile
 from connectors.codecs.json_profile import JsonProfile
 from connectors.codecs.modbus_fields import Number
 from connectors.codecs.modbus_profile import ModbusProfile
 from connectors.codecs.profile_error import Problems, ProfileError
-from hub.vocabulary.facts import DeviceKind, ProfileFacts
+from connectors.codecs.uhppote_profile import UhppoteProfile
+from hub.vocabulary.facts import AccessFacts, DeviceKind, ProfileFacts
 from hub.vocabulary.units import BalanceUnit
 
 MQTT_JSON: Final = "mqtt-json"
 MODBUS: Final = "modbus"
 DLT645: Final = "dlt645"
-SECTIONS: Final = {MQTT_JSON: "mqtt", MODBUS: "modbus", DLT645: "dlt645"}
+ACREL_PUSH: Final = "acrel-push"
+UHPPOTE: Final = "uhppote"
+SECTIONS: Final = {MQTT_JSON: "mqtt", MODBUS: "modbus", DLT645: "dlt645", ACREL_PUSH: "acrel", UHPPOTE: "uhppote"}
 """Transports and the section of the file that describes each."""
 
 QUALITY: Final = (
@@ -42,7 +45,7 @@ QUALITY: Final = (
 CONFIDENCE: Final = ("own", "device", "manual", "documentation", "code", "samples")
 """From what the format is known: it is ours; tried on a device; the maker's manual; a description; someone's code; samples."""
 
-_HEADER: Final = ("id", "name", "kind", "transport", "evidence", "caveats", "quality", "expects_test_call")
+_HEADER: Final = ("id", "name", "kind", "transport", "evidence", "caveats", "quality", "expects_test_call", "access")
 _LANGUAGES: Final = ("zh-CN", "en")
 
 
@@ -56,7 +59,7 @@ class Evidence(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
 
 
 class Profile(msgspec.Struct, frozen=True, kw_only=True):
-    """One device model. Exactly one of `mqtt`, `modbus` and `dlt645` is set, after `transport`."""
+    """One device model. Exactly one of `mqtt`, `modbus`, `dlt645`, `acrel` and `uhppote` is set, after `transport`."""
 
     id: str
     name: Mapping[str, str]  # by language: zh-CN, en
@@ -70,6 +73,9 @@ class Profile(msgspec.Struct, frozen=True, kw_only=True):
     mqtt: JsonProfile | None = None
     modbus: ModbusProfile | None = None
     dlt645: Dlt645Profile | None = None
+    acrel: ModbusProfile | None = None  # registers as a poll would bring them
+    uhppote: UhppoteProfile | None = None
+    access: AccessFacts | None = None  # of access controllers
 
     def facts(self) -> ProfileFacts:
         """What site files are checked against."""
@@ -77,9 +83,10 @@ class Profile(msgspec.Struct, frozen=True, kw_only=True):
         return ProfileFacts(
             kinds=tuple(map(DeviceKind, self.kinds)),
             channel=SECTIONS[self.transport],
-            balance_unit=_balance_unit(self.modbus, self.dlt645),
+            balance_unit=_balance_unit(self.modbus or self.acrel, self.dlt645),
             options=(addressed_by[1],) if addressed_by is not None else (),
             expects_test_call=self.expects_test_call,
+            access=self.access,
         )
 
 
@@ -136,10 +143,12 @@ def read(text: str, name: str) -> Profile:
     except yaml.YAMLError as error:
         raise ProfileError([f"not YAML: {' '.join(str(error).split())}"], name) from error
     if not isinstance(raw, dict):
-        raise ProfileError([f"a mapping with {', '.join(_HEADER)} and one of mqtt, modbus, dlt645 is needed"], name)
+        raise ProfileError(
+            [f"a mapping with {', '.join(_HEADER)} and one of {', '.join(SECTIONS.values())} is needed"], name
+        )
     problems = Problems()
     profile = _header(raw, name, problems)
-    section: JsonProfile | ModbusProfile | None = None  # a Dlt645Profile is one as well
+    section: JsonProfile | ModbusProfile | UhppoteProfile | None = None  # a Dlt645Profile is a ModbusProfile as well
     try:
         parse = _PARSERS.get(profile.transport)
         section = parse(raw) if parse is not None else None
@@ -150,10 +159,21 @@ def read(text: str, name: str) -> Profile:
     return msgspec.structs.replace(profile, **{SECTIONS[profile.transport]: section})
 
 
-_PARSERS: Final[Mapping[str, Callable[[dict[str, Any]], JsonProfile | ModbusProfile]]] = {
+def _parse_acrel(raw: dict[str, Any]) -> ModbusProfile:
+    """Registers as elsewhere, in a section of another name."""
+    section = SECTIONS[ACREL_PUSH]
+    try:
+        return modbus_profile.parse({**raw, "modbus": raw.get(section)})
+    except ProfileError as error:
+        raise ProfileError([problem.replace("modbus", section, 1) for problem in error.problems]) from error
+
+
+_PARSERS: Final[Mapping[str, Callable[[dict[str, Any]], JsonProfile | ModbusProfile | UhppoteProfile]]] = {
     MQTT_JSON: json_profile.parse,
     MODBUS: modbus_profile.parse,
     DLT645: dlt645_profile.parse,
+    UHPPOTE: uhppote_profile.parse,
+    ACREL_PUSH: _parse_acrel,
 }
 
 
@@ -181,7 +201,20 @@ def _header(raw: dict[str, Any], name: str, problems: Problems) -> Profile:
         quality=_quality(raw.get("quality", {}), problems),
         expects_test_call=test_call is True,
         file=name,
+        access=_access(raw.get("access"), kinds, problems),
     )
+
+
+def _access(raw: Any, kinds: list[Any], problems: Problems) -> AccessFacts | None:
+    if DeviceKind.ACCESS_CONTROLLER not in kinds:
+        if raw is not None:
+            problems.add("access", "only a profile of access controllers has one")
+        return None
+    try:
+        return msgspec.convert({} if raw is None else raw, AccessFacts)
+    except msgspec.ValidationError as error:
+        problems.add("access", f"{{capacity: cards, reads_one: true or false}} is needed ({error})")
+        return None
 
 
 def _text(raw: Mapping[str, Any], key: str, problems: Problems) -> str:

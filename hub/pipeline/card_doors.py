@@ -12,25 +12,24 @@ from zoneinfo import ZoneInfo
 
 from sqlalchemy import Row, select
 
-from hub.cards import ledger, numbers, permissions
+from hub.cards import controllers, ledger, numbers, permissions
 from hub.cards.ledger import CardState, EndReason
 from hub.cards.permissions import OVERDUE_MS, REPLY_WITHIN_MS, Desired, Reported, Why
 from hub.pipeline.commands import GRANT, REVOKE
 from hub.store.schema import commands, device_state, devices, sites
-from hub.vocabulary.decisions import ClearProblem, RaiseProblem, SendCommand, Severity
-from hub.vocabulary.events import CommandResult, DeviceStatus, Event, Subject, SubjectType, SupervisionTick
-from hub.vocabulary.instants import HOUR_MS, DurationMs, UtcMs, iso
+from hub.vocabulary.decisions import RaiseProblem, SendCommand, Severity
+from hub.vocabulary.events import DeviceStatus, Event, Subject, SubjectType, SupervisionTick
+from hub.vocabulary.facts import AccessFacts
+from hub.vocabulary.instants import DAY_MS, HOUR_MS, DurationMs, UtcMs, iso
 
 if TYPE_CHECKING:
     from hub.pipeline.step import Step
 
 LIST: Final = "list_cards"
+READ_ONE: Final = "get_card"
 AT_ONCE: Final = 500  # rows in one step: a bulk expiry must not hold up an alarm
 RECONCILE_EVERY_MS: Final[DurationMs] = 24 * HOUR_MS
-FOREIGN_SHOWN: Final = 20
 BY_THE_HUB: Final = "hub"
-
-_Card = tuple[str, str]
 
 
 def activate(step: Step, row: Row[Any]) -> None:
@@ -60,7 +59,7 @@ def send_due(step: Step, site: str) -> None:
     for row in unanswered:
         wait = permissions.retry_after(Desired.GRANTED, row.tries)
         reason = _silence(step, row.site, row.controller)
-        _report(step, [row], Reported.FAILED, reason, next_try_at=step.now + wait)
+        report(step, [row], Reported.FAILED, reason, next_try_at=step.now + wait)
     ready: dict[tuple[int, str], list[Row[Any]]] = {}
     for row in rows:
         if row.reported != Reported.SENT:
@@ -81,7 +80,7 @@ def _send(step: Step, group: Sequence[Row[Any]]) -> None:
         reported, wait = Reported.REMOVING, permissions.retry_after(desired, first.tries + 1)
         reason = _silence(step, first.site, first.controller) if first.tries else None
     values = {"command_id": command, "commanded_at": step.now, "tries": min(first.tries + 1, 1000)}
-    _report(step, group, reported, reason, next_try_at=step.now + wait, **values)
+    report(step, group, reported, reason, next_try_at=step.now + wait, **values)
 
 
 def _grant_command(step: Step, row: Row[Any]) -> SendCommand:
@@ -97,9 +96,29 @@ def _grant_command(step: Step, row: Row[Any]) -> SendCommand:
         "value": row.value,
         "doors": doors,
         "from": iso(row.valid_from, zone),
-        "until": None if row.valid_until is None else iso(row.valid_until, zone),
+        "until": None if (until := _end_on_it(step, row)) is None else iso(until, zone),
     }
     return SendCommand(subject=_controller(row), name=GRANT, args=args)
+
+
+def _end_on_it(step: Step, row: Row[Any]) -> UtcMs | None:
+    """The card's end as this controller is told it: not beyond the controller's lease."""
+    lease = access_of(step, row.site, row.controller).lease_days
+    until: UtcMs | None = row.valid_until
+    if lease is None:
+        return until
+    leased = step.now + lease * DAY_MS
+    return leased if until is None else min(until, leased)
+
+
+def ask_for_proof(step: Step, site: str, controller: str, args: Mapping[str, Any]) -> None:
+    """The card alone where the controller can be asked for one, else its whole list."""
+    if access_of(step, site, controller).reads_one:
+        card = {"format": args["format"], "value": args["value"]}
+        subject = Subject(site, SubjectType.DEVICE, controller)
+        step.commands.send(SendCommand(subject=subject, name=READ_ONE, args=card))
+    else:
+        ask_for_list(step, site, controller)
 
 
 def ask_for_list(step: Step, site: str, controller: str) -> None:
@@ -113,95 +132,11 @@ def ask_for_list(step: Step, site: str, controller: str) -> None:
     )
     if step.commands.asked(site, controller, LIST) or step.connection.execute(waiting.limit(1)).first() is not None:
         return
+    controllers.drop_pages(step.connection, site, controller)
     step.commands.send(SendCommand(subject=Subject(site, SubjectType.DEVICE, controller), name=LIST))
 
 
 # --- back -------------------------------------------------------------------------------------------------
-
-
-def follow_result(step: Step, event: Event) -> None:
-    """A controller answered: a command was read (ask for the list), refused, or here is the list."""
-    assert isinstance(event, CommandResult)
-    sent = step.connection.execute(
-        select(commands).where(
-            commands.c.id == event.command_id, commands.c.site == event.site, commands.c.device == event.device
-        )
-    ).one_or_none()
-    if sent is None or sent.name not in {GRANT, REVOKE, LIST}:
-        return
-    # At once, so that a list that is answered in this step is not waited for any more.
-    step.connection.execute(
-        commands.update().where(commands.c.id == sent.id).values(state="done" if event.ok else "failed")
-    )
-    if sent.name == LIST:
-        if event.ok and event.cards is not None:
-            _compare(step, event.site, event.device, event.cards, sent.created_at)
-    elif event.ok:
-        ask_for_list(step, event.site, event.device)
-    else:
-        _refused(step, event)
-
-
-def _refused(step: Step, event: CommandResult) -> None:
-    rows = permissions.by_command(step.connection, event.site, event.device, event.command_id)
-    for row in rows:
-        desired = Desired(row.desired)
-        reported = Reported.FAILED if desired is Desired.GRANTED else Reported.REMOVING
-        reason = f"{Why.REFUSED}: {event.detail[:200]}" if event.detail else str(Why.REFUSED)
-        _report(step, [row], reported, reason, next_try_at=step.now + permissions.retry_after(desired, row.tries))
-
-
-def _compare(step: Step, site: str, controller: str, listed: Sequence[Mapping[str, Any]], asked_at: UtcMs) -> None:
-    """Hold a controller's list against what it is to know."""
-    doors_of: dict[_Card, set[str]] = {}
-    for card in listed:
-        doors_of.setdefault(_same_card(card["format"], card["value"]), set()).update(card["doors"])
-    rows = permissions.of_controller(step.connection, site, controller)
-    behind = False
-    for row in rows:
-        on_it = row.door in doors_of.get(_same_card(row.format, row.value), ())
-        if row.desired == Desired.REVOKED:
-            # A card that is listed without a door is one that the controller still knows.
-            on_it = _same_card(row.format, row.value) in doors_of
-            on_it = on_it and not _granted_again(rows, row)
-        proof = permissions.judge(
-            Desired(row.desired), Reported(row.reported), row.commanded_at, listed=on_it, asked_at=asked_at
-        )
-        if proof is None:
-            behind = behind or row.commanded_at is not None
-            continue
-        _believe(step, row, proof)
-    ours = {_same_card(row.format, row.value) for row in rows}
-    foreign = [card for card in listed if _same_card(card["format"], card["value"]) not in ours]
-    _tell_foreign(step, site, controller, sorted(f"{card['format']} {card['value']}" for card in foreign))
-    _tell_proved(step, site, {row.assignment_id for row in rows if row.overdue})
-    send_due(step, site)
-    if behind:
-        ask_for_list(step, site, controller)
-
-
-def _granted_again(rows: Sequence[Row[Any]], revoked: Row[Any]) -> bool:
-    """Whether the same card belongs to somebody else now, who may use it here."""
-    return any(
-        row.desired == Desired.GRANTED
-        and row.assignment_id != revoked.assignment_id
-        and (row.format, row.raw_hex) == (revoked.format, revoked.raw_hex)
-        for row in rows
-    )
-
-
-def _believe(step: Step, row: Row[Any], proof: permissions.Proof) -> None:
-    if proof.reported in {Reported.CONFIRMED, Reported.REMOVED}:
-        _report(step, [row], proof.reported, None, next_try_at=None, tries=0)
-        return
-    fresh = {"tries": 0} if row.reported in {Reported.CONFIRMED, Reported.REMOVED} else {}
-    # Something that was proved before and is not so any more is put right at once; else the retry is on its way.
-    soon = step.now if fresh or (proof.again and row.next_try_at is None) else None
-    wait = permissions.retry_after(Desired(row.desired), row.tries)
-    next_try = soon if soon is not None else min(row.next_try_at or step.now + wait, step.now + wait)
-    if row.reported == Reported.REMOVED:
-        fresh |= {"desired_at": step.now}
-    _report(step, [row], proof.reported, proof.reason, next_try_at=next_try, **fresh)
 
 
 def follow_status(step: Step, event: Event) -> None:
@@ -254,25 +189,6 @@ def _tell_overdue(step: Step, site: str) -> None:
         permissions.update(step.connection, mine, overdue=True)
 
 
-def _tell_proved(step: Step, site: str, assignments: set[int]) -> None:
-    for assignment in sorted(assignments):
-        rows = permissions.of_card(step.connection, assignment)
-        if not any(row.desired == Desired.REVOKED and row.reported != Reported.REMOVED for row in rows):
-            subject = Subject(site, SubjectType.CARD, str(assignment))
-            step.clear_problem(ClearProblem(code="revocation_unconfirmed", subject=subject))
-            permissions.update(step.connection, [row for row in rows if row.overdue], overdue=False)
-
-
-def _tell_foreign(step: Step, site: str, controller: str, foreign: Sequence[str]) -> None:
-    """Cards that nobody has issued are for a person to look at; they are never deleted by themselves."""
-    subject = Subject(site, SubjectType.DEVICE, controller)
-    if not foreign:
-        step.clear_problem(ClearProblem(code="foreign_cards", subject=subject))
-        return
-    detail = {"number": len(foreign), "cards": ", ".join(foreign[:FOREIGN_SHOWN])}
-    step.raise_problem(RaiseProblem(code="foreign_cards", subject=subject, severity=Severity.LOW, detail=detail))
-
-
 def _reconcile(step: Step, site: str) -> None:
     known = permissions.controllers(step.connection, site)
     if not known:
@@ -289,7 +205,7 @@ def _reconcile(step: Step, site: str) -> None:
 # --- small ------------------------------------------------------------------------------------------------
 
 
-def _report(step: Step, rows: Sequence[Row[Any]], reported: Reported, reason: str | None, **values: Any) -> None:
+def report(step: Step, rows: Sequence[Row[Any]], reported: Reported, reason: str | None, **values: Any) -> None:
     """`since` is when the state became what it is."""
     text = None if reason is None else str(reason)
     for row in rows:
@@ -297,7 +213,7 @@ def _report(step: Step, rows: Sequence[Row[Any]], reported: Reported, reason: st
         permissions.update(step.connection, [row], reported=str(reported), reason=text, since=since, **values)
 
 
-def _same_card(format: str, value: str) -> _Card:
+def same_card(format: str, value: str) -> tuple[str, str]:
     """One key for a card, however this reader spells it; a text that is no number is itself."""
     try:
         return format, numbers.read(format, value).raw_hex
@@ -315,7 +231,18 @@ def _silence(step: Step, site: str, controller: str) -> Why:
 
 
 def _controller(row: Row[Any]) -> Subject:
-    return Subject(row.site, SubjectType.DEVICE, row.controller)
+    return controller(row.site, row.controller)
+
+
+def controller(site: str, device: str) -> Subject:
+    """The controller as a subject."""
+    return Subject(site, SubjectType.DEVICE, device)
+
+
+def access_of(step: Step, site: str, device: str) -> AccessFacts:
+    """What a controller can do; one that is not in the site file (any more) can do nothing special."""
+    known = step.devices_of(site).get(device)
+    return (known.access if known is not None else None) or AccessFacts()
 
 
 def timezone(step: Step, site: str) -> str:

@@ -9,9 +9,11 @@ from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Final
 
 from hub.meters import topups
-from hub.pipeline import card_doors, gateways
+from hub.pipeline import card_doors, card_proof, controllers, gateways
+from hub.vocabulary.access import CardListed, ControllerReport, EventsMissed
 from hub.vocabulary.decisions import TicketKind
 from hub.vocabulary.events import (
+    AccessEvent,
     CommandResult,
     DeviceStatus,
     Event,
@@ -42,10 +44,14 @@ def _topup_settled(step: Step, event: Event) -> None:
 
 
 FOLLOWERS: Final[Mapping[type[Event], tuple[Callable[[Step, Event], None], ...]]] = {
-    CommandResult: (_command_answered, card_doors.follow_result),
+    AccessEvent: (controllers.follow_access,),
+    CardListed: (controllers.follow_page,),
+    CommandResult: (_command_answered, card_proof.follow_result),
+    ControllerReport: (controllers.follow_report,),
     DeviceStatus: (card_doors.follow_status,),
+    EventsMissed: (controllers.follow_missed,),
     GatewayChanged: (_gateway_changed,),
-    SupervisionTick: (card_doors.follow_tick,),
+    SupervisionTick: (card_doors.follow_tick, controllers.follow_tick),
     TopUpSettled: (_topup_settled,),
 }
 

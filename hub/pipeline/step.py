@@ -29,6 +29,7 @@ from hub.pipeline.timers import TimerKey
 from hub.tickets.desk import Desk
 from hub.tickets.lifecycle import Actor, Refused, Ticket
 from hub.tickets.telling import DESK, left_behind, ticket_moved
+from hub.vocabulary.access import CardListed, ControllerReport
 from hub.vocabulary.decisions import (
     CancelTimer,
     ClearProblem,
@@ -61,6 +62,7 @@ from hub.vocabulary.ports import RawMessage
 log = logging.getLogger(__name__)
 
 MAX_DERIVED = 64
+NOT_HISTORY = (SupervisionTick, ControllerReport, CardListed)  # come again and again, and leave rows of their own
 
 
 class Step:
@@ -115,7 +117,7 @@ class Step:
             body = msgspec.json.encode({"lane": event.lane, "number": event.number}).decode()
             self._passing.append(feed.FeedRow(0, event.site, self.now, "canary", body))
             return
-        kept = not isinstance(event, SupervisionTick)  # comes every few seconds and says nothing: not history
+        kept = not isinstance(event, NOT_HISTORY)
         if kept:
             self._events.add(event, device, key)
         follow(self, event)

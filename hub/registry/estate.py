@@ -21,6 +21,9 @@ from hub.vocabulary.ports import BusEntry, DeviceEntry
 MQTT_GATEWAY: Final = "mqtt"
 """Gateway of every device that hangs on no bus."""
 
+LAN_GATEWAY: Final = "lan"
+"""Gateway of door controllers that the hub talks to itself: it never goes as a whole, each is silent for itself."""
+
 DeviceKey = tuple[str, str]
 """(site, device)."""
 
@@ -67,7 +70,7 @@ class Estate:
         """The site's buses, and `mqtt` when a device hangs on none."""
         config = self._configs[site]
         buses = tuple(bus.id for bus in config.buses)
-        return buses if all(device.bus for device in config.devices) else (*buses, MQTT_GATEWAY)
+        return (*buses, MQTT_GATEWAY) if any(_gateway(each) == MQTT_GATEWAY for each in config.devices) else buses
 
     def facts(self, pks: Mapping[DeviceKey, int]) -> dict[DeviceKey, DeviceFacts]:
         """Every device as rules see it; `pks` are the row numbers that the store has given. Raises KeyError."""
@@ -126,17 +129,26 @@ def _device_facts(site: str, device: DeviceConfig, pk: int) -> DeviceFacts:
         place=device.place,
         building=device.building,
         profile=device.profile,
-        gateway=device.bus or MQTT_GATEWAY,
+        gateway=_gateway(device),
         balance_unit=device.balance_unit,
         expects_test_call=device.expects_test_call,
         doors=tuple(door.id for door in device.doors),
+        access=None if device.access is None else device.access.facts,
     )
+
+
+def _gateway(device: DeviceConfig) -> str:
+    on_the_lan = device.access is not None and device.access.host is not None
+    return device.bus or (LAN_GATEWAY if on_the_lan else MQTT_GATEWAY)
 
 
 def _device_entry(site: SiteConfig, device: DeviceConfig) -> DeviceEntry:
     options: dict[str, Any] = {**_periods(device), **device.options}
     if device.doors:
         options["doors"] = {door.id: door.number for door in device.doors}
+    if device.access is not None and device.access.host is not None:
+        board = device.access
+        options |= {"serial": board.serial, "host": board.host, "card_format": board.card_format}
     return DeviceEntry(
         site=site.id,
         device=device.id,

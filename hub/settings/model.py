@@ -8,7 +8,7 @@ from typing import Any, TypeAlias
 
 import msgspec
 
-from hub.vocabulary.facts import DeviceKind
+from hub.vocabulary.facts import AccessFacts, DeviceKind
 from hub.vocabulary.units import BalanceUnit
 
 RuleLimits: TypeAlias = Mapping[str, Mapping[str, Any]]
@@ -81,6 +81,15 @@ class DoorConfig(msgspec.Struct, frozen=True, kw_only=True):
     number: int
 
 
+class AccessConfig(msgspec.Struct, frozen=True, kw_only=True):
+    """An access controller: what it can do, and where it is and what its readers send where it hangs on the network itself."""
+
+    facts: AccessFacts = AccessFacts()
+    serial: int | None = None
+    host: str | None = None  # IPv4:port
+    card_format: str | None = None
+
+
 class DeviceConfig(msgspec.Struct, frozen=True, kw_only=True):
     """A device; `building` and `unit` are the parts of its place."""
 
@@ -101,6 +110,7 @@ class DeviceConfig(msgspec.Struct, frozen=True, kw_only=True):
     fast_ms: int | None = None
     options: Mapping[str, str] = msgspec.field(default_factory=dict)  # what the profile asks for
     rules: RuleLimits = msgspec.field(default_factory=dict)
+    access: AccessConfig | None = None  # of access controllers
 
 
 class RegisteredText(msgspec.Struct, frozen=True, kw_only=True):
@@ -141,6 +151,44 @@ class NoticePolicy(msgspec.Struct, frozen=True, kw_only=True):
     locale: str = "zh-CN"  # of whoever has none of their own: groups and lists
 
 
+class WebhookConfig(msgspec.Struct, frozen=True, kw_only=True):
+    """A webhook of a site file. No `kinds`: tickets of every kind. `secrets`: the one in use, then one that it replaces."""
+
+    id: str
+    url: str
+    format: str = "cloudevents"
+    types: tuple[str, ...] = ()
+    kinds: tuple[str, ...] = ()
+    secrets: tuple[Secret, ...] = ()
+
+
+class PlatformConfig(msgspec.Struct, frozen=True, kw_only=True):
+    """A city platform that is told of cases. `elevators`: our device's id → the code that it is registered under."""
+
+    id: str
+    type: str
+    settings: Mapping[str, str] = msgspec.field(default_factory=dict)
+    secrets: Mapping[str, Secret] = msgspec.field(default_factory=dict)
+    description: Path | None = None
+    elevators: Mapping[str, str] = msgspec.field(default_factory=dict)
+    drills: bool = False
+
+
+class SitePublishing(msgspec.Struct, frozen=True, kw_only=True):
+    """Which other systems a site tells of what happens."""
+
+    mqtt_tickets: bool = False
+    webhooks: tuple[WebhookConfig, ...] = ()
+    platforms: tuple[PlatformConfig, ...] = ()
+
+
+class PublishingSettings(msgspec.Struct, frozen=True, kw_only=True):
+    """Where the hub may go out to beside public addresses (networks as text), and whom it believes beside the system's CAs."""
+
+    private_networks: tuple[str, ...] = ()
+    ca: Path | None = None
+
+
 class SiteConfig(msgspec.Struct, frozen=True, kw_only=True):
     """One site file."""
 
@@ -155,6 +203,15 @@ class SiteConfig(msgspec.Struct, frozen=True, kw_only=True):
     rules: RuleLimits = msgspec.field(default_factory=dict)
     notifiers: tuple[NotifierConfig, ...] = ()
     notices: NoticePolicy = NoticePolicy()
+    escalation: Mapping[str, str] = msgspec.field(default_factory=dict)  # role → the one that is told in its stead
+    publishing: SitePublishing = SitePublishing()
+
+
+class KeySettings(msgspec.Struct, frozen=True, kw_only=True):
+    """Where the keys of personal data come from: `text` of a variable or a file; neither: the hub's own file beside the data."""
+
+    text: Secret | None = None
+    file: Path | None = None  # that they were read from, and that a rotation writes
 
 
 class Settings(msgspec.Struct, frozen=True, kw_only=True):
@@ -170,3 +227,5 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     http: HttpSettings
     mqtt: MqttSettings
     sites: tuple[SiteConfig, ...]
+    publishing: PublishingSettings = PublishingSettings()
+    keys: KeySettings = KeySettings()

@@ -13,12 +13,14 @@ from pathlib import Path
 from typing import Final
 
 from hub.settings.access import Controllers
+from hub.settings.duty import read_escalation
 from hub.settings.limits import LimitTypes, merged, read_limits
 from hub.settings.meter_addresses import NO_UNIT_ID, MeterAddresses, read_address
 from hub.settings.mistakes import Mistake, listed, nearest
 from hub.settings.model import BuildingConfig, BusConfig, DeviceConfig, DoorConfig, RuleLimits, SiteConfig
 from hub.settings.notifiers import NotifierTypes, read_notifiers, read_policy
 from hub.settings.once import Once
+from hub.settings.publishing import read_site_publishing
 from hub.settings.section import Section
 from hub.settings.source import Located
 from hub.settings.urls import BUS_ALLOWED, UrlError, bus_url
@@ -58,6 +60,8 @@ def read_site(
     devices = _read_devices(root, _Estate(buildings, buses, profiles, rules, limits))
     notifiers = read_notifiers(root, notifier_types, environ, path.parent)
     policy = read_policy(root, LOCALES, locale)
+    escalation = read_escalation(root)
+    publishing = read_site_publishing(root, environ, path.parent)
     root.finish()
     return SiteConfig(
         id=site_id,
@@ -71,6 +75,8 @@ def read_site(
         rules=limits,
         notifiers=notifiers,
         notices=policy,
+        escalation=escalation,
+        publishing=publishing,
     )
 
 

@@ -7,7 +7,7 @@ from typing import Annotated
 import msgspec
 
 from hub.settings import Settings, load
-from hub.vocabulary.facts import DeviceKind, ProfileFacts
+from hub.vocabulary.facts import AccessFacts, DeviceKind, ProfileFacts
 
 HUB_YAML = """\
 database: sqlite:///var/hub.db
@@ -68,6 +68,9 @@ PROFILES: Mapping[str, ProfileFacts] = {
     "city-push": ProfileFacts(kinds=(DeviceKind.ELEVATOR,), channel="mqtt", options=("register_number",)),
     "acrel-4g-push": ProfileFacts(kinds=(DeviceKind.METER,), channel="acrel", balance_unit="CNY"),
     "dlt645-prepaid": ProfileFacts(kinds=(DeviceKind.METER,), channel="dlt645", balance_unit="$site"),
+    "uhppote": ProfileFacts(
+        kinds=(DeviceKind.ACCESS_CONTROLLER,), channel="uhppote", access=AccessFacts(reads_one=True)
+    ),
     "kwh-meter": ProfileFacts(kinds=(DeviceKind.METER,), channel="modbus", balance_unit="kWh"),
 }
 

@@ -1,0 +1,171 @@
+"""All UHPPOTE boards of this process: one thread with an event loop, one task a board, one ear for what they push.
+
+Implements CommandSender and AckSink. A push only wakes the board's task: events are read by number, so that a push that
+gets lost is late by one poll and never missing.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import threading
+import time
+from collections.abc import Callable, Collection, Mapping, Sequence
+from typing import Any, Final, NamedTuple
+
+from uhppoted.uhppote_async import UhppoteAsync
+
+from connectors.access.board import Board, Command, Resume
+from connectors.access.board_link import TIMEOUT_S, BoardLink
+from hub.vocabulary.instants import UtcMs
+from hub.vocabulary.ports import DeviceEntry, Intake, Receipt
+
+log = logging.getLogger(__name__)
+
+POLL_S: Final = 1.0
+STOP_S: Final = 5.0
+NOWHERE: Final = "127.0.0.1:60000"  # broadcasts are never sent
+
+
+class BoardState(NamedTuple):
+    """For health; `up` None: not asked yet."""
+
+    site: str
+    device: str
+    up: bool | None
+
+
+class _Sink:
+    """What one board is told of commits."""
+
+    def __init__(self, connector: UhppoteConnector, key: tuple[str, str]) -> None:
+        self._connector, self._key = connector, key
+
+    def acknowledge(self, receipts: Sequence[Receipt]) -> None:
+        self._connector.committed(self._key, list(receipts))
+
+
+class UhppoteConnector:
+    """`devices` of other profiles are ignored. `listen`: (address, port) that boards push to; None: polling alone."""
+
+    def __init__(
+        self,
+        devices: Sequence[DeviceEntry],
+        profiles: Collection[str],
+        resume: Mapping[tuple[str, str], Resume],
+        intake: Intake,
+        *,
+        clock: Callable[[], UtcMs] = lambda: time.time_ns() // 1_000_000,
+        poll_s: float = POLL_S,
+        timeout_s: float = TIMEOUT_S,
+        listen: tuple[str, int] | None = None,
+    ) -> None:
+        self._entries = [each for each in devices if each.profile in profiles]
+        self._resume, self._intake, self._clock = resume, intake, clock
+        self._poll_s, self._timeout_s, self._listen = poll_s, timeout_s, listen
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._stopping: asyncio.Event | None = None
+        self._thread: threading.Thread | None = None
+        self._ready = threading.Event()
+        self._boards: dict[tuple[str, str], Board] = {}
+
+    def start(self) -> None:
+        """Returns when the tasks run; no board needs to be reachable. Without boards there is no thread."""
+        if not self._entries:
+            return
+        self._thread = threading.Thread(target=self._main, name="uhppote", daemon=True)
+        self._thread.start()
+        self._ready.wait()
+
+    def stop(self) -> None:
+        """End the thread."""
+        if self._thread is None or self._stopping is None:
+            return
+        self._in_loop(self._stopping.set)
+        self._thread.join(STOP_S)
+
+    def state(self) -> list[BoardState]:
+        """Every board as it stands."""
+        return [BoardState(site, device, board.up) for (site, device), board in list(self._boards.items())]
+
+    def alive(self) -> bool:
+        """Whether the thread runs, or none is needed."""
+        return not self._entries or (self._thread is not None and self._thread.is_alive())
+
+    def send(
+        self, site: str, device: str, command_id: str, name: str, args: Mapping[str, Any], reply_by: UtcMs
+    ) -> bool:
+        """CommandSender. `args` of cards carry `raw`, the card's bits in hex, beside the contract's fields."""
+        board = self._boards.get((site, device))
+        if board is None:
+            return False
+        return self._in_loop(board.command, Command(command_id, name, dict(args)))
+
+    def committed(self, key: tuple[str, str], receipts: Sequence[Receipt]) -> None:
+        """Events of one board are in the database."""
+        board = self._boards.get(key)
+        if board is not None:
+            self._in_loop(board.committed, receipts)
+
+    def _in_loop(self, call: Callable[..., None], *args: Any) -> bool:
+        if self._loop is None:
+            return False
+        try:
+            self._loop.call_soon_threadsafe(call, *args)
+        except RuntimeError:  # the loop is closed already
+            return False
+        return True
+
+    def _main(self) -> None:
+        try:
+            asyncio.run(self._run())
+        except Exception:
+            log.exception("uhppote: the thread died")
+        finally:
+            self._ready.set()
+
+    async def _run(self) -> None:
+        self._stopping = asyncio.Event()
+        client = UhppoteAsync("0.0.0.0", NOWHERE, ":".join(map(str, self._listen or ("127.0.0.1", 0))))  # noqa: S104 - any way out
+        for entry in self._entries:
+            key = (entry.site, entry.device)
+            link = BoardLink(client, int(entry.options["serial"]), str(entry.options["host"]), self._timeout_s)
+            board = Board(
+                entry,
+                link,
+                self._resume.get(key, Resume()),
+                self._intake,
+                _Sink(self, key),
+                self._clock,
+                self._poll_s,
+                self._listen,
+            )
+            self._boards[key] = board
+        tasks = [asyncio.create_task(board.run()) for board in self._boards.values()]
+        if self._listen is not None:
+            tasks.append(asyncio.create_task(self._hear(client)))
+        self._loop = asyncio.get_running_loop()
+        self._ready.set()
+        await self._stopping.wait()
+        for board in self._boards.values():
+            board.stop()
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+    async def _hear(self, client: UhppoteAsync) -> None:
+        by_serial = {int(each.options["serial"]): (each.site, each.device) for each in self._entries}
+
+        def pushed(event: Any) -> None:
+            key = by_serial.get(event.controller)
+            if key is not None:
+                self._boards[key].wake()
+
+        with contextlib.suppress(asyncio.CancelledError):
+            try:
+                await client.listen(
+                    pushed, on_error=lambda error: log.debug("uhppote: a push without meaning: %s", error)
+                )
+            except OSError as error:
+                log.error("uhppote: nothing is heard at %s (%s); boards are polled all the same", self._listen, error)  # noqa: TRY400

@@ -1,0 +1,185 @@
+"""What controllers answer, held against what they are to know: the only place where a door of a card becomes proved.
+
+Runs inside steps. An acknowledgement only means that a proof may now be asked for: the card alone where the controller can
+be asked for one, else its whole list. A list also shows what nobody has issued.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any, Final
+
+import msgspec
+from sqlalchemy import Row, select
+
+from hub.cards import controllers, permissions
+from hub.cards.permissions import Desired, Reported, Why
+from hub.pipeline import card_doors
+from hub.pipeline.card_doors import LIST, READ_ONE
+from hub.pipeline.commands import GRANT, REVOKE
+from hub.store.schema import commands
+from hub.vocabulary.decisions import ClearProblem, RaiseProblem, Severity
+from hub.vocabulary.events import CommandResult, Event, Subject, SubjectType
+from hub.vocabulary.instants import UtcMs
+
+if TYPE_CHECKING:
+    from hub.pipeline.step import Step
+
+FOREIGN_SHOWN: Final = 20
+
+def follow_result(step: Step, event: Event) -> None:
+    """A controller answered: a command was read (ask for the list), refused, or here is the list."""
+    assert isinstance(event, CommandResult)
+    sent = step.connection.execute(
+        select(commands).where(
+            commands.c.id == event.command_id, commands.c.site == event.site, commands.c.device == event.device
+        )
+    ).one_or_none()
+    if sent is None or sent.name not in {GRANT, REVOKE, LIST, READ_ONE}:
+        return
+    # At once, so that a list that is answered in this step is not waited for any more.
+    step.connection.execute(
+        commands.update().where(commands.c.id == sent.id).values(state="done" if event.ok else "failed")
+    )
+    if sent.name == LIST:
+        if event.ok and event.cards is not None:
+            _compare(step, event.site, event.device, event.cards, sent.created_at)
+    elif sent.name == READ_ONE:
+        if event.ok and event.cards is not None:
+            _compare_one(step, event, msgspec.json.decode(sent.args_json), sent.created_at)
+    elif event.ok:
+        card_doors.ask_for_proof(step, event.site, event.device, msgspec.json.decode(sent.args_json))
+    else:
+        _refused(step, event)
+
+
+def _refused(step: Step, event: CommandResult) -> None:
+    rows = permissions.by_command(step.connection, event.site, event.device, event.command_id)
+    for row in rows:
+        desired = Desired(row.desired)
+        reported = Reported.FAILED if desired is Desired.GRANTED else Reported.REMOVING
+        reason = f"{Why.REFUSED}: {event.detail[:200]}" if event.detail else str(Why.REFUSED)
+        card_doors.report(
+            step, [row], reported, reason, next_try_at=step.now + permissions.retry_after(desired, row.tries)
+        )
+
+
+def compare_pages(step: Step, site: str, controller: str) -> None:
+    """A list that came card by card is over; it counts from when it was asked for."""
+    listed = controllers.take_pages(step.connection, site, controller)
+    asked = select(commands).where(
+        commands.c.site == site, commands.c.device == controller, commands.c.name == LIST, commands.c.state == "sent"
+    )
+    sent = step.connection.execute(asked.order_by(commands.c.created_at.desc()).limit(1)).one_or_none()
+    if sent is not None:
+        step.connection.execute(commands.update().where(commands.c.id == sent.id).values(state="done"))
+        _compare(step, site, controller, listed, sent.created_at)
+
+
+def _compare(step: Step, site: str, controller: str, listed: Sequence[Mapping[str, Any]], asked_at: UtcMs) -> None:
+    """Hold a controller's list against what it is to know."""
+    rows = permissions.of_controller(step.connection, site, controller)
+    behind = _judge(step, rows, rows, listed, asked_at)
+    ours = {card_doors.same_card(row.format, row.value) for row in rows}
+    foreign = [card for card in listed if card_doors.same_card(card["format"], card["value"]) not in ours]
+    controllers.ensure(step.connection, site, controller, step.now)
+    values = {"listed_at": step.now, "foreign_json": controllers.foreign_json(foreign), "cards": len(listed)}
+    controllers.change(step.connection, site, controller, values | {"cards_at": step.now})
+    _tell_foreign(step, site, controller, sorted(f"{card['format']} {card['value']}" for card in foreign))
+    _tell_proved(step, site, {row.assignment_id for row in rows if row.overdue})
+    _tell_restored(step, site, controller)
+    card_doors.send_due(step, site)
+    if behind:
+        card_doors.ask_for_list(step, site, controller)
+
+
+def _compare_one(step: Step, event: CommandResult, asked: Mapping[str, Any], asked_at: UtcMs) -> None:
+    """What a controller says about one card proves only what it says about that card."""
+    site, controller, card = event.site, event.device, card_doors.same_card(asked["format"], asked["value"])
+    rows = permissions.of_controller(step.connection, site, controller)
+    mine = [row for row in rows if card_doors.same_card(row.format, row.value) == card]
+    behind = _judge(step, mine, rows, event.cards or (), asked_at)
+    _tell_proved(step, site, {row.assignment_id for row in mine if row.overdue})
+    _tell_restored(step, site, controller)
+    card_doors.send_due(step, site)
+    if behind:
+        card_doors.ask_for_proof(step, site, controller, asked)
+
+
+def _judge(
+    step: Step,
+    about: Sequence[Row[Any]],
+    rows: Sequence[Row[Any]],
+    listed: Sequence[Mapping[str, Any]],
+    asked_at: UtcMs,
+) -> bool:
+    """Believe what `listed` proves `about` these rows; True where something was sent after it was asked for."""
+    doors_of: dict[tuple[str, str], set[str]] = {}
+    for card in listed:
+        doors_of.setdefault(card_doors.same_card(card["format"], card["value"]), set()).update(card["doors"])
+    behind = False
+    for row in about:
+        number = card_doors.same_card(row.format, row.value)
+        on_it = row.door in doors_of.get(number, ())
+        if row.desired == Desired.REVOKED:
+            # A card that is listed without a door is one that the controller still knows.
+            on_it = number in doors_of and not _granted_again(rows, row)
+        proof = permissions.judge(
+            Desired(row.desired), Reported(row.reported), row.commanded_at, listed=on_it, asked_at=asked_at
+        )
+        if proof is None:
+            behind = behind or row.commanded_at is not None
+            continue
+        _believe(step, row, proof)
+    return behind
+
+
+def _granted_again(rows: Sequence[Row[Any]], revoked: Row[Any]) -> bool:
+    """Whether the same card belongs to somebody else now, who may use it here."""
+    return any(
+        row.desired == Desired.GRANTED
+        and row.assignment_id != revoked.assignment_id
+        and (row.format, row.raw_hex) == (revoked.format, revoked.raw_hex)
+        for row in rows
+    )
+
+
+def _believe(step: Step, row: Row[Any], proof: permissions.Proof) -> None:
+    if proof.reported in {Reported.CONFIRMED, Reported.REMOVED}:
+        card_doors.report(step, [row], proof.reported, None, next_try_at=None, tries=0)
+        return
+    fresh = {"tries": 0} if row.reported in {Reported.CONFIRMED, Reported.REMOVED} else {}
+    # Something that was proved before and is not so any more is put right at once; else the retry is on its way.
+    soon = step.now if fresh or (proof.again and row.next_try_at is None) else None
+    wait = permissions.retry_after(Desired(row.desired), row.tries)
+    next_try = soon if soon is not None else min(row.next_try_at or step.now + wait, step.now + wait)
+    if row.reported == Reported.REMOVED:
+        fresh |= {"desired_at": step.now}
+    card_doors.report(step, [row], proof.reported, proof.reason, next_try_at=next_try, **fresh)
+
+
+def _tell_proved(step: Step, site: str, assignments: set[int]) -> None:
+    for assignment in sorted(assignments):
+        rows = permissions.of_card(step.connection, assignment)
+        if not any(row.desired == Desired.REVOKED and row.reported != Reported.REMOVED for row in rows):
+            subject = Subject(site, SubjectType.CARD, str(assignment))
+            step.clear_problem(ClearProblem(code="revocation_unconfirmed", subject=subject))
+            permissions.update(step.connection, [row for row in rows if row.overdue], overdue=False)
+
+
+def _tell_restored(step: Step, site: str, controller: str) -> None:
+    """A controller that began anew is live when it has proved everything that it was told again."""
+    rows = permissions.of_controller(step.connection, site, controller)
+    if all(row.reported in {Reported.CONFIRMED, Reported.REMOVED} for row in rows):
+        subject = Subject(site, SubjectType.DEVICE, controller)
+        step.clear_problem(ClearProblem(code="controller_restoring", subject=subject))
+
+
+def _tell_foreign(step: Step, site: str, controller: str, foreign: Sequence[str]) -> None:
+    """Cards that nobody has issued are for a person to look at; they are never deleted by themselves."""
+    subject = Subject(site, SubjectType.DEVICE, controller)
+    if not foreign:
+        step.clear_problem(ClearProblem(code="foreign_cards", subject=subject))
+        return
+    detail = {"number": len(foreign), "cards": ", ".join(foreign[:FOREIGN_SHOWN])}
+    step.raise_problem(RaiseProblem(code="foreign_cards", subject=subject, severity=Severity.LOW, detail=detail))

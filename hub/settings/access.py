@@ -1,0 +1,75 @@
+"""What the site file says of an access controller beyond its doors: where a board is, how its readers count, how much fits.
+
+Two boards that one answer could belong to are a mistake. Which cards a reader sends is said here and never guessed: a
+Wiegand 26 number and a Wiegand 34 number can look the same (domain/access.md 3).
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import re
+from typing import Final
+
+import msgspec
+
+from hub.settings.model import AccessConfig
+from hub.settings.once import Once
+from hub.settings.section import Section
+from hub.vocabulary.facts import AccessFacts, DeviceKind, ProfileFacts
+
+BOARDS: Final = "uhppote"
+BOARD_PORT: Final = 60000
+CARD_FORMATS: Final = ("wiegand26", "wiegand34")
+HOST: Final = re.compile(r"([0-9.]{7,15})(?::([0-9]{1,5}))?")
+HOST_ALLOWED: Final = f'an IPv4 address, with a port when it is not {BOARD_PORT}: "192.168.1.100:60000"'
+MAX_SERIAL: Final = 2**32 - 1
+MAX_CAPACITY: Final = 1_000_000
+
+
+class Controllers:
+    """All controllers of one file, device by device."""
+
+    def __init__(self) -> None:
+        self._serials, self._hosts = Once("the serial"), Once("the host")
+
+    def read(self, section: Section, kind: DeviceKind | None, profile: ProfileFacts | None) -> AccessConfig | None:
+        """None for whatever is no access controller."""
+        if kind is not DeviceKind.ACCESS_CONTROLLER or profile is None:
+            return None
+        facts = _facts(section, profile.access or AccessFacts())
+        if profile.channel != BOARDS:
+            return AccessConfig(facts=facts)
+        serial = section.integer("serial", 1, MAX_SERIAL, required=True)
+        host = _host(section)
+        card_format = section.choice("card_format", CARD_FORMATS, required=True)
+        self._serials.new(section, "serial", serial)
+        self._hosts.new(section, "host", host)
+        return AccessConfig(facts=facts, serial=serial, host=host, card_format=card_format)
+
+
+def _facts(section: Section, known: AccessFacts) -> AccessFacts:
+    """The profile's word, unless the site knows better."""
+    capacity = section.integer("capacity", 1, MAX_CAPACITY)
+    lease_days = section.integer("lease_days", 1, 90)
+    return msgspec.structs.replace(
+        known,
+        capacity=known.capacity if capacity is None else capacity,
+        lease_days=known.lease_days if lease_days is None else lease_days,
+    )
+
+
+def _host(section: Section) -> str | None:
+    text = section.text("host", required=True, pattern=HOST, allowed=HOST_ALLOWED)
+    match = HOST.fullmatch(text)
+    if match is None:
+        return None
+    port = int(match[2] or BOARD_PORT)
+    try:
+        address = ipaddress.IPv4Address(match[1])
+    except ValueError:
+        section.wrong("host", f"{text!r} is no IPv4 address", HOST_ALLOWED)
+        return None
+    if not 1 <= port <= 65_535:
+        section.wrong("host", f"port {port} is out of range", "1 to 65535")
+        return None
+    return f"{address}:{port}"
