@@ -13,8 +13,11 @@ from api import (
     auth,
     body_limit,
     buses,
+    cap,
+    card_acts,
     card_life,
     cards,
+    deposits,
     devices,
     feed,
     headers,
@@ -30,9 +33,14 @@ from api import (
     problems,
     records,
     rejected,
+    roster,
+    roster_overrides,
     statistics,
+    suppressions,
     tickets,
     topups,
+    webhooks,
+    works,
 )
 from api.console import pages, record_pages
 from api.requests import Json
@@ -69,10 +77,18 @@ def create_app(services: Services) -> FastAPI:
         households,
         cards,
         card_life,
+        card_acts,
+        deposits,
+        works,
         rejected,
         problems,
         buses,
+        roster_overrides,
+        roster,
         statistics,
+        suppressions,
+        webhooks,
+        cap,
     ):
         api.include_router(noun.router)
     app.include_router(api)

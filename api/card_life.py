@@ -15,14 +15,13 @@ from fastapi.responses import Response
 from pydantic import BaseModel, Field
 
 from api import shapes_cards
-from api.auth import ForCards, services_of
+from api.auth import CARD_CUSTODY, ForCards, services_of
 from api.cards import Body, CredentialIn, PaymentIn, Short, card_answer, find_card, number_of, paid_of
 from api.openapi import answers
 from api.requests import IdempotencyKey, IfMatch, InstantIn, RowId, Words, once, revision
 from api.services import Services
 from hub.cards import ledger
 from hub.cards.kinds import CardKind, Document
-from hub.cards.ledger import Holder
 from hub.pipeline import card_desk
 from hub.pipeline.card_desk import Wish
 from hub.pipeline.step import Step
@@ -147,8 +146,13 @@ def lose(edit: ForEdits, told: LossIn) -> Response:
 
 @router.post("/{card_id}/found", responses=answers(shapes_cards.Card))
 def find_again(edit: ForEdits, told: SeenIn) -> Response:
-    """A lost card is back: valid again; one that was replaced meanwhile goes to stock instead."""
-    return edit.run(told, lambda step: card_desk.found(step, edit.card, told.note or "", edit.by.name, edit.revision))
+    """A lost card is back: valid again; one that is over waits for the custodian to put it into stock."""
+    custodian = bool(edit.by.roles & CARD_CUSTODY)
+
+    def act(step: Step) -> None:
+        card_desk.found(step, edit.card, told.note or "", edit.by.name, edit.revision, custodian=custodian)
+
+    return edit.run(told, act)
 
 
 @router.post("/{card_id}/return", responses=answers(shapes_cards.Card))
@@ -186,7 +190,7 @@ def _same_holder(edit: Edit, told: ReplaceIn) -> Wish:
         site=next(each for each in edit.services.sites if each.id == row.site),
         kind=CardKind(row.kind),
         unit=row.unit,
-        holder=Holder(name=row.holder_name, phone=row.holder_phone, id_last4=row.id_last4, id_digest=row.id_digest),
+        holder=ledger.holder_of(row),
         number=number_of(told.credential),
         value=told.credential.value,
         documents=ledger.documents_of(row),

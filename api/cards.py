@@ -19,6 +19,7 @@ from api.auth import CARD_STAFF, ForCards, ForCardWatchers, services_of, visible
 from api.openapi import answers
 from api.problem_details import ProblemError, invalid, not_found
 from api.requests import (
+    MAX_ID,
     Cursor,
     Filter,
     Id,
@@ -35,9 +36,11 @@ from api.requests import (
 from api.services import Services
 from api.shapes_meters import Money
 from api.topups import Amount, MoneyIn
-from hub.cards import identity, ledger, numbers, permissions
+from hub.cards import ledger, numbers, permissions
 from hub.cards.kinds import CardKind, Document
 from hub.cards.ledger import CardState, Holder
+from hub.cards.visibility import Field as Seen
+from hub.cards.visibility import Sight, shown, sight
 from hub.pipeline import card_desk
 from hub.pipeline.card_desk import Paid, Wish
 from hub.store.accounts import Principal
@@ -68,6 +71,7 @@ class HolderIn(Body):
     name: Short
     phone: Phone | None = None
     id_number: IdNumber | None = None
+    under_14: bool = False
 
 
 class CredentialIn(Body):
@@ -85,7 +89,10 @@ class PaymentIn(Body):
 
 
 class NewCard(Body):
-    """A card to be issued. `doors` left out: those of the unit and its building. `until`: earlier than the kind allows."""
+    """A card to be issued. `doors` left out: those of the unit and its building. `until`: earlier than the kind allows.
+
+    `works`: the renovation that a pass is for.
+    """
 
     kind: CardKind
     unit: Id | None = None
@@ -96,13 +103,15 @@ class NewCard(Body):
     documents: Documents = []
     until: InstantIn | None = None
     payment: PaymentIn | None = None
+    works: Annotated[int, Field(ge=1, le=MAX_ID)] | None = None
 
 
 # --- answering --------------------------------------------------------------------------------------------
 
 
-def _money(fen: int | None) -> Money | None:
-    return None if fen is None else Money(amount=credit_text(fen, BalanceUnit.CNY), currency="CNY")
+def money(fen: int) -> Money:
+    """Fen as the API says it."""
+    return Money(amount=credit_text(fen, BalanceUnit.CNY), currency="CNY")
 
 
 def _door(row: Row[Any], services: Services) -> shapes_cards.CardDoor:
@@ -134,9 +143,12 @@ def _shapes(
 def _shape(
     services: Services, principal: Principal, row: Row[Any], paid: int, doors: Sequence[Row[Any]]
 ) -> shapes_cards.Card:
-    desk = bool(principal.roles & CARD_STAFF)
+    def sees(field: Seen) -> bool:
+        return sight(principal.roles, field) is Sight.FULL
+
     zone = services.zone(row.site)
     due = ledger.due_fen(row)
+    left = None if due is None else max(0, due - paid)
     revoked = [door for door in doors if door.desired == permissions.Desired.REVOKED]
     return shapes_cards.Card(
         id=row.id,
@@ -145,12 +157,14 @@ def _shape(
         unit=row.unit,
         state=CardState(row.state),
         reason=row.reason,
-        holder=_holder(row) if desk else None,
-        credential=_credential(row) if desk else None,
-        missing=ledger.missing_of(row, paid) if desk else (),
-        fee_due=_money(None if due is None else max(0, due - paid)) if desk else None,
-        paid=_money(paid) if desk else None,
-        arithmetic=row.arithmetic if desk else None,
+        object=row.object_state,
+        holder=_holder(principal, row),
+        credential=_credential(row) if sees(Seen.CREDENTIAL) else None,
+        missing=ledger.missing_of(row, paid) if sees(Seen.PAPERS) else (),
+        fee_due=None if left is None or not sees(Seen.MONEY) else money(left),
+        paid=money(paid) if sees(Seen.MONEY) else None,
+        arithmetic=row.arithmetic if sees(Seen.MONEY) else None,
+        works=row.works_id,
         valid_from=iso(row.valid_from, zone),
         valid_until=shapes.instant(row.valid_until, zone),
         replaces=row.replaces_id,
@@ -160,9 +174,19 @@ def _shape(
     )
 
 
-def _holder(row: Row[Any]) -> shapes_cards.CardHolder:
-    masked = None if row.id_last4 is None else f"***{row.id_last4}"
-    return shapes_cards.CardHolder(name=row.holder_name, phone=row.holder_phone, id_number=masked)
+def _holder(principal: Principal, row: Row[Any]) -> shapes_cards.CardHolder | None:
+    def seen(value: str | None, field: Seen) -> str | None:
+        return shown(value, field, sight(principal.roles, field, minor=bool(row.minor)))
+
+    name = seen(row.holder_name, Seen.NAME)
+    if name is None:
+        return None
+    return shapes_cards.CardHolder(
+        name=name,
+        phone=seen(row.holder_phone, Seen.PHONE),
+        id_number=seen(row.id_last4, Seen.ID_NUMBER),
+        under_14=bool(row.minor),
+    )
 
 
 def _credential(row: Row[Any]) -> shapes_cards.CardCredential:
@@ -233,7 +257,7 @@ def show_doors(request: Request, principal: ForCardWatchers, card_id: RowId) -> 
 # --- the desk ---------------------------------------------------------------------------------------------
 
 
-def _site_of(services: Services, principal: Principal, unit: str | None, site: str | None) -> SiteFacts:
+def site_of(services: Services, principal: Principal, unit: str | None, site: str | None) -> SiteFacts:
     """The site that is meant: the one that is named, else the only one of the caller's that has this unit."""
     mine = [each for each in services.sites if principal.may_see(each.id) and site in {None, each.id}]
     if not mine:
@@ -267,23 +291,18 @@ def issue(request: Request, principal: ForCards, new: NewCard, idempotency_key: 
     services = services_of(request)
 
     def write() -> Response:
-        number = new.holder.id_number
         wish = Wish(
-            site=_site_of(services, principal, new.unit, new.site),
+            site=site_of(services, principal, new.unit, new.site),
             kind=new.kind,
             unit=new.unit,
-            holder=Holder(
-                name=new.holder.name,
-                phone=new.holder.phone,
-                id_last4=None if number is None else identity.last_four(number),
-                id_digest=None if number is None else services.id_digest(number),
-            ),
+            holder=_holder_of(services, new.holder),
             number=number_of(new.credential),
             value=new.credential.value,
             documents=tuple(map(str, new.documents)),
             doors=None if new.doors is None else tuple(new.doors),
             until=new.until,
             payment=None if new.payment is None else paid_of(new.payment),
+            works=new.works,
             by=principal.name,
         )
         card = services.door.ask(lambda step: card_desk.issue(step, wish))
@@ -292,9 +311,25 @@ def issue(request: Request, principal: ForCards, new: NewCard, idempotency_key: 
     return once(request, services, principal, idempotency_key, _digestible(services, new), write)
 
 
+def _holder_of(services: Services, told: HolderIn) -> Holder:
+    """The holder with the identity number under lock."""
+    if told.id_number is None:
+        return Holder(name=told.name, phone=told.phone, minor=told.under_14)
+    sealed = services.keys.seal(told.id_number)
+    return Holder(
+        name=told.name,
+        phone=told.phone,
+        id_last4=sealed.last4,
+        id_digest=sealed.digest,
+        id_cipher=sealed.cipher,
+        id_key=sealed.key_id,
+        minor=told.under_14,
+    )
+
+
 def _digestible(services: Services, new: NewCard) -> Mapping[str, Any]:
     """The body for the idempotency key, without the identity number in a form that could be tried out."""
     body = new.model_dump(mode="json")
     if new.holder.id_number is not None:
-        body["holder"]["id_number"] = services.id_digest(new.holder.id_number)
+        body["holder"]["id_number"] = services.keys.digest(new.holder.id_number)
     return body

@@ -13,10 +13,14 @@ from api import (
     shapes,
     shapes_buses,
     shapes_cards,
+    shapes_desk,
+    shapes_duty,
     shapes_meters,
     shapes_notices,
     shapes_records,
     shapes_statistics,
+    shapes_suppressions,
+    shapes_webhooks,
 )
 
 OPEN_ON_LOOPBACK = frozenset({"/healthz", "/readyz", "/metrics"})
@@ -93,8 +97,12 @@ def build(app: FastAPI) -> dict[str, Any]:
             *shapes_buses.ANSWERS,
             *shapes_notices.ANSWERS,
             *shapes_cards.ANSWERS,
+            *shapes_desk.ANSWERS,
+            *shapes_duty.ANSWERS,
             *shapes_statistics.ANSWERS,
+            *shapes_suppressions.ANSWERS,
             *shapes_records.ANSWERS,
+            *shapes_webhooks.ANSWERS,
             problem_details.ProblemDetails,
         ),
         ref_template=REF,

@@ -15,8 +15,10 @@ from zoneinfo import ZoneInfo
 import msgspec
 from prometheus_client import CollectorRegistry
 
+from hub.cards.secrecy import KeyRing
+from hub.pipeline.webhook_desk import WebhookDesk
 from hub.store.database import Store
-from hub.tickets.lifecycle import Actor
+from hub.tickets.lifecycle import Actor, Refused
 from hub.vocabulary.decisions import Severity
 from hub.vocabulary.events import Subject
 from hub.vocabulary.facts import DeviceKind, SiteFacts
@@ -124,12 +126,16 @@ def _no_receipt(site: str, channel: str, provider_id: str, detail: str | None) -
     return False
 
 
+def _no_cap(ticket: Mapping[str, Any], locale: str) -> bytes | None:
+    return None
+
+
 def _no_buses() -> list[dict[str, Any]]:
     return []
 
 
-def _no_digest(id_number: str) -> str | None:
-    return None
+def _no_webhooks() -> WebhookDesk:
+    raise Refused("unavailable", "This process tells no other systems.")
 
 
 def _every_unit(site: str, unit: str) -> bool:
@@ -149,13 +155,15 @@ class Services:
     sites: Sequence[SiteFacts]
     metrics_registry: CollectorRegistry
     version: str
+    keys: KeyRing
     buses: Callable[[], list[dict[str, Any]]] = _no_buses  # as hub.connections gives them
     cookie_secure: bool = False
     receipt: Callable[[str, str, str, str | None], bool] = (
         _no_receipt  # site, channel, provider's id, why not delivered
     )
+    webhooks: Callable[[], WebhookDesk] = _no_webhooks
+    cap: Callable[[Mapping[str, Any], str], bytes | None] = _no_cap  # a ticket's view, a language; None: no incident
     knows_unit: Callable[[str, str], bool] = _every_unit  # (site, `b1/0101`)
-    id_digest: Callable[[str], str | None] = _no_digest  # keyed; None: this installation has no key, and keeps none
     stale_after_ms: Mapping[str, int] = field(default_factory=lambda: STALE_AFTER_MS)
 
     @cached_property

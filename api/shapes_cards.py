@@ -17,6 +17,7 @@ class CardHolder(Shape, frozen=True):
     name: str
     phone: str | None
     id_number: str | None
+    under_14: bool
 
 
 class CardCredential(Shape, frozen=True):
@@ -40,7 +41,10 @@ class CardDoor(Shape, frozen=True):
 
 
 class Card(Shape, frozen=True):
-    """A card as it was given to somebody. `fee_due`: still to be paid; null where the project's price list says."""
+    """A card as it was given to somebody. `fee_due`: still to be paid; null where the project's price list says.
+
+    `object`: where the thing itself is (assigned, returned, lost, found, in_stock, confiscated); `works`: the renovation of a pass.
+    """
 
     id: int
     site: str
@@ -48,12 +52,14 @@ class Card(Shape, frozen=True):
     unit: str | None
     state: CardState
     reason: str | None
+    object: str
     holder: CardHolder | None
     credential: CardCredential | None
     missing: Sequence[str]
     fee_due: Money | None
     paid: Money | None
     arithmetic: str | None
+    works: int | None
     valid_from: Instant
     valid_until: Instant | None
     replaces: int | None

@@ -29,6 +29,7 @@ from hub.launch import (
     running,
     stop_signals,
 )
+from hub.privacy_commands import audit_app, keys_app
 from hub.settings import Settings, load_database
 from hub.settings.mistakes import listed
 from hub.vocabulary.roles import Role
@@ -48,6 +49,8 @@ user_app = typer.Typer(help="People who sign in to the console.", no_args_is_hel
 token_app = typer.Typer(help="Machine clients of the API.", no_args_is_help=True)
 app.add_typer(user_app, name="user")
 app.add_typer(token_app, name="token")
+app.add_typer(keys_app, name="keys")
+app.add_typer(audit_app, name="audit")
 
 ConfigOption = Annotated[Path, typer.Option("--config", help="The hub's configuration file.")]
 NameArgument = Annotated[str, typer.Argument(metavar="NAME", help="The name; unique among its kind.")]
@@ -206,13 +209,13 @@ def import_file(
     config: ConfigOption = DEFAULT_CONFIG,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what would change; change nothing.")] = False,
 ) -> None:
-    """Households and people from CSV or XLSX: all or nothing, each wrong cell named; also while the hub runs."""
-    from hub.importing import import_households
+    """Households and people, or a roster, from CSV or XLSX: all or nothing, each wrong cell named; also while the hub runs."""
+    from hub.importing import import_sheet
 
     with foreseen():
         settings = load_settings(config)
         with open_database(settings) as store:
-            done = import_households(store, settings, file, _now(), dry_run=dry_run)
+            done = import_sheet(store, settings, file, _now(), dry_run=dry_run)
     for problem in done.problems:
         print(f"{file}: {problem}", file=sys.stderr)
     if done.problems:

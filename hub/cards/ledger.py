@@ -215,6 +215,19 @@ def live(connection: Connection, *wanted: ColumnElement[bool]) -> Sequence[Row[A
     return connection.execute(with_number().where(going_on, *wanted).order_by(card_assignments.c.id)).all()
 
 
+def holder_of(row: Row[Any]) -> Holder:
+    """The same person again, for another card."""
+    return Holder(
+        name=row.holder_name,
+        phone=row.holder_phone,
+        id_last4=row.id_last4,
+        id_digest=row.id_digest,
+        id_cipher=row.id_cipher,
+        id_key=row.id_key,
+        minor=bool(row.minor),
+    )
+
+
 def doors_of(row: Row[Any]) -> tuple[tuple[str, str], ...]:
     """(controller, door) that the card is to open."""
     return msgspec.json.decode(row.doors_json, type=tuple[tuple[str, str], ...])

@@ -134,14 +134,18 @@ def take_away(step: Step, card: int, note: str, by: str, revision: int | None = 
 # --- staff ------------------------------------------------------------------------------------------------
 
 
-def approve(step: Step, card: int, paper: Document, by: str, revision: int | None = None) -> None:
-    """A signature on a staff card's application: the department head's first, then the project manager's. Raises Refused."""
+def approve(step: Step, card: int, papers: tuple[Document, ...], by: str, revision: int | None = None) -> None:
+    """A signature on a staff card's application: the department head's first, then the project manager's. Raises Refused.
+
+    `papers`: those that this person may sign; the first that is not there yet is signed.
+    """
     row = find(step, card, revision)
     signed = ledger.documents_of(row)
     if row.kind != CardKind.STAFF or row.state != CardState.PENDING:
         raise Refused("not_allowed", "Only a staff card that waits for it is approved.")
-    if paper in signed:
+    open_ = [paper for paper in papers if paper not in signed]
+    if not open_:
         raise Refused("not_allowed", "This signature is there already.")
-    if paper is Document.MANAGER_APPROVED and Document.DEPARTMENT_HEAD_SIGNED not in signed:
+    if open_[0] is Document.MANAGER_APPROVED and Document.DEPARTMENT_HEAD_SIGNED not in signed:
         raise Refused("not_allowed", "The department head signs first.", allowed=(Document.DEPARTMENT_HEAD_SIGNED,))
-    card_desk.hand_in(step, card, (str(paper),), by)
+    card_desk.hand_in(step, card, (str(open_[0]),), by)

@@ -19,15 +19,18 @@ from hub.pipeline.step import Step
 from hub.tickets.lifecycle import Refused
 
 
-def refund(step: Step, card: int, party: str, by: str, revision: int | None = None) -> int:
-    """Pay back what is held for this pass; the row of the refund document. Raises Refused, naming what stands in the way."""
+def refund(step: Step, card: int, party: str | None, by: str, revision: int | None = None) -> int:
+    """Pay back what is held for this pass; the row of the refund document. `party` None: to the holder.
+
+    Raises Refused, naming what stands in the way.
+    """
     row = find(step, card, revision)
     line = deposits.line_of(step.connection, card)
     held = deposits.balance(deposits.rows_of(step.connection, line)).held_fen
     if held <= 0:
         raise Refused("not_allowed", "No deposit is held for this pass.")
     _demand_all_back(step, row)
-    return _enter(step, row, line, Entry.REFUNDED, held, party, None, "", by)
+    return _enter(step, row, line, Entry.REFUNDED, held, party or row.holder_name, None, "", by)
 
 
 def forfeit(

@@ -14,10 +14,12 @@ from typing import Final
 
 import msgspec
 
+from hub.settings.keys import read_keys
 from hub.settings.limits import LimitTypes
 from hub.settings.mistakes import ConfigurationErrors, Mistake, listed, nearest
 from hub.settings.model import HttpSettings, MqttSettings, Secret, Settings, SiteConfig
 from hub.settings.notifiers import NotifierTypes
+from hub.settings.publishing import read_publishing
 from hub.settings.section import Section
 from hub.settings.site_file import NO_NOTIFIERS, Profiles, read_site
 from hub.settings.source import Located, read_yaml
@@ -76,11 +78,22 @@ def load(
         read_site, profiles=profile_kinds, rules=rule_limits, log=log, notifier_types=notifier_types, environ=environ
     )
     sites = _read_sites(root, path.parent, read)
+    publishing = read_publishing(root, path.parent)
+    keys = read_keys(root, path.parent, environ)
     root.finish()
     if log:
         raise ConfigurationErrors(log)
     data_dir = file.parent if file is not None else path.parent / "var"
-    return Settings(file=path, database=database, data_dir=data_dir, http=http, mqtt=mqtt, sites=sites)
+    return Settings(
+        file=path,
+        database=database,
+        data_dir=data_dir,
+        http=http,
+        mqtt=mqtt,
+        sites=sites,
+        publishing=publishing,
+        keys=keys,
+    )
 
 
 def load_database(path: Path, environ: Mapping[str, str]) -> str:

@@ -1,5 +1,7 @@
 """Denied by default: every route × every role × every site, and nobody at all, against a table written by hand."""
 
+from datetime import date
+
 import pytest
 from fastapi import FastAPI
 from sqlalchemy import select
@@ -10,6 +12,7 @@ from api.auth import UnguardedRouteError, demand_guards, routes_of
 from hub.cards import numbers
 from hub.cards.kinds import CardKind
 from hub.cards.ledger import Holder
+from hub.cards.works import NewWorks
 from hub.meters import topups
 from hub.meters.topups import TopUp
 from hub.notices import orders
@@ -17,11 +20,14 @@ from hub.notices.letters import write_notice
 from hub.notices.plan import Channel
 from hub.notices.recipients import Recipient
 from hub.notices.text_book import TextBook
-from hub.pipeline import card_desk
+from hub.pipeline import card_desk, card_ends
 from hub.pipeline.card_desk import Wish
-from hub.registry import households, people
+from hub.pipeline.webhook_desk import new_webhook
+from hub.registry import households, people, roster_rows
 from hub.registry.households import Member, MemberRole
 from hub.registry.people import PersonEdit
+from hub.registry.roster import OverrideKind
+from hub.registry.roster_rows import AssignmentEdit, OverrideEdit
 from hub.store import accounts
 from hub.store.schema import devices, notice_orders
 from hub.vocabulary.decisions import Audience, Notify
@@ -54,9 +60,12 @@ RESCUERS = {
 REPORT_WRITERS = {Role.DUTY_SUPERVISOR, Role.DEPARTMENT_MANAGER, Role.MANAGER, Role.ADMIN}
 PEOPLE = {Role.FRONT_DESK, Role.HOUSEKEEPER, Role.MANAGER, Role.ADMIN}
 CARDS = {Role.FRONT_DESK, Role.CARD_CUSTODIAN, Role.MANAGER, Role.ADMIN}
-CARD_WATCHERS = CARDS | {Role.SECURITY}
+CARD_WATCHERS = CARDS | {Role.SECURITY, Role.FINANCE}
+CARD_MONEY = CARDS | {Role.FINANCE}
+CUSTODY = {Role.CARD_CUSTODIAN, Role.MANAGER, Role.ADMIN}
 TEXTS = {Role.MANAGER, Role.ADMIN}
 RECEIPTS = {Role.INTEGRATOR, Role.ADMIN}
+ROSTER_EDITORS = {Role.DUTY_SUPERVISOR, Role.DEPARTMENT_MANAGER, Role.MANAGER, Role.ADMIN}
 EVERYBODY = "everybody, signed in or not"
 PAGE = "people who have signed in; others are sent to the sign-in page"
 
@@ -110,12 +119,49 @@ TABLE = {
     ("POST", "/api/v1/cards/{card_id}/return"): CARDS,
     ("POST", "/api/v1/cards/{card_id}/replace"): CARDS,
     ("POST", "/api/v1/cards/{card_id}/extend"): CARDS,
+    ("POST", "/api/v1/cards/{card_id}/suspend"): {Role.MANAGER, Role.ADMIN},
+    ("POST", "/api/v1/cards/{card_id}/resume"): {Role.MANAGER, Role.ADMIN},
+    ("POST", "/api/v1/cards/{card_id}/approval"): {Role.MANAGER, Role.DEPARTMENT_MANAGER},
+    ("POST", "/api/v1/cards/{card_id}/left"): CARDS,
+    ("POST", "/api/v1/cards/{card_id}/take-away"): CARDS,
+    ("POST", "/api/v1/cards/{card_id}/stock"): CUSTODY,
+    ("GET", "/api/v1/cards/{card_id}/deposit"): CARD_MONEY,
+    ("POST", "/api/v1/cards/{card_id}/deposit/refund"): CARDS,
+    ("POST", "/api/v1/cards/{card_id}/deposit/reversal"): CARDS,
+    ("POST", "/api/v1/cards/{card_id}/penalty"): CARDS,
+    ("GET", "/api/v1/works"): CARD_MONEY,
+    ("POST", "/api/v1/works"): CARDS,
+    ("GET", "/api/v1/works/{works_id}"): CARD_MONEY,
+    ("POST", "/api/v1/works/{works_id}/accept"): CARDS,
     ("GET", "/api/v1/rejected"): INPUT,
     ("GET", "/api/v1/buses"): INPUT,
     ("GET", "/api/v1/statistics/entrapments"): RESCUERS,
     ("GET", "/api/v1/rejected/{rejected_id}"): INPUT,
     ("POST", "/api/v1/rejected/{rejected_id}/replay"): INPUT,
     ("GET", "/api/v1/problems"): ALL,
+    ("GET", "/api/v1/tickets/{ticket_id}/cap"): ALL,
+    ("GET", "/api/v1/webhooks"): RECEIPTS,
+    ("POST", "/api/v1/webhooks"): RECEIPTS,
+    ("GET", "/api/v1/webhooks/{webhook_id}"): RECEIPTS,
+    ("PATCH", "/api/v1/webhooks/{webhook_id}"): RECEIPTS,
+    ("DELETE", "/api/v1/webhooks/{webhook_id}"): RECEIPTS,
+    ("POST", "/api/v1/webhooks/{webhook_id}/keys"): RECEIPTS,
+    ("POST", "/api/v1/webhooks/{webhook_id}/replay"): RECEIPTS,
+    ("POST", "/api/v1/webhooks/{webhook_id}/ping"): RECEIPTS,
+    ("POST", "/api/v1/webhooks/{webhook_id}/enable"): RECEIPTS,
+    ("POST", "/api/v1/webhooks/{webhook_id}/disable"): RECEIPTS,
+    ("GET", "/api/v1/webhooks/{webhook_id}/attempts"): RECEIPTS,
+    ("GET", "/api/v1/roster/on-duty"): ALL,
+    ("GET", "/api/v1/roster/shifts"): ALL,
+    ("PUT", "/api/v1/roster/shifts/{site}/{name}"): ROSTER_EDITORS,
+    ("GET", "/api/v1/roster/assignments"): ALL,
+    ("POST", "/api/v1/roster/assignments"): ROSTER_EDITORS,
+    ("GET", "/api/v1/roster/assignments/{row_id}"): ALL,
+    ("DELETE", "/api/v1/roster/assignments/{row_id}"): ROSTER_EDITORS,
+    ("GET", "/api/v1/roster/overrides"): ALL,
+    ("POST", "/api/v1/roster/overrides"): ROSTER_EDITORS,
+    ("GET", "/api/v1/roster/overrides/{row_id}"): ALL,
+    ("DELETE", "/api/v1/roster/overrides/{row_id}"): ROSTER_EDITORS,
     ("GET", "/api/v1/openapi.json"): EVERYBODY,
     ("GET", "/healthz"): ALL,
     ("GET", "/readyz"): ALL,
@@ -176,12 +222,19 @@ def _body(path: str, ids: dict[str, str]) -> dict[str, object]:
         "/payment": {"receipt": "1", "amount": "1"},
         "/payment-reversal": {"receipt": "1", "reversal": "2"},
         "/documents": {"documents": ["id_document"]},
+        "/webhooks": {"site": ids["site"], "name": "bi", "url": "https://a.example/"},
+        "/replay": {"after": 0},
+        "/suspend": {"reason": "arrears", "note": "1"},
+        "/penalty": {"reason": "lost_pass"},
+        "/reversal": {"entry": 1, "note": "1"},
+        "/works": {"site": ids["site"], "unit": "b1/0101", "reference": "P2"},
         "/extend": {"until": "2030-01-01T00:00:00Z"},
         "/{card_id}/replace": {
             "verified": "id_document",
             "credential": {"format": "uid32", "value": "00000003"},
         },
         "/people": {"site": ids["site"], "code": "p2", "name": "李"},
+        "/shifts/{site}/{name}": {"start": "08:00", "end": "16:00"},
         "/notice-receipts": {"site": ids["site"], "channel": "sms", "provider_id": "1", "delivered": True},
     }
     return next((body for end, body in ends.items() if path.endswith(end)), {})
@@ -197,6 +250,11 @@ def ids(small_hub) -> dict[str, str]:
         now = small_hub.now()
         person = people.create(connection, "lakeside", PersonEdit(code="p1", name="王芳"), now)
         home = households.move_in(connection, "lakeside", "b1/0102", [Member(person, MemberRole.OWNER)], now)
+        guard = people.create(connection, "lakeside", PersonEdit(code="s1", name="赵", role="security"), now)
+        assigned = AssignmentEdit(person_id=guard, role="security", shift="A", valid_from=date(2026, 1, 1))
+        roster_rows.assign(connection, "lakeside", assigned, "test", now)
+        ill = OverrideEdit(kind=OverrideKind.ABSENT, person_id=guard, from_at=now, until_at=now + 1)
+        roster_rows.put_override(connection, "lakeside", ill, "test", now)
         subject = Subject("lakeside", SubjectType.DEVICE, "m-0101")
         ordered = Notify(key="1", subject=subject, audience=Audience.HOUSEHOLD, template="low_balance_1")
         orders.order(connection, ordered, "low_balance", now)
@@ -218,13 +276,18 @@ def ids(small_hub) -> dict[str, str]:
         by="desk",
     )
     card = small_hub.inbox.ask(lambda step: card_desk.issue(step, wish)).result(10)
+    permit = NewWorks(site="lakeside", unit="b1/0102", reference="P1")
+    works = small_hub.inbox.ask(lambda step: card_ends.open_works(step, permit, "desk")).result(10)
     return {
+        "works_id": str(works),
+        "webhook_id": str(small_hub.webhooks.add(new_webhook("lakeside", "crm", "https://a.example/", "cap", (), ()), "x")),
         "ticket_id": str(ticket),
         "person_id": str(person),
         "household_id": str(home),
         "notice_id": "1",
         "topup_id": str(topup),
         "card_id": str(card),
+        "row_id": "1",
         "template": "low_balance_1",
         "action": "note",
         "form": "emergency",

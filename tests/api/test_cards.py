@@ -8,7 +8,6 @@ from typing import Any
 import msgspec
 import pytest
 
-from hub.cards.identity import IdentityKey
 from hub.store.schema import card_assignments, card_payments, commands
 from hub.vocabulary.roles import Role
 from support.running import DEVICES, RunningHub
@@ -21,7 +20,6 @@ ID_NUMBER = "110101199003071234"
 def desk_hub(database_url):
     devices = [msgspec.structs.replace(each, doors=GATE.get(each.id, ())) for each in DEVICES]
     running = RunningHub(database_url, devices)
-    object.__setattr__(running.services, "id_digest", IdentityKey(b"k" * 32).digest)
     yield running
     running.close()
 
@@ -130,8 +128,10 @@ def test_an_identity_number_goes_in_and_never_comes_out(desk, desk_hub):
     assert card["holder"]["id_number"] == "***1234"
     with desk_hub.store.read() as connection:
         row = connection.execute(card_assignments.select()).one()
-    assert row.id_digest == IdentityKey(b"k" * 32).digest("110101 19900307 1234")
+    keys = desk_hub.services.keys
+    assert row.id_digest == keys.digest("110101 19900307 1234")
     assert all(ID_NUMBER not in str(value) for value in row)
+    assert keys.open_number(row.id_cipher, row.id_key, row.id_digest) == ID_NUMBER
 
 
 def test_a_number_is_one_card_however_it_is_spelled(desk):
@@ -184,7 +184,7 @@ def test_a_loss_suspends_at_once_and_says_what_is_not_proved(desk, desk_hub):
     assert "张三" not in sent[0].args_json
 
 
-def test_a_replacement_needs_the_id_check_costs_fifty_and_uses_no_free_card(desk):
+def test_a_replacement_needs_the_id_check_costs_fifty_and_uses_no_free_card(desk, desk_hub, client_of):
     card = issue(desk)
     path = f"/api/v1/cards/{card['id']}"
     other = {"format": "wiegand26", "value": "20000001"}
@@ -209,8 +209,13 @@ def test_a_replacement_needs_the_id_check_costs_fifty_and_uses_no_free_card(desk
     old = desk.get(path).json()
     assert (old["state"], old["reason"]) == ("ended", "replaced")
     assert issue(desk, 2)["arithmetic"].startswith("已发 2 张")
-    # Found after it was replaced: an object in stock, not a valid card; its number may be issued again.
-    assert desk.post(f"{path}/found", json={"verified": "id_document"}).json()["state"] == "ended"
+    # Found after it was replaced: no valid card; its number may be issued again when the custodian has it in stock.
+    back = desk.post(f"{path}/found", json={"verified": "id_document"}).json()
+    assert (back["state"], back["object"]) == ("ended", "found")
+    assert desk.post("/api/v1/cards", json=new(1)).status_code == 409
+    assert desk.post(f"{path}/stock", json={}).status_code == 403
+    custodian = client_of(desk_hub, Role.CARD_CUSTODIAN)
+    assert custodian.post(f"{path}/stock", json={}).json()["object"] == "in_stock"
     assert issue(desk, 1)["credential"]["value"] == "10000001"
 
 

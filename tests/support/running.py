@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Sequence
+from datetime import UTC
 from enum import StrEnum
 from typing import Any
 
@@ -15,14 +16,18 @@ from prometheus_client import CollectorRegistry, Counter
 
 from api.app import create_app
 from api.services import Health, Part, Services
+from hub.cards.secrecy import KeyRing
 from hub.pipeline.board import DeviceBoard
 from hub.pipeline.core import Core
 from hub.pipeline.door import Door
 from hub.pipeline.engine import Engine
 from hub.pipeline.feed import FeedBoard
 from hub.pipeline.inbox import Inbox
+from hub.pipeline.publication_keys import WebhookKeys
+from hub.pipeline.publisher import Outlets, Publisher
 from hub.pipeline.rulebook import RuleBook
 from hub.pipeline.timers import Timers
+from hub.pipeline.webhook_desk import WebhookDesk
 from hub.pipeline.world import FactsBook
 from hub.registry.rows import align
 from hub.store import accounts
@@ -32,7 +37,7 @@ from hub.vocabulary.elevator import AlarmState, AlarmType
 from hub.vocabulary.events import DeviceStatus, ElevatorAlarm, ElevatorState, Event, MeterReading, Subject
 from hub.vocabulary.facts import DeviceFacts, DeviceKind, Facts, SiteFacts
 from hub.vocabulary.instants import UtcMs
-from hub.vocabulary.ports import Lane, RawMessage
+from hub.vocabulary.ports import Lane, RawMessage, WayOut
 from hub.vocabulary.roles import Role
 from hub.vocabulary.rule import Outcome
 from hub.vocabulary.units import BalanceUnit
@@ -143,6 +148,11 @@ class RunningHub:
         self.evaluations: list[dict[str, Any]] = []
         self.metrics = CollectorRegistry()
         Counter("hub_messages", "Messages.", registry=self.metrics).inc()
+        self.ways: dict[str, WayOut] = {}  # a webhook's name → its way out; none: as if it were not there
+        master = WebhookKeys(bytes(32))
+        outlets = Outlets((), lambda each, keys: self.ways.get(each.wanted.name), master)
+        self.publisher = Publisher(self.store, self.feed, outlets, lambda site: UTC, self.now)
+        self.webhooks = WebhookDesk(self.store, self.publisher, master, self.now)
         self.services = Services(
             store=self.store,
             door=Door(self.inbox, self.store, self.now),
@@ -153,6 +163,8 @@ class RunningHub:
             sites=sites,
             metrics_registry=self.metrics,
             version="0.1.0",
+            keys=KeyRing.new(),
+            webhooks=lambda: self.webhooks,
         )
         self.app: FastAPI = create_app(self.services)
         self._server: uvicorn.Server | None = None
