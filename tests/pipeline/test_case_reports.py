@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Iterator
 from enum import StrEnum
+from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -44,8 +46,8 @@ class Why(StrEnum):
 
 
 @pytest.fixture
-def store(database_url: str) -> Iterator[Store]:
-    opened = open_store(database_url)
+def store(tmp_path: Path, migrated_sqlite: Path) -> Iterator[Store]:
+    opened = open_store(f"sqlite:///{shutil.copy(migrated_sqlite, tmp_path / 'hub.db')}")
     yield opened
     opened.close()
 
@@ -101,6 +103,7 @@ def test_signing_the_report_is_the_cases_report_and_lets_it_be_closed(rig: Rig) 
     assert "report" not in milestones(rig)
     with pytest.raises(Refused, match="report"):
         act(rig, "close")
+    rig.advance(1_000)
     assert save(rig, FormName.MAJOR_INCIDENT, MANAGER, MAJOR, signatory="陈经理", based_on=1) == 2
     assert milestones(rig)[-1] == "report"
     last = record(rig).course[-2:]

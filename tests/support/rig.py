@@ -108,14 +108,15 @@ class Rig:
         devices: Sequence[DeviceFacts],
         limits: Mapping[str, msgspec.Struct] | None = None,
         now: UtcMs = START,
+        sites: Sequence[SiteFacts] = (),
     ) -> None:
         self.now = now
         self.store = store
-        site = SiteFacts(id=SITE, name="湖畔花园", timezone="Asia/Shanghai", locale="zh-CN")
+        sites = sites or [SiteFacts(id=SITE, name="湖畔花园", timezone="Asia/Shanghai", locale="zh-CN")]
         with store.write() as connection:
-            keys, self.alignment = align(connection, [site], devices, now)
+            keys, self.alignment = align(connection, sites, devices, now)
         known = [msgspec.structs.replace(each, pk=keys[(each.site, each.id)]) for each in devices]
-        self.world = SmallWorld([site], known, {rule.name: rule.limits_type() for rule in rules} | dict(limits or {}))
+        self.world = SmallWorld(sites, known, {rule.name: rule.limits_type() for rule in rules} | dict(limits or {}))
         board, timers, feed = DeviceBoard(self.world), Timers(), FeedBoard()
         self.rules = RuleBook(rules, FactsBook(self.world, board.heard, now))
         with store.read() as connection:
