@@ -16,6 +16,7 @@ from sqlalchemy import Connection, Row, select
 from hub.store.schema import ticket_clocks, ticket_milestones, ticket_numbers, ticket_timeline, tickets
 from hub.tickets import escalation, lifecycle, rows
 from hub.tickets.escalation import Moment
+from hub.tickets.families import Families
 from hub.tickets.kinds import KINDS
 from hub.tickets.lifecycle import Actor, Change, Refused, Ticket
 from hub.tickets.quiet import Quiet
@@ -59,6 +60,7 @@ class Desk:
         self.timers: list[ClockTimer] = []
         self.notices: list[Notify | WithdrawNotices] = []
         self.quiet = Quiet(connection, names.device, now)
+        self.families = Families(connection, self, now)
 
     # --- rules ------------------------------------------------------------------------------------------
 
@@ -67,15 +69,17 @@ class Desk:
         active = rows.active_of(self._connection, raised.kind, raised.subject)
         maintenance = (active is None or active.maintenance) and self.quiet.explains(raised)
         if active is None:
-            change = lifecycle.opened(raised, by, self._named(raised), self._now, maintenance=maintenance)
-            return self._store_new(change, event_key)
-        return self._store(lifecycle.repeated(active, raised, by, self._now, maintenance=maintenance), event_key)
+            change = lifecycle.opened(
+                raised, by, self.named(raised.subject, raised.kind), self._now, maintenance=maintenance
+            )
+            return self.open(change, event_key)
+        return self.store(lifecycle.repeated(active, raised, by, self._now, maintenance=maintenance), event_key)
 
     def move_ticket(self, move: MoveTicket, by: str, event_key: bytes | None = None) -> Ticket | None:
         """A rule's report on the active ticket; None where none is active or the table has no such move."""
         active = rows.active_of(self._connection, move.kind, move.subject)
         change = None if active is None else lifecycle.triggered(active, move, by, self._now)
-        return None if change is None else self._store(change, event_key)
+        return None if change is None else self.store(change, event_key)
 
     def active_devices(self, kind: str, site: str) -> frozenset[str]:
         """Ids of the devices of a site that have an active ticket of this kind."""
@@ -101,7 +105,7 @@ class Desk:
             change = msgspec.structs.replace(change, ticket=self._rebound(change.ticket, str(fields["device"])))
         if change.ticket.active:
             self._only_active(change.ticket)
-        stored = self._store(change, None)
+        stored = self.store(change, None)
         self._keep_shelf(ticket, stored, str(fields.get("reason", "")), actor.name)
         return stored
 
@@ -111,7 +115,7 @@ class Desk:
         """A shelved ticket's time is over."""
         ticket = self._ticket(ticket_id)
         if ticket is not None and ticket.shelved_until is not None:
-            self._store(lifecycle.off_the_shelf(ticket, why, by, self._now), None)
+            self.store(lifecycle.off_the_shelf(ticket, why, by, self._now), None)
 
     def end_maintenance(self, site: str, why: EndReason, by: str) -> None:
         """Tickets that no maintenance explains any more lose the mark; who was not told yet is told."""
@@ -119,7 +123,7 @@ class Desk:
         for ticket_id in self._connection.execute(marked.order_by(tickets.c.id)).scalars().all():
             ticket = self._ticket(ticket_id)
             if ticket is not None and not self.quiet.still_explained(ticket):
-                self._store(lifecycle.maintenance_over(ticket, why, by, self._now), None)
+                self.store(lifecycle.maintenance_over(ticket, why, by, self._now), None)
 
     def holds_back(self, notify: Notify) -> Suppressed | None:
         """Why a rule's notice is not to be sent; its ticket's timeline says so."""
@@ -165,7 +169,7 @@ class Desk:
             self._set_clock(ticket_id, clock, "breached")
         change = lifecycle.fell_due(ticket, clock, what, due_at, self._now)
         if change is not None:
-            self._store(change, None)
+            self.store(change, None)
         self._set_timer(ticket, clock, escalation.next_due(spec, row.started_at, due_at, self._now))
 
     def rearm(self, ticket_id: int, clock: str) -> None:
@@ -186,7 +190,8 @@ class Desk:
 
     # --- storing ----------------------------------------------------------------------------------------
 
-    def _store_new(self, change: Change, event_key: bytes | None) -> Ticket:
+    def open(self, change: Change, event_key: bytes | None) -> Ticket:
+        """Store a new ticket; with its id and number."""
         number = self._next_number(change.ticket.subject.site)
         ticket = msgspec.structs.replace(change.ticket, number=number)
         inserted = self._connection.execute(tickets.insert().values(**rows.row_of(ticket)))
@@ -194,9 +199,11 @@ class Desk:
         ticket = msgspec.structs.replace(ticket, id=inserted.inserted_primary_key[0])
         self.opened_ids.add(ticket.id)
         self._write_trail(msgspec.structs.replace(change, ticket=ticket), event_key)
-        return ticket
+        self.families.opened(ticket)
+        return self.touched[ticket.id]
 
-    def _store(self, change: Change, event_key: bytes | None) -> Ticket:
+    def store(self, change: Change, event_key: bytes | None) -> Ticket:
+        """Store a move."""
         ticket = change.ticket
         if ticket.shelved_until is not None and (ticket.severity is Severity.CRITICAL or not ticket.active):
             why = EndReason.CRITICAL if ticket.active else EndReason.TICKET_OVER
@@ -205,7 +212,8 @@ class Desk:
             self._leave_shelf(ticket, why, change.entry.by)
         self._connection.execute(tickets.update().where(tickets.c.id == ticket.id).values(**rows.row_of(ticket)))
         self._write_trail(change, event_key)
-        return ticket
+        self.families.moved(ticket)
+        return self.touched[ticket.id]
 
     def _write_trail(self, change: Change, event_key: bytes | None) -> None:
         ticket, entry = change.ticket, change.entry
@@ -293,13 +301,14 @@ class Desk:
 
     # --- names and numbers ------------------------------------------------------------------------------
 
-    def _named(self, raised: RaiseTicket) -> tuple[str, str, str]:
-        site = self._names.site(raised.subject.site)
-        device = self._names.device(raised.subject.site, raised.subject.id)
-        is_device = raised.subject.type is SubjectType.DEVICE and device is not None
-        name = device.name if is_device and device is not None else self._plain_name(raised.subject, site)
+    def named(self, subject: Subject, kind: str) -> tuple[str, str, str]:
+        """Name, place and title of a ticket of this kind about this subject."""
+        site = self._names.site(subject.site)
+        device = self._names.device(subject.site, subject.id)
+        is_device = subject.type is SubjectType.DEVICE and device is not None
+        name = device.name if is_device and device is not None else self._plain_name(subject, site)
         place = device.place if is_device and device is not None else ""
-        titles = KINDS[raised.kind].title
+        titles = KINDS[kind].title
         title = titles.get(site.locale if site else "en", titles["en"])
         return name, place, f"{title} · {name}"
 

@@ -1,0 +1,103 @@
+"""Tickets that belong together, within one step: children below a roll-up, cars below the case of their whole site.
+
+The desk calls here after it has stored a ticket; what a family needs is stored through the desk again.
+"""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+from sqlalchemy import Connection, func, select
+
+from hub.store.schema import tickets
+from hub.tickets import lifecycle, rollup, rows
+from hub.tickets.suppression import NEVER_QUIET
+from hub.tickets.ticket import Change, Ticket
+from hub.vocabulary.decisions import Severity
+from hub.vocabulary.events import Subject, SubjectType
+from hub.vocabulary.instants import UtcMs
+
+
+class Store(Protocol):
+    """What a family needs of the desk."""
+
+    def open(self, change: Change, event_key: bytes | None) -> Ticket:
+        """Store a new ticket."""
+
+    def store(self, change: Change, event_key: bytes | None) -> Ticket:
+        """Store a move."""
+
+    def named(self, subject: Subject, kind: str) -> tuple[str, str, str]:
+        """Name, place and title of a ticket of this kind about this subject."""
+
+
+class Families:
+    """Keeps parents and children in line. Lives for one step, like the desk."""
+
+    def __init__(self, connection: Connection, desk: Store, now: UtcMs) -> None:
+        self._connection = connection
+        self._desk = desk
+        self._now = now
+
+    def opened(self, ticket: Ticket) -> None:
+        """A new ticket: gathered where its kind floods."""
+        if rollup.may_be_gathered(ticket) and ticket.parent_id is None:
+            self._gather(ticket)
+
+    def moved(self, ticket: Ticket) -> None:
+        """A ticket was moved: what became critical leaves its roll-up, and a roll-up ends with the last below it."""
+        if ticket.parent_id is None or ticket.kind in NEVER_QUIET or rollup.may_be_gathered(ticket):
+            return
+        parent_id = ticket.parent_id
+        if ticket.active and ticket.severity is Severity.CRITICAL:
+            self._desk.store(rollup.by_itself(ticket, self._now), None)
+        self._end_when_empty(parent_id)
+
+    def children(self, parent_id: int) -> list[Ticket]:
+        """Tickets below this one, oldest first."""
+        found = select(tickets).where(tickets.c.parent_id == parent_id).order_by(tickets.c.id)
+        return [rows.ticket_of(row) for row in self._connection.execute(found)]
+
+    def _gather(self, ticket: Ticket) -> None:
+        subject = Subject(ticket.subject.site, SubjectType.SITE, ticket.subject.site)
+        recent = self._recent(ticket)
+        if len(recent) < rollup.FLOOD_ENDS_BELOW:
+            return
+        parent = rows.active_of(self._connection, ticket.kind, subject)
+        if not rollup.floods(len(recent), gathering=parent is not None and rollup.is_roll_up(parent)):
+            return
+        if parent is None:
+            raised = rollup.raised(ticket, self._now)
+            named = self._desk.named(subject, ticket.kind)
+            parent = self._desk.open(lifecycle.opened(raised, rollup.BY_HUB, named, self._now), None)
+        for child in recent:
+            if rollup.may_be_gathered(child) and child.parent_id is None:
+                parent = self._desk.store(rollup.with_child(parent, child, self._now), None)
+                self._desk.store(rollup.below(child, parent, self._now), None)
+
+    def _recent(self, ticket: Ticket) -> list[Ticket]:
+        """Tickets of the kind that the site opened within the window; no more than it takes to know."""
+        found = (
+            select(tickets)
+            .where(
+                tickets.c.site == ticket.subject.site,
+                tickets.c.kind == ticket.kind,
+                tickets.c.opened_at > self._now - rollup.FLOOD_WINDOW_MS,
+                tickets.c.subject_type != str(SubjectType.SITE),
+                ~tickets.c.drill,
+            )
+            .order_by(tickets.c.opened_at.desc(), tickets.c.id.desc())
+            .limit(rollup.FLOOD_ABOVE + 1)
+        )
+        newest_first = self._connection.execute(found).all()
+        return [rows.ticket_of(row, rows.reached(self._connection, row.id)) for row in reversed(newest_first)]
+
+    def _end_when_empty(self, parent_id: int) -> None:
+        active = select(func.count()).where(tickets.c.parent_id == parent_id, tickets.c.active)
+        if self._connection.execute(active).scalar_one():
+            return
+        parent = rows.find(self._connection, select(tickets).where(tickets.c.id == parent_id))
+        if parent is not None and parent.active and rollup.is_roll_up(parent):
+            change = lifecycle.triggered(parent, rollup.over(parent, self._now), rollup.BY_HUB, self._now)
+            if change is not None:
+                self._desk.store(change, None)
