@@ -126,6 +126,15 @@ class MqttConnector:
         """QoS 1 through the alarm session; False where there is no connection now. Never raises."""
         return self._sessions[Lane.ALARM].publish(topic, payload)
 
+    @property
+    def connection_number(self) -> int | None:
+        """TopicPublisher: of the alarm session, as everything that leaves the hub on purpose."""
+        return self._sessions[Lane.ALARM].connection_number
+
+    def publish_state(self, topic: str, payload: bytes, timeout_s: float) -> bool:
+        """TopicPublisher."""
+        return self._sessions[Lane.ALARM].publish_confirmed(topic, payload, timeout_s)
+
     def publish_canary(self, number: int) -> bool:
         """A message to ourselves on each of the two ways; False where one of them cannot be sent."""
         payload = msgspec.json.encode({"number": number, "sent_at": self._clock()})

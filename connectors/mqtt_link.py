@@ -14,6 +14,7 @@ import socket
 import ssl
 import threading
 import time
+from collections import deque
 from collections.abc import Sequence
 from itertools import takewhile
 from typing import Any, Final
@@ -37,6 +38,7 @@ LOOK_UP_S: Final = 0.5
 
 READS_AT_ONCE: Final = 64
 MAX_PUBLISH_BYTES: Final = 256 * 1024
+REMEMBERED_REFUSALS: Final = 100
 SESSION_TAKEN_OVER: Final = 0x8E
 UNSUPPORTED_PROTOCOL: Final = 0x84
 NOT_AUTHORISED: Final = frozenset({0x86, 0x87, 0x8C})
@@ -88,6 +90,7 @@ class Link:
         self._filters = tuple(filters)
         self._owner = owner
         self._keep = keep  # the session, at the broker
+        self._refused: deque[int] = deque(maxlen=REMEMBERED_REFUSALS)  # packet ids of what the broker did not take
         self._end: LinkEnd | None = None
         self._up_at = 0.0
         self._closing = threading.Event()
@@ -139,6 +142,20 @@ class Link:
             return False
         self.wake()
         return taken.rc == MQTTErrorCode.MQTT_ERR_SUCCESS
+
+    def publish_confirmed(self, topic: str, payload: bytes, timeout_s: float) -> bool:
+        """Hand over a retained message, QoS 1, and wait for the broker's word; False where it does not come or is no."""
+        if not self.up or len(payload) > MAX_PUBLISH_BYTES:
+            return False
+        try:
+            handed = self._client.publish(topic, payload, qos=1, retain=True)
+            self.wake()
+            handed.wait_for_publish(timeout_s)
+            confirmed = handed.is_published()
+        except (ValueError, TypeError, RuntimeError) as error:
+            log.warning("mqtt: cannot publish to %s: %s", topic, error)
+            return False
+        return confirmed and handed.mid not in self._refused
 
     def resubscribe(self, filters: Sequence[str]) -> None:
         """Ask again for filters that were refused."""
@@ -326,8 +343,9 @@ class Link:
         refused = [name for name, reason in zip(self._filters, reasons, strict=False) if reason.is_failure]
         self._owner.on_subscribed(self, refused)
 
-    def _on_publish(self, _client: Any, _data: Any, _mid: int, reason: ReasonCode, _props: Any) -> None:
+    def _on_publish(self, _client: Any, _data: Any, mid: int, reason: ReasonCode, _props: Any) -> None:
         if reason.is_failure:
+            self._refused.append(mid)
             self._owner.on_publish_refused(self, str(reason))
 
     def _on_wants_write(self, _client: Any, _data: Any, _sock: Any) -> None:

@@ -141,6 +141,17 @@ class Session:
         return link is not None and link.publish(topic, payload)
 
     @property
+    def connection_number(self) -> int | None:
+        """The epoch; None where there is no connection now."""
+        link = self._link
+        return link.epoch if link is not None and link.up else None
+
+    def publish_confirmed(self, topic: str, payload: bytes, timeout_s: float) -> bool:
+        """A retained message that the broker has taken; False where it has not, or not in time."""
+        link = self._link
+        return link is not None and link.publish_confirmed(topic, payload, timeout_s)
+
+    @property
     def connected(self) -> bool:
         """Connected; whether messages really come is the canary's business."""
         link = self._link

@@ -118,7 +118,7 @@ def _info(ticket: Mapping[str, Any], source: Source) -> ET.Element:
     if rescue:
         _add(info, "instruction", _said(INSTRUCTION, source.locale))
     fields = ticket.get("fields") or {}
-    told = {name: fields[name] for name in SAID if str(fields.get(name) or "").strip()}
+    told = {name: fields[name] for name in SAID if fields.get(name) is not None and str(fields[name]).strip()}
     for name, value in {"ticket": ticket["number"], "state": ticket["state"], **told}.items():
         parameter = ET.SubElement(info, "parameter")
         _add(parameter, "valueName", name)

@@ -36,6 +36,10 @@ class Trouble(StrEnum):
     BROKER_RESTARTED = "broker_restarted"
     FIELDS_UNSUPPORTED = "fields_unsupported"
     DEADLINE_OVERDUE = "deadline_overdue"
+    PUBLICATION_FAILING = "publication_failing"
+    PUBLICATION_DISABLED = "publication_disabled"
+    PUBLICATION_SET_ASIDE = "publication_set_aside"
+    PUBLICATION_GAP = "publication_gap"
 
 
 class Condition(msgspec.Struct, frozen=True, kw_only=True):

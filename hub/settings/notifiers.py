@@ -77,7 +77,11 @@ def _read_notifier(section: Section, source: _Source) -> NotifierConfig:
         section.fields.clear()  # what else stands here cannot be judged
         return NotifierConfig(id=notifier_id, type=kind)
     settings = {name: section.text(name, required=name not in facts.optional) for name in _all_settings(facts)}
-    secrets = {name: secret for name in facts.secrets if (secret := _secret(section, name, source)) is not None}
+    secrets = {
+        name: secret
+        for name in facts.secrets
+        if (secret := read_secret(section, name, source.environ, source.base)) is not None
+    }
     _check_address(section, kind, secrets, source.types)
     notifier = NotifierConfig(
         id=notifier_id,
@@ -121,8 +125,8 @@ def _description(section: Section, kind: str, base: Path) -> Path | None:
     return path
 
 
-def _secret(section: Section, name: str, source: _Source) -> Secret | None:
-    """From the variable or the file that the site file names."""
+def read_secret(section: Section, name: str, environ: Mapping[str, str], base: Path) -> Secret | None:
+    """From the variable or the file that the site file names; None with the reason in the section's log."""
     section.refuse(name, "a secret in the file", f"`{name}_env` (the name of a variable) or `{name}_file`")
     given = [key for key in (f"{name}_env", f"{name}_file") if key in section.fields]
     variable = section.text(f"{name}_env", pattern=VARIABLE, allowed="the name of an environment variable")
@@ -132,11 +136,11 @@ def _secret(section: Section, name: str, source: _Source) -> Secret | None:
         section.wrong(f"{name}_env", problem, f"`{name}_env` (the name of a variable) or `{name}_file`")
         return None
     if variable:
-        if not source.environ.get(variable):
+        if not environ.get(variable):
             section.wrong(f"{name}_env", f"the variable {variable} is not set", "a variable that holds the secret")
             return None
-        return Secret(source.environ[variable])
-    return _secret_file(section, f"{name}_file", source.base / file) if file else None
+        return Secret(environ[variable])
+    return _secret_file(section, f"{name}_file", base / file) if file else None
 
 
 def _secret_file(section: Section, key: str, path: Path) -> Secret | None:

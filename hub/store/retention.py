@@ -35,6 +35,7 @@ FEED_DAYS: Final = 30
 COMMAND_DAYS: Final = 30
 CLEARED_PROBLEM_DAYS: Final = 366
 IDEMPOTENCY_DAYS: Final = 2
+PUBLICATION_ATTEMPT_DAYS: Final = 30
 NOTICE_DAYS: Final = 2 * 366
 RESCUE_DAYS: Final = 4 * 366
 """The law's floor: who was told of a rescue, and what the lift said around it. The case and its timeline are never dropped."""
@@ -101,6 +102,11 @@ def _plain_classes(now: UtcMs) -> tuple[tuple[str, Table, ColumnElement[bool]], 
         ("feed", schema.feed, schema.feed.c.at < before(FEED_DAYS)),
         ("commands", schema.commands, schema.commands.c.created_at < before(COMMAND_DAYS)),
         ("problems", schema.problems, _cleared(before(CLEARED_PROBLEM_DAYS))),
+        (
+            "publication_attempts",
+            schema.publication_attempts,
+            schema.publication_attempts.c.at < before(PUBLICATION_ATTEMPT_DAYS),
+        ),
         ("idempotency", schema.idempotency, schema.idempotency.c.created_at < before(IDEMPOTENCY_DAYS)),
         ("sessions", schema.sessions, schema.sessions.c.expires_at < now),
     )

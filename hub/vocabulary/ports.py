@@ -5,7 +5,8 @@ Protocols only. Connectors implement or call them; `hub.wiring` brings both toge
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from datetime import tzinfo
 from enum import IntEnum
 from typing import Any, Protocol
 
@@ -147,3 +148,63 @@ class NoticeSender(Protocol):
 
     def check(self) -> str:
         """One sentence about what would be used; sends nothing. Raises ValueError with what is wrong."""
+
+
+class PublicChange(msgspec.Struct, frozen=True, kw_only=True):
+    """A change of the feed on its way to another system; `body` as the feed shows it. `seq` 0: a ping that nothing stands
+    behind. `case`: the ticket with its milestones as it is now, for ways out that ask for it.
+    """
+
+    seq: int
+    site: str
+    at: UtcMs
+    type: str
+    body: Mapping[str, Any]
+    case: Mapping[str, Any] | None = None
+
+
+class PutAside(msgspec.Struct, frozen=True, kw_only=True):
+    """This way out has no words for this change: nothing was sent, and nothing is wrong."""
+
+    reason: str = ""
+
+
+class Refused(msgspec.Struct, frozen=True, kw_only=True):
+    """The far side does not want this very change; others it may take."""
+
+    reason: str
+
+
+class WayOut(Protocol):
+    """One other system that is told of changes, one after the other, in the order of the feed."""
+
+    @property
+    def wants_case(self) -> bool:
+        """Whether `PublicChange.case` has to be filled."""
+
+    def deliver(self, change: PublicChange) -> Sent | Retry | GiveUp | Refused | PutAside:
+        """Tell it, within a time-out of its own. GiveUp: it wants nothing more at all. Never raises for the far side."""
+
+
+class WayOrder(msgspec.Struct, frozen=True, kw_only=True):
+    """What a way out is made from. `keys` gives those that sign now, newest first; zone and locale are the site's."""
+
+    channel: str
+    site: str
+    name: str
+    url: str
+    format: str
+    zone: tzinfo
+    locale: str
+    keys: Callable[[], Sequence[bytes]]
+
+
+class TopicPublisher(Protocol):
+    """A connection to a broker on which state can be left for whoever subscribes later."""
+
+    @property
+    def connection_number(self) -> int | None:
+        """Another number after each connection; None where there is none now."""
+
+    def publish_state(self, topic: str, payload: bytes, timeout_s: float) -> bool:
+        """Leave a retained message, QoS 1; empty takes it away. True only once the broker has it. Never raises."""

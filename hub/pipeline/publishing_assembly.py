@@ -1,0 +1,100 @@
+"""Building the publisher from settings; who makes ways out is handed in, because hub imports no connector."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from datetime import UTC, tzinfo
+from pathlib import Path
+from typing import TypeAlias
+from zoneinfo import ZoneInfo
+
+from hub.pipeline.feed import FeedBoard
+from hub.pipeline.publication_keys import KEY_FILE, WebhookKeys, new_master
+from hub.pipeline.publications import Publication, Wanted
+from hub.pipeline.publisher import Keys, Outlets, Publisher
+from hub.pipeline.webhook_desk import WebhookDesk
+from hub.settings import Settings, SiteConfig
+from hub.settings.publishing import MQTT_TICKETS
+from hub.store.database import Store, StoreError
+from hub.store.key_file import read_or_make
+from hub.vocabulary import signing_keys
+from hub.vocabulary.instants import UtcMs
+from hub.vocabulary.ports import WayOrder, WayOut
+from hub.vocabulary.publications import TICKET_TYPES, Channel, Origin
+
+Make: TypeAlias = Callable[[WayOrder], WayOut | None]
+
+
+def make_publisher(
+    settings: Settings, store: Store, feed: FeedBoard, make: Make, clock: Callable[[], UtcMs]
+) -> tuple[Publisher, WebhookDesk]:
+    """The publisher of all sites, and what people do with it. Raises StoreError: the file of the keys cannot be used."""
+    zones: Mapping[str, tzinfo] = {site.id: ZoneInfo(site.timezone) for site in settings.sites}
+    locales = {site.id: site.locale for site in settings.sites}
+
+    def make_way(publication: Publication, keys: Keys) -> WayOut | None:
+        wanted = publication.wanted
+        if wanted.site not in zones:
+            return None
+        return make(
+            WayOrder(
+                channel=wanted.channel,
+                site=wanted.site,
+                name=wanted.name,
+                url=wanted.url,
+                format=wanted.format,
+                zone=zones[wanted.site],
+                locale=locales[wanted.site],
+                keys=keys,
+            )
+        )
+
+    keys = _keys(settings.data_dir / KEY_FILE)
+    outlets = Outlets(
+        wanted=[each for site in settings.sites for each in wanted_of(site)],
+        make_way=make_way,
+        ring=keys,
+        file_keys=dict(_file_keys(settings.sites)),
+    )
+    publisher = Publisher(store, feed, outlets, lambda site: zones.get(site, UTC), clock)
+    return publisher, WebhookDesk(store, publisher, keys, clock)
+
+
+def _keys(file: Path) -> WebhookKeys:
+    try:
+        return WebhookKeys(read_or_make(file, new_master))
+    except (OSError, ValueError) as error:
+        raise StoreError(
+            f"The key of webhooks' secrets, {file}, cannot be used ({error}): put your copy back; "
+            "without one, delete it and give every webhook a new key."
+        ) from error
+
+
+def wanted_of(site: SiteConfig) -> Iterator[Wanted]:
+    """What a site file asks for."""
+    for each in site.publishing.webhooks:
+        yield Wanted(
+            site=site.id,
+            name=each.id,
+            channel=Channel.WEBHOOK,
+            origin=Origin.FILE,
+            url=each.url,
+            format=each.format,
+            types=each.types,
+            kinds=each.kinds,
+        )
+    if site.publishing.mqtt_tickets:
+        yield Wanted(
+            site=site.id,
+            name=MQTT_TICKETS,
+            channel=Channel.MQTT,
+            origin=Origin.FILE,
+            format="ticket",
+            types=TICKET_TYPES,
+        )
+
+
+def _file_keys(sites: Sequence[SiteConfig]) -> Iterator[tuple[tuple[str, str], list[bytes]]]:
+    for site in sites:
+        for each in site.publishing.webhooks:
+            yield (site.id, each.id), [signing_keys.key_of(secret.reveal()) for secret in each.secrets]

@@ -1,0 +1,120 @@
+"""The part `publishing:` of hub.yaml (where the hub may go out to) and of a site file (which other systems are told).
+
+The networks stand in hub.yaml alone: whoever may edit a site or add a webhook must not be able to open the hub's own network.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from ipaddress import ip_network
+from pathlib import Path
+from typing import Final
+
+from hub.settings.mistakes import Mistake, listed, nearest
+from hub.settings.model import PublishingSettings, Secret, SitePublishing, WebhookConfig
+from hub.settings.notifiers import read_secret
+from hub.settings.section import Section, checked_text
+from hub.settings.urls import UrlError
+from hub.settings.webhook_url import ALLOWED as URL_ALLOWED
+from hub.settings.webhook_url import webhook_url
+from hub.vocabulary import signing_keys
+from hub.vocabulary.decisions import TicketKind
+from hub.vocabulary.publications import FEED_TYPES, WEBHOOK_FORMATS
+
+NETWORK: Final = re.compile(r"[0-9A-Fa-f.:]{2,45}(/[0-9]{1,3})?")
+NETWORK_ALLOWED: Final = "networks such as 10.20.0.0/16 or 192.168.7.9/32, without host bits"
+MQTT_TICKETS: Final = "mqtt-tickets"
+"""The name of the publication over MQTT; no webhook may take it."""
+
+
+def read_publishing(root: Section, base: Path) -> PublishingSettings:
+    """Of hub.yaml; nothing but public addresses where nothing stands."""
+    section = root.section("publishing")
+    if section is None:
+        return PublishingSettings()
+    networks = tuple(filter(None, section.texts("private_networks", NETWORK, NETWORK_ALLOWED)))
+    for network in networks:
+        try:
+            ip_network(network)
+        except ValueError as error:
+            section.wrong("private_networks", str(error), NETWORK_ALLOWED)
+    name = section.text("ca")
+    ca = base / name if name else None
+    if ca is not None and not ca.is_file():
+        section.wrong("ca", f"there is no file {ca}", "a path relative to hub.yaml, or an absolute one")
+    section.finish()
+    return PublishingSettings(private_networks=networks, ca=ca)
+
+
+def read_site_publishing(root: Section, environ: Mapping[str, str], base: Path) -> SitePublishing:
+    """Of a site file; nobody is told where nothing stands."""
+    section = root.section("publishing")
+    if section is None:
+        return SitePublishing()
+    webhooks: dict[str, WebhookConfig] = {}
+    for entry in section.sections("webhooks"):
+        webhook = _read_webhook(entry, environ, base)
+        if webhook.id == MQTT_TICKETS:
+            entry.wrong("id", f"{MQTT_TICKETS!r} is the hub's own word", "another id")
+        elif webhook.id in webhooks:
+            entry.wrong("id", f"webhook {webhook.id!r} stands twice", "each once")
+        elif webhook.id:
+            webhooks[webhook.id] = webhook
+    mqtt_tickets = section.flag("mqtt_tickets")
+    section.finish()
+    return SitePublishing(mqtt_tickets=mqtt_tickets, webhooks=tuple(webhooks.values()))
+
+
+def _read_webhook(section: Section, environ: Mapping[str, str], base: Path) -> WebhookConfig:
+    webhook = WebhookConfig(
+        id=section.id(),
+        url=_read_url(section),
+        format=section.choice("format", WEBHOOK_FORMATS, default="cloudevents") or "cloudevents",
+        types=_words(section, "types", FEED_TYPES),
+        kinds=_words(section, "kinds", tuple(TicketKind)),
+        secrets=_read_secrets(section, environ, base),
+    )
+    section.finish()
+    return webhook
+
+
+def _read_url(section: Section) -> str:
+    text = section.text("url", required=True, pattern=re.compile(r"\S{1,500}"), allowed=URL_ALLOWED)
+    if not text:
+        return ""
+    try:
+        return webhook_url(text)
+    except UrlError as error:
+        section.wrong("url", error.problem, error.allowed)
+        return ""
+
+
+def _words(section: Section, key: str, known: tuple[str, ...]) -> tuple[str, ...]:
+    found: list[str] = []
+    for i, at in enumerate(section.items(key, f"a list of: {listed(known)}")):
+        field = f"{section.path(key)}[{i}]"
+        word = checked_text(at, field, section.log, re.compile(r"[a-z_]{1,60}"), listed(known))
+        if word and word not in known:
+            section.log.append(
+                Mistake(at.file, at.line, field, f"{word!r} is unknown{nearest(word, known)}", listed(known))
+            )
+        elif word:
+            found.append(str(word))
+    return tuple(dict.fromkeys(found))
+
+
+def _read_secrets(section: Section, environ: Mapping[str, str], base: Path) -> tuple[Secret, ...]:
+    """The secret in use, and while it is being replaced the one before."""
+    found = [read_secret(section, "secret", environ, base)]
+    if {"previous_secret_env", "previous_secret_file", "previous_secret"} & section.fields.keys():
+        found.append(read_secret(section, "previous_secret", environ, base))
+    for name, secret in zip(("secret", "previous_secret"), found, strict=False):
+        if secret is None:
+            continue
+        try:
+            signing_keys.key_of(secret.reveal())
+        except ValueError as error:
+            key = f"{name}_env" if f"{name}_env" in section.fields else f"{name}_file"
+            section.wrong(key, f"the secret {error}", signing_keys.ALLOWED)
+    return tuple(secret for secret in found if secret is not None)
