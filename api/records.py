@@ -162,8 +162,8 @@ def report(
     if number == 0:
         known = records.known_of_lift(connection, record.ticket.site, record.ticket.subject_id)
         fields = prefilled(form, record, known, language or _language(services, record.ticket.site), zone)
-        none = dict.fromkeys(("at", "by", "signatory", "digest", "record"))
-        return shapes_records.Report(**common, **none, signed=False, fields=fields)
+        blank: dict[str, Any] = dict.fromkeys(("at", "by", "signatory", "digest", "record"))
+        return shapes_records.Report(**common, **blank, signed=False, fields=fields)
     return _saved(common, saved, number, iso(saved[number - 1][0].at, zone))
 
 

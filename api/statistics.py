@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from enum import StrEnum
-from typing import Annotated, Any, Final
+from typing import Annotated, Any, Final, Literal
 
 import msgspec
 from fastapi import APIRouter, Query, Request, Security
@@ -76,16 +76,17 @@ def _lines(
     known = metrics.cases(connection, site.id, since - metrics.REPEAT_WITHIN_MS, until)
     real = [case for case in known if case.occurred_at >= since and not case.drill]
     drills = [case for case in known if case.occurred_at >= since and case.drill]
-    yield EntrapmentFigures(site=site.id, month=month, lift=None, what="events", figures=metrics.figures(real, known))
-    for lift in sorted({case.lift for case in real}):
-        mine = [case for case in real if case.lift == lift]
-        yield EntrapmentFigures(
-            site=site.id, month=month, lift=lift, what="events", figures=metrics.figures(mine, known)
-        )
+    lifts = metrics.lifts_of(connection, site.id)
+
+    def line(of: Sequence[metrics.Case], lift: str | None, what: Literal["events", "drills"]) -> EntrapmentFigures:
+        found = metrics.figures(of, known, zone, None if lift else lifts)
+        return EntrapmentFigures(site=site.id, month=month, lift=lift, what=what, figures=found)
+
+    yield line(real, None, "events")
+    for lift in sorted({case.lift for case in real if case.of_lift}):
+        yield line([case for case in real if case.lift == lift and case.of_lift], lift, "events")
     if drills:
-        yield EntrapmentFigures(
-            site=site.id, month=month, lift=None, what="drills", figures=metrics.figures(drills, known)
-        )
+        yield line(drills, None, "drills")
 
 
 def sheet(lines: tuple[EntrapmentFigures, ...]) -> str:

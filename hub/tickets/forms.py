@@ -161,7 +161,7 @@ def checked(
     errors = [(name, f"unknown; allowed: {', '.join(known)}") for name in given if name not in known]
     kept: dict[str, Any] = {}
     for field in form.fields:
-        value = given.get(field.name)
+        value: Any = given.get(field.name)
         if isinstance(value, str):
             value = value.strip()
         if value in (None, "", []):

@@ -213,7 +213,8 @@ def _from_notices(connection: Connection, ticket: Row[Any]) -> list[Line]:
         tries.setdefault(attempt.notice_id, []).append(
             {"at": attempt.at, "ok": bool(attempt.ok), "answer": attempt.answer}
         )
-    return [_notice_line(order, notice, tries) for order in orders for notice in sent.get(order.id) or [None]]
+    nobody: list[Row[Any] | None] = [None]
+    return [_notice_line(order, notice, tries) for order in orders for notice in sent.get(order.id) or nobody]
 
 
 def _notice_line(order: Row[Any], notice: Row[Any] | None, tries: dict[int, list[dict[str, Any]]]) -> Line:

@@ -44,6 +44,8 @@ def test_a_site_its_lifts_and_its_drills_have_lines_of_their_own(client):
     found = items[0]["figures"]
     assert (found["people"], found["arrived"]["n"], found["arrived_within_30_min_percent"]) == (2, 1, 100.0)
     assert found["voice_contact"] == {"n": 0, "mean_s": None, "max_s": None}
+    assert (found["events_per_100_lifts"], items[1]["figures"]["events_per_100_lifts"]) == (50.0, None)
+    assert (sum(found["by_hour"].values()), found["causes"]["not_known"], found["trapped"]) == (1, 1, 1)
 
 
 def test_another_month_has_no_events_and_its_shares_are_unknown(client):
@@ -62,6 +64,18 @@ def test_the_sheet_says_the_same(client):
         ("", "drills", "1"),
     ]
     assert (rows[0]["arrived_n"], rows[0]["voice_contact_mean_s"]) == ("1", "")
+    assert (rows[0]["causes_not_known"], sum(int(rows[0][f"by_hour_{hour:02d}"]) for hour in range(24))) == ("1", 1)
+
+
+def test_the_cause_is_that_of_the_newest_signed_report(small_hub, client):
+    path = "/api/v1/tickets/1/reports/major_incident"
+    texts = dict.fromkeys(("fault", "course", "injuries", "cause", "responsible", "remedy", "prevention"), "x")
+    for cause, sign in (("human", True), ("door_system", True), ("external", False)):
+        fields = texts | {"cause_kind": cause, "measures": [{"measure": "a", "effect": "b"}]}
+        saved = client.post(path, json={"fields": fields, "sign": sign, "signatory": "陈"})
+        assert saved.status_code == 201, saved.text
+    causes = client.get(PATH, params={"site": "lakeside"}).json()["items"][0]["figures"]["causes"]
+    assert {name: count for name, count in causes.items() if count} == {"door_system": 1}
 
 
 @pytest.mark.parametrize("start", ["=", "+", "-", "@", "\t", "\r"])

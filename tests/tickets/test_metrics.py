@@ -7,6 +7,7 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
+from hub.tickets.forms import CauseKind
 from hub.tickets.metrics import Case, Spread, figures, month_bounds, month_of
 from hub.vocabulary.instants import DAY_MS, MINUTE_MS, UtcMs, parse_iso
 
@@ -33,10 +34,13 @@ DONE = {
     "opened": 0.5,
     "acknowledged": 1,
     "voice_contact": 1.5,
+    "guard_sent": 2,
+    "guard_arrived": 4.5,
     "firm_told": 4,
     "firm_answered": 6,
     "technician_arrived": 16,
     "released": 20,
+    "report": 80,
 }
 
 
@@ -47,11 +51,13 @@ def test_each_time_is_counted_from_where_it_is_said_to_be_counted_from() -> None
     } == {
         "acknowledged": 30,
         "voice_contact": 60,
+        "guard_arrived": 150,
         "firm_told": 240,
         "firm_answered": 120,
         "arrived": 720,
         "released": 1200,
         "released_on_site": 240,
+        "reported": 3600,
     }
     assert (found.arrived_within_30_min_percent, found.people_per_event, found.false_alarm_percent) == (100.0, 2.0, 0.0)
 
@@ -115,3 +121,41 @@ def test_a_month_is_that_of_the_site_also_over_midnight_new_year_and_daylight_sa
     assert month_of(until, shanghai) == "2027-01"
     since, until = month_bounds("2026-10", berlin)
     assert until - since == 31 * DAY_MS + 60 * MINUTE_MS
+
+
+def test_whether_somebody_was_inside_is_yes_no_or_not_known() -> None:
+    found = figures(
+        [case(people=2), case(people=0), case(), case(state="false_alarm"), case(state="false_alarm", people=1)], []
+    )
+    assert (found.trapped, found.not_trapped, found.trapped_not_known) == (1, 3, 1)
+
+
+def test_events_are_related_to_the_lifts_that_there_are_and_a_single_lift_to_nothing() -> None:
+    assert figures([case(), case("e2")], [], lifts=40).events_per_100_lifts == 5.0
+    assert figures([case()], []).events_per_100_lifts is None
+    assert figures([], [], lifts=0).events_per_100_lifts is None
+
+
+def test_causes_are_those_of_signed_reports_and_the_others_are_not_known() -> None:
+    found = figures(
+        [case(cause="human"), case(cause="external"), case(cause="human"), case(), case(state="false_alarm")], []
+    )
+    assert {name: count for name, count in found.causes.items() if count} == {"human": 2, "external": 1, "not_known": 1}
+    assert set(found.causes) == {*CauseKind, "not_known"}
+
+
+def test_hours_are_those_of_the_sites_clock() -> None:
+    found = figures([case(), case(day=0.5)], [], ZoneInfo("Asia/Shanghai"))
+    assert {hour: count for hour, count in found.by_hour.items() if count} == {"08": 1, "20": 1}
+    assert len(found.by_hour) == 24
+    assert figures([case()], []).by_hour["00"] == 1
+
+
+def test_a_power_cut_of_a_site_is_no_event_of_its_own_and_no_lifts_repeat() -> None:
+    mass = case("lakeside", of_lift=False)
+    found = figures([case(day=1), mass], [mass, case("lakeside", day=0.5, of_lift=False)])
+    assert (found.events, found.mass_outages, found.repeats_within_30_days) == (1, 1, 0)
+
+
+def test_a_late_arrival_is_one_after_the_sites_own_time() -> None:
+    assert figures([case(arrival_late=True), case()], []).arrivals_late == 1
