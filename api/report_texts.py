@@ -92,4 +92,10 @@ def line_text(line: Line, language: str) -> str:
             return f"{text(language, f'form.{line.name}', line.name)} {line.data['version']}"
         case _:
             why = text(language, f"reason.{line.reason}", text(language, f"action.{line.reason}", line.reason))
-            return f"{why} ({line.by})"
+            return f"{why} ({who(line.by, language)})"
+
+
+def who(name: str, language: str) -> str:
+    """A person's name as it is; the hub itself where a rule or a clock acted."""
+    by_hub = name.startswith("rule:") or name in {"clock", "hub", "desk"}
+    return f"{text(language, 'record.hub')} {name.partition(':')[2]}".rstrip() if by_hub else name

@@ -28,12 +28,12 @@ class RecordTime(Shape, frozen=True):
 
 
 class RecordClock(Shape, frozen=True):
-    """A clock with what became of it."""
+    """A clock with what became of it; `ended`: the case was over before it was met or ran out."""
 
     name: str
     started_at: Instant
     due_at: Instant
-    state: Literal["running", "met", "breached"]
+    state: Literal["running", "met", "breached", "ended"]
 
 
 class CourseLine(Shape, frozen=True):

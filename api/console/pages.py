@@ -21,6 +21,7 @@ from api.problem_details import ProblemError, not_found
 from api.rate_limit import MovingWindow
 from hub.store import accounts
 from hub.vocabulary.instants import MINUTE_MS
+from hub.vocabulary.roles import EMERGENCY_STAFF
 
 router = APIRouter(include_in_schema=False)
 
@@ -103,6 +104,7 @@ def show_wall(request: Request, principal: ForPages, lang: LanguageChoice = None
         groups=wall.grouped(rows),
         total=len(rows),
         drill=any(ticket.drill for ticket in tickets),
+        records=bool(principal.roles & EMERGENCY_STAFF),  # for whom tickets lead to their records
         waiting=sum(not each["acknowledged"] for each in rows),
         ready=readiness(services).ready,
         sites=list(names.values()),

@@ -18,7 +18,7 @@ from api.auth import PageGuard, services_of
 from api.console.catalogue import catalogue, text
 from api.console.pages import LanguageChoice, language_of, page
 from api.records import VersionChoice, record_for, report
-from api.report_texts import clock_time, line_text
+from api.report_texts import clock_time, line_text, who
 from api.requests import RowId
 from api.services import Services
 from api.shapes_records import Report
@@ -156,7 +156,7 @@ def _case(services: Services, language: str, view: Mapping[str, Any]) -> dict[st
             {
                 "name": text(language, f"milestone.{point['name']}", point["name"]),
                 "at": _short(point["at"]) if point["at"] else "",
-                "by": point["by"],
+                "by": who(point["by"], language),
             }
             for point in view["times"]
             if point["at"] or view["kind"] == "entrapment"

@@ -25,6 +25,7 @@ from hub.store.schema import (
 )
 from hub.tickets import forms, queries
 from hub.tickets.forms import Version
+from hub.tickets.kinds import KINDS
 from hub.tickets.queries import TicketHistory
 from hub.tickets.telling import DESK
 from hub.vocabulary.events import SubjectType
@@ -33,6 +34,8 @@ from hub.vocabulary.instants import MINUTE_MS, UtcMs, iso
 AROUND_MS: Final = 10 * MINUTE_MS
 """Alarms of the lift from so long before the case to so long after its end are in its record."""
 MAX_SIGNALS: Final = 1_000
+ENDED: Final = "ended"
+"""Of a clock: the case was over before it was met or ran out."""
 SIGNAL_KINDS: Final = ("ElevatorAlarm", "DeviceStatus")
 
 
@@ -70,7 +73,7 @@ class Point(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Record(msgspec.Struct, frozen=True, kw_only=True):
-    """A case. `course` is in the order of `at`; `clocks` are (name, started, due, state)."""
+    """A case. `course` is in the order of `at`; `clocks` are (name, started, due, what became of it)."""
 
     ticket: Row[Any]
     fields: dict[str, Any]
@@ -115,7 +118,7 @@ def record_of(connection: Connection, ticket_id: int, now: UtcMs) -> Record | No
         ticket=row,
         fields=msgspec.json.decode(row.fields_json),
         points=_points(history),
-        clocks=tuple((clock.name, clock.started_at, clock.due_at, clock.state) for clock in history.clocks),
+        clocks=_clocks(history),
         course=tuple(sorted(course, key=lambda line: line.at)),  # stable: what was written at once keeps its order
     )
 
@@ -133,6 +136,18 @@ def _points(history: TicketHistory) -> tuple[Point, ...]:
         *sorted(found, key=lambda point: point.at or 0),
         *(Point(name=name, at=None) for name in missing),
     )
+
+
+def _clocks(history: TicketHistory) -> tuple[tuple[str, UtcMs, UtcMs, str], ...]:
+    """What became of each clock: one that ended because the case did is not one that was met."""
+    reached = {item.name for item in history.milestones}
+    specs = KINDS[history.ticket.kind].clocks
+
+    def result(clock: Row[Any]) -> str:
+        met = clock.name not in specs or specs[clock.name].stop in reached
+        return ENDED if clock.state == "met" and not met else str(clock.state)
+
+    return tuple((clock.name, clock.started_at, clock.due_at, result(clock)) for clock in history.clocks)
 
 
 def _from_timeline(history: TicketHistory) -> list[Line]:

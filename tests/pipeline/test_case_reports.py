@@ -124,6 +124,15 @@ def test_the_action_by_hand_still_counts_as_the_report(rig: Rig) -> None:
     assert act(rig, "close").state == "closed"
 
 
+def test_a_clock_that_ended_with_the_case_was_not_met(rig: Rig) -> None:
+    alarm(rig)
+    for action in ("acknowledge", "firm_told", "release", "report", "close"):
+        act(rig, action)
+    became = {name: state for name, _, _, state in record(rig).clocks}
+    assert (became["acknowledge"], became["release"]) == ("met", "met")
+    assert (became["technician_on_site"], became["voice_contact"]) == ("ended", "ended")
+
+
 def test_the_safety_officer_gives_the_lift_back_by_name(rig: Rig) -> None:
     alarm(rig)
     act(rig, "release")
