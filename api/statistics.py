@@ -89,11 +89,14 @@ def _lines(
         yield line(drills, None, "drills")
 
 
-def sheet(lines: tuple[EntrapmentFigures, ...]) -> str:
-    """CSV for spreadsheets; a text that a spreadsheet would take for a formula begins with an apostrophe."""
+def sheet(lines: Sequence[msgspec.Struct], otherwise: Sequence[str] = ("site", "month", "lift", "what")) -> str:
+    """CSV for spreadsheets, a column a value, the columns `otherwise` where there is no line.
+
+    A text that a spreadsheet would take for a formula begins with an apostrophe.
+    """
     rows = [_flat(msgspec.to_builtins(line)) for line in lines]
     text = io.StringIO()
-    names = list(rows[0]) if rows else ["site", "month", "lift", "what"]
+    names = list(rows[0]) if rows else list(otherwise)
     writer = csv.DictWriter(text, names, lineterminator="\r\n")
     writer.writeheader()
     writer.writerows({name: _cell(value) for name, value in row.items()} for row in rows)

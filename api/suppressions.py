@@ -17,7 +17,7 @@ from sqlalchemy import Row
 from api import shapes, shapes_suppressions
 from api.auth import ForStaff, Guard, actor, services_of, visible
 from api.openapi import answers
-from api.problem_details import invalid, not_found
+from api.problem_details import ProblemError, invalid, not_found
 from api.requests import Cursor, Id, IdempotencyKey, Json, Limit, RowId, Site, Words, before, once
 from api.services import Services
 from hub.pipeline import suppression_desk
@@ -27,6 +27,7 @@ from hub.tickets.suppression import (
     LIMIT_MIN,
     MAINTAINERS,
     NEVER_QUIET,
+    ROLES,
     SHELF_LIMIT_MIN,
     EndReason,
     Suppressed,
@@ -166,13 +167,16 @@ def begin(
 ) -> Response:
     """Begin a silence or maintenance. The same again sets a new end."""
     services = services_of(request)
+    what = Suppressed(new.what)
+    if not principal.roles & ROLES[what]:
+        raise ProblemError(403, "role", "This is not for your roles.", allowed=sorted(map(str, ROLES[what])))
     site = _site_of(services, principal, new)
     subject = None if new.subject is None else Subject(site, new.subject.type, new.subject.id)
 
     def write() -> Response:
         begun = services.door.ask(
             lambda step: suppression_desk.begin(
-                step, Suppressed(new.what), site, subject, new.kind, new.minutes, new.reason, actor(principal)
+                step, what, site, subject, new.kind, new.minutes, new.reason, actor(principal)
             )
         )
         return _answer(services, begun, 201)

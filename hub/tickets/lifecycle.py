@@ -117,7 +117,7 @@ def acted(ticket: Ticket, name: str, fields: Mapping[str, Any], actor: Actor, no
     action = kind.actions.get(name)
     allowed = allowed_actions(ticket.kind, ticket.state, actor.roles, ticket.milestones, traits_of(ticket))
     if action is None and name == "shelve" and ticket.kind in NEVER_QUIET:
-        shelf_until(ticket.kind, ticket.severity, 1, now)  # says why not
+        raise Refused("conflict", f"A ticket of kind {kind.name} is never shelved: people may be in danger.", allowed)
     if action is None:
         raise Refused("not_found", f"A ticket of kind {kind.name} has no action {name!r}.", tuple(kind.actions))
     if not action.roles & actor.roles:

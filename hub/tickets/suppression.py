@@ -109,11 +109,9 @@ class Standing(msgspec.Struct, frozen=True, kw_only=True):
 
 def shelf_until(kind: str, severity: Severity, minutes: int, now: UtcMs) -> UtcMs:
     """When a ticket that is shelved now comes back. Raises Refused."""
-    if kind in NEVER_QUIET:
-        raise Refused("conflict", f"A ticket of kind {kind} is never shelved: people may be in danger.")
-    longest = SHELF_LIMIT_MIN.get(severity)
+    longest = None if kind in NEVER_QUIET else SHELF_LIMIT_MIN.get(severity)
     if longest is None:
-        raise Refused("conflict", f"A ticket of severity {severity} is never shelved.")
+        raise Refused("conflict", f"A ticket of kind {kind} and severity {severity} is never shelved.")
     _demand_length(minutes, longest)
     return now + minutes * MINUTE_MS
 
