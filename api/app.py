@@ -10,6 +10,8 @@ from fastapi import APIRouter, FastAPI
 from fastapi.responses import Response
 
 from api import (
+    access_controllers,
+    alarm_load,
     auth,
     body_limit,
     buses,
@@ -29,6 +31,7 @@ from api import (
     notices,
     openapi,
     people,
+    privacy,
     problem_details,
     problems,
     records,
@@ -80,15 +83,18 @@ def create_app(services: Services) -> FastAPI:
         card_acts,
         deposits,
         works,
+        privacy,
         rejected,
         problems,
         buses,
+        access_controllers,
         roster_overrides,
         roster,
         statistics,
         suppressions,
         webhooks,
         cap,
+        alarm_load,
     ):
         api.include_router(noun.router)
     app.include_router(api)

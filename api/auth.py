@@ -19,6 +19,7 @@ from fastapi.security import APIKeyCookie, HTTPAuthorizationCredentials, HTTPBea
 
 from api.problem_details import ProblemError
 from api.services import Services
+from hub.cards import visibility
 from hub.store.accounts import Principal, by_session, by_token
 from hub.tickets.lifecycle import Actor
 from hub.vocabulary.roles import EMERGENCY_STAFF, EVERYONE, Role
@@ -189,6 +190,7 @@ CARD_STAFF = frozenset({Role.FRONT_DESK, Role.CARD_CUSTODIAN, Role.MANAGER, Role
 CARD_WATCHERS = CARD_STAFF | {Role.SECURITY, Role.FINANCE}
 CARD_MONEY = CARD_STAFF | {Role.FINANCE}
 CARD_CUSTODY = frozenset({Role.CARD_CUSTODIAN, Role.MANAGER, Role.ADMIN})
+CARD_REVEALS = visibility.REVEALS
 CARD_HOLDS = frozenset({Role.MANAGER, Role.ADMIN})
 CARD_APPROVALS = frozenset({Role.DEPARTMENT_MANAGER, Role.MANAGER})
 ROSTER_EDITORS = frozenset({Role.DUTY_SUPERVISOR, Role.DEPARTMENT_MANAGER, Role.MANAGER, Role.ADMIN})
@@ -205,6 +207,7 @@ ForMeterWork = Annotated[Principal, Security(Guard(METER_WORKERS))]
 ForCards = Annotated[Principal, Security(Guard(CARD_STAFF))]
 ForMoney = Annotated[Principal, Security(Guard(CARD_MONEY))]
 ForCustody = Annotated[Principal, Security(Guard(CARD_CUSTODY))]
+ForReveals = Annotated[Principal, Security(Guard(CARD_REVEALS))]
 ForHolds = Annotated[Principal, Security(Guard(CARD_HOLDS))]
 ForApprovals = Annotated[Principal, Security(Guard(CARD_APPROVALS))]
 ForCardWatchers = Annotated[Principal, Security(Guard(CARD_WATCHERS))]

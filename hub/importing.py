@@ -1,17 +1,21 @@
-"""`hub import`: from a file to the database in one transaction, or not at all."""
+"""`hub import`: from a file to the database in one transaction, or not at all. What a sheet is, its columns say."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
+from datetime import UTC, datetime
 from pathlib import Path
+from zoneinfo import ZoneInfo
 
 import msgspec
+from sqlalchemy import Connection
 
+from hub.registry import household_import, roster_import
 from hub.registry.estate import site_facts
-from hub.registry.household_import import Change, SiteEntry, occupied_by_others, understand, write
+from hub.registry.household_import import SiteEntry
 from hub.registry.people import FieldError
 from hub.registry.rows import align_sites
-from hub.registry.sheet import CellProblem, read_sheet
+from hub.registry.sheet import CellProblem, Sheet, read_sheet
 from hub.settings import Settings, SiteConfig
 from hub.store.database import Store
 from hub.vocabulary.instants import UtcMs
@@ -20,8 +24,16 @@ from hub.vocabulary.instants import UtcMs
 class Imported(msgspec.Struct, frozen=True, kw_only=True):
     """What came of it; nothing was changed where there are problems."""
 
-    counts: Mapping[Change, int] = msgspec.field(default_factory=dict)
+    counts: Mapping[str, int] = msgspec.field(default_factory=dict)
     problems: tuple[CellProblem, ...] = ()
+
+
+class _Plan(msgspec.Struct, frozen=True, kw_only=True):
+    """A sheet that was understood: what the database has against it, and how it is written."""
+
+    problems: tuple[CellProblem, ...]
+    against: Callable[[Connection], Sequence[CellProblem]]
+    write: Callable[[Connection], Mapping[str, int]]
 
 
 class _NothingWritten(Exception):  # noqa: N818  ends the transaction; no error
@@ -32,18 +44,19 @@ class _NothingWritten(Exception):  # noqa: N818  ends the transaction; no error
         self.outcome = outcome
 
 
-def import_households(store: Store, settings: Settings, file: Path, now: UtcMs, *, dry_run: bool = False) -> Imported:
+def import_sheet(store: Store, settings: Settings, file: Path, now: UtcMs, *, dry_run: bool = False) -> Imported:
     """Read, check and write. Raises SheetError, OSError, and what the database raises."""
-    wanted = understand(read_sheet(file), {site.id: _entry(site) for site in settings.sites})
-    if wanted.problems:
-        return Imported(problems=wanted.problems)
+    sheet = read_sheet(file)
+    plan = (_roster if roster_import.is_roster(sheet) else _households)(sheet, settings, now)
+    if plan.problems:
+        return Imported(problems=plan.problems)
     try:
         with store.write() as connection:
             align_sites(connection, [site_facts(site) for site in settings.sites], now)
-            problems = tuple(occupied_by_others(connection, wanted))
+            problems = tuple(plan.against(connection))
             if problems:
                 raise _NothingWritten(Imported(problems=problems))
-            counts = write(connection, wanted, now)
+            counts = plan.write(connection)
             if dry_run:
                 raise _NothingWritten(Imported(counts=counts))
     except _NothingWritten as nothing:
@@ -51,6 +64,34 @@ def import_households(store: Store, settings: Settings, file: Path, now: UtcMs, 
     except FieldError as error:
         return Imported(problems=(CellProblem(0, error.field, error.problem),))
     return Imported(counts=counts)
+
+
+def _households(sheet: Sheet, settings: Settings, now: UtcMs) -> _Plan:
+    wanted = household_import.understand(sheet, _entries(settings))
+    return _Plan(
+        problems=wanted.problems,
+        against=lambda connection: household_import.occupied_by_others(connection, wanted),
+        write=lambda connection: {str(word): n for word, n in household_import.write(connection, wanted, now).items()},
+    )
+
+
+def _roster(sheet: Sheet, settings: Settings, now: UtcMs) -> _Plan:
+    wanted = roster_import.understand(sheet, _entries(settings))
+    today = {
+        site.id: datetime.fromtimestamp(now / 1000, UTC).astimezone(ZoneInfo(site.timezone)).date()
+        for site in settings.sites
+    }
+    return _Plan(
+        problems=wanted.problems,
+        against=lambda connection: roster_import.unusable(connection, wanted),
+        write=lambda connection: {
+            str(word): n for word, n in roster_import.write(connection, wanted, today, now).items()
+        },
+    )
+
+
+def _entries(settings: Settings) -> dict[str, SiteEntry]:
+    return {site.id: _entry(site) for site in settings.sites}
 
 
 def _entry(site: SiteConfig) -> SiteEntry:

@@ -56,5 +56,6 @@ def _site(site: SiteConfig, senders: Mapping[Lane, NoticeSender]) -> SiteNotices
         zone=ZoneInfo(site.timezone),
         notifiers=names,
         buildings={building.id: building.name for building in site.buildings},
+        chain=site.escalation,
         receipts=frozenset(name for name in names if senders[site.id, name].receipts),
     )

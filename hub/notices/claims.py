@@ -25,7 +25,7 @@ from hub.notices.plan import (
     notice_timing,
 )
 from hub.notices.planning import BY_URGENCY
-from hub.notices.recipients import Recipient, resolve
+from hub.notices.recipients import At, Recipient, still_meant
 from hub.notices.text_book import TextBook
 from hub.notices.texts import TextError
 from hub.store.schema import notice_attempts, notice_orders, notices
@@ -140,7 +140,7 @@ def _claim(connection: Connection, book: TextBook, notice: Row[Any], site: SiteN
     if not standing:
         _end(connection, notice, NoticeState.WITHDRAWN, "withdrawn before it was sent")
         return None
-    mine, recipient = _still_for(connection, notice, standing, site)
+    mine, recipient = _still_for(connection, notice, standing, site, now)
     if recipient is None:
         _end(connection, notice, NoticeState.WITHDRAWN, "recipient_changed")
         return None
@@ -165,16 +165,16 @@ def _end(connection: Connection, notice: Row[Any], state: NoticeState, why: str)
 
 
 def _still_for(
-    connection: Connection, notice: Row[Any], standing: Iterable[Row[Any]], site: SiteNotices
+    connection: Connection, notice: Row[Any], standing: Iterable[Row[Any]], site: SiteNotices, now: UtcMs
 ) -> tuple[list[Row[Any]], Recipient | None]:
     """The orders for which this person is still the one to be told, worst first, and the person as of now."""
     mine, recipient = [], None
+    at = At(now, site.zone)
     for order in standing:
-        found = resolve(connection, order, site.notifiers, site.policy.locale)
-        for each in found if isinstance(found, tuple) else ():
-            if each.person_id == notice.person_id:
-                mine.append(order)
-                recipient = each
+        found = still_meant(connection, order, notice.person_id, site.notifiers, site.policy.locale, at)
+        if found is not None:
+            mine.append(order)
+            recipient = found
     return worst_first(mine), recipient
 
 
@@ -292,7 +292,7 @@ def fall_over(connection: Connection, book: TextBook, sites: Sites, notice_id: i
         for order in orders_of(connection, notice.id, notice.order_id)
         if order.state != order_states.WITHDRAWN and order.expires_at > now
     ]
-    mine, recipient = _still_for(connection, notice, standing, sites[notice.site])
+    mine, recipient = _still_for(connection, notice, standing, sites[notice.site], now)
     return recipient is not None and write_notice(connection, book, recipient, mine, now)
 
 

@@ -32,6 +32,7 @@ class SiteNotices(msgspec.Struct, frozen=True, kw_only=True):
     notifiers: frozenset[str] = frozenset()
     receipts: frozenset[str] = frozenset()
     buildings: Mapping[str, str] = msgspec.field(default_factory=dict)  # id → what it is called
+    chain: Mapping[str, str] = msgspec.field(default_factory=dict)  # role → the one that is told in its stead
 
 
 Sites = Mapping[str, SiteNotices]

@@ -72,6 +72,22 @@ def order(connection: Connection, notify: Notify, rule: str, now: UtcMs) -> bool
     return _INSERT.run(connection, [row]) > 0
 
 
+def hand_on(connection: Connection, order_id: int, audience: str, key: str, now: UtcMs) -> bool:
+    """The same order to somebody else; False where that was done before."""
+    given = connection.execute(select(notice_orders).where(notice_orders.c.id == order_id)).one()
+    changed = {
+        "audience": audience,
+        "key": key,
+        "merge": None,
+        "created_at": now,
+        "not_before": now,
+        "expires_at": now + EXPIRES_AFTER[Urgency(given.urgency)],
+        "state": WAITING,
+    }
+    row = tuple(changed.get(name, getattr(given, name)) for name in _COLUMNS)
+    return _INSERT.run(connection, [row]) > 0
+
+
 def withdraw(connection: Connection, decision: WithdrawNotices, rule: str, now: UtcMs) -> int:
     """Orders that are not settled are no longer to be sent; how many.
 

@@ -14,7 +14,7 @@ from sqlalchemy import Connection, Row, case, or_, select
 from hub.notices import orders as order_states
 from hub.notices.letters import Sites, text_book, urgency, worst_first, write_notice
 from hub.notices.plan import URGENCY_RANK, OrderTerms, When, order_timing
-from hub.notices.recipients import Recipient, resolve
+from hub.notices.recipients import At, Recipient, resolve
 from hub.notices.text_book import TextBook
 from hub.store.schema import notice_orders
 from hub.vocabulary.instants import UtcMs
@@ -114,7 +114,7 @@ def _address(connection: Connection, book: TextBook, group: list[Row[Any]], site
     mine: dict[tuple[int | None, str], tuple[Recipient, list[Row[Any]]]] = {}
     for order in _begin(connection, group):
         site = sites[order.site]
-        found = resolve(connection, order, site.notifiers, site.policy.locale)
+        found = resolve(connection, order, site.notifiers, site.policy.locale, At(now, site.zone))
         for recipient in found if isinstance(found, tuple) else ():
             key = (recipient.person_id, "" if recipient.person_id else recipient.channels[0].address)
             mine.setdefault(key, (recipient, []))[1].append(order)

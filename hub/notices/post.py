@@ -190,12 +190,15 @@ class Post:
         orders = {each.order_id for each in over}
         with self._lock:
             self._settling |= orders
-        self._settle(over).add_done_callback(lambda answer: self._told(orders, answer))
+        handed_on = any(each.then is not None for each in over)
+        self._settle(over).add_done_callback(lambda answer: self._told(orders, answer, handed_on=handed_on))
 
-    def _told(self, orders: set[int], answer: Future[Any]) -> None:
-        """Written down, or to be tried again in the next round."""
+    def _told(self, orders: set[int], answer: Future[Any], *, handed_on: bool) -> None:
+        """Written down, or to be tried again in the next round; what was handed on to the next role is new."""
         with self._lock:
             self._settling -= orders
+        if handed_on:
+            self.wake()
         if not answer.cancelled() and answer.exception() is not None:
             log.warning("notices: what came of %d orders could not be written down yet", len(orders))
 

@@ -1,12 +1,14 @@
-"""Who is told: found out when a notice is sent, from households and staff as they are then (the owner may have changed).
+"""Who is told: found out when a notice is sent, from households, staff and roster as they are then.
 
 A vacant unit, or a place that is no unit, has nobody but the housekeeper. The housekeeper's list is a recipient that needs
-nothing: it is read through the API, so somebody is always told.
+nothing: it is read through the API, so somebody is always told. Staff are told who are on duty; where the roster names
+nobody, or nobody of them can be reached, everybody of the role is told: a gap in a roster is never silence.
 """
 
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable
+from datetime import tzinfo
 from enum import StrEnum
 from typing import Any, Final
 
@@ -14,10 +16,13 @@ import msgspec
 from sqlalchemy import Connection, Row, Select, and_, select
 
 from hub.notices.plan import Channel
+from hub.registry import roster_rows
+from hub.registry.roster import on_duty
 from hub.settings.notifiers import HOUSEKEEPER_LIST
 from hub.store.schema import devices, household_members, households, people, person_channels
 from hub.vocabulary.decisions import Audience
 from hub.vocabulary.events import SubjectType
+from hub.vocabulary.instants import UtcMs
 
 STAFF_ROLES: Final = {audience: str(audience) for audience in Audience if audience is not Audience.HOUSEHOLD}
 
@@ -37,6 +42,13 @@ class Recipient(msgspec.Struct, frozen=True, kw_only=True):
     name: str
     locale: str
     channels: tuple[Channel, ...]
+
+
+class At(msgspec.Struct, frozen=True):
+    """The moment at which people have to be on duty, and the zone of the site's roster."""
+
+    now: UtcMs
+    zone: tzinfo
 
 
 class Place(msgspec.Struct, frozen=True):
@@ -60,9 +72,9 @@ def place_of(connection: Connection, site: str, subject_type: str, subject_id: s
 
 
 def resolve(
-    connection: Connection, order: Row[Any], notifiers: Collection[str], locale: str
+    connection: Connection, order: Row[Any], notifiers: Collection[str], locale: str, at: At
 ) -> tuple[Recipient, ...] | Absent:
-    """Who is to be told of this order now. `notifiers` are those of the site, `locale` that of its lists."""
+    """Who is to be told of this order. `notifiers` are those of the site, `locale` that of its lists."""
     place = place_of(connection, order.site, order.subject_type, order.subject_id)
     audience = Audience(order.audience)
     if audience is Audience.HOUSEHOLD and place.unit is not None:
@@ -70,9 +82,42 @@ def resolve(
         if household is not None:
             return _reachable(_members(connection, household, notifiers), Absent.NO_NOTIFIED_MEMBER)
     if audience in {Audience.HOUSEHOLD, Audience.HOUSEKEEPER}:
-        keepers = [each for each in _staff(connection, order.site, place, "housekeeper", notifiers) if each.channels]
-        return (*keepers, _the_list(order.site, place, locale))
-    return _reachable(_staff(connection, order.site, place, STAFF_ROLES[audience], notifiers), Absent.NO_STAFF)
+        found = _on_duty(connection, order.site, place, "housekeeper", notifiers, at)
+        keepers = found or _staff(connection, order.site, place, "housekeeper", notifiers)
+        return (*(each for each in keepers if each.channels), _the_list(order.site, place, locale))
+    role = STAFF_ROLES[audience]
+    on_duty_now = _on_duty(connection, order.site, place, role, notifiers, at)
+    return on_duty_now or _reachable(_staff(connection, order.site, place, role, notifiers), Absent.NO_STAFF)
+
+
+def still_meant(
+    connection: Connection, order: Row[Any], person_id: int | None, notifiers: Collection[str], locale: str, at: At
+) -> Recipient | None:
+    """The person of a notice, as they are now, if they are still one to be told.
+
+    Staff are, as long as they work here: whoever was on duty when it was planned has to be told also after the shift's end,
+    or a notice that is tried again at the change of shifts would reach nobody.
+    """
+    if Audience(order.audience) in {Audience.HOUSEHOLD, Audience.HOUSEKEEPER} or person_id is None:
+        found = resolve(connection, order, notifiers, locale, at)
+        mine = found if isinstance(found, tuple) else ()
+        return next((each for each in mine if each.person_id == person_id), None)
+    works_here = _with_channels(notifiers).where(
+        people.c.id == person_id, people.c.site == order.site, people.c.role.is_not(None)
+    )
+    return next(iter(_grouped(connection.execute(works_here))), None)
+
+
+def _on_duty(
+    connection: Connection, site: str, place: Place, role: str, notifiers: Collection[str], at: At
+) -> tuple[Recipient, ...]:
+    """Those on duty who can be reached, whatever their own role and zone are: the roster says where they are."""
+    roster = roster_rows.load(connection, site, at.zone, at.now)
+    duties = on_duty(roster, role, place.building, at.now)
+    if not duties:
+        return ()
+    rows = _with_channels(notifiers).where(people.c.id.in_([duty.person_id for duty in duties]))
+    return tuple(each for each in _grouped(connection.execute(rows)) if each.channels)
 
 
 def _the_list(site: str, place: Place, locale: str) -> Recipient:

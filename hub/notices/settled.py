@@ -11,9 +11,10 @@ import msgspec
 from sqlalchemy import ColumnElement, Connection, Row, and_, exists, or_, select
 
 from hub.notices import orders as order_states
+from hub.notices.chain import Following, following
 from hub.notices.letters import SiteNotices, Sites
 from hub.notices.plan import NOBODY_REACHED, NoticeState, Outcome, outcome
-from hub.notices.recipients import Absent, resolve
+from hub.notices.recipients import Absent, At, resolve
 from hub.store.schema import notice_merges, notice_orders, notices
 from hub.vocabulary.events import Subject, SubjectType
 from hub.vocabulary.instants import MINUTE_MS, UtcMs
@@ -34,6 +35,7 @@ class Settled(msgspec.Struct, frozen=True, kw_only=True):
     template: str
     outcome: Outcome
     why: str = ""
+    then: Following | None = None  # with nobody reached: the role that is told instead
 
     @property
     def reached_nobody(self) -> bool:
@@ -54,7 +56,7 @@ def ended(connection: Connection, sites: Sites, busy: Sequence[int], now: UtcMs)
         .order_by(notice_orders.c.id)
         .limit(SETTLED_AT_ONCE)
     )
-    return [_settled(connection, order, sites) for order in connection.execute(statement).all()]
+    return [_settled(connection, order, sites, now) for order in connection.execute(statement).all()]
 
 
 def _any_notice(condition: ColumnElement[bool]) -> ColumnElement[bool]:
@@ -78,15 +80,15 @@ def _under_way(sites: Sites, now: UtcMs) -> ColumnElement[bool]:
     return or_(waiting, awaited)
 
 
-def _why_nobody(connection: Connection, order: Row[Any], site: SiteNotices) -> str:
+def _why_nobody(connection: Connection, order: Row[Any], site: SiteNotices, now: UtcMs) -> str:
     try:
-        found = resolve(connection, order, site.notifiers, site.policy.locale)
+        found = resolve(connection, order, site.notifiers, site.policy.locale, At(now, site.zone))
     except ValueError as error:
         return f"the order cannot be read: {error}"
     return str(found) if isinstance(found, Absent) else "no address left"
 
 
-def _settled(connection: Connection, order: Row[Any], sites: Sites) -> Settled:
+def _settled(connection: Connection, order: Row[Any], sites: Sites, now: UtcMs) -> Settled:
     merged = select(notice_merges.c.notice_id).where(notice_merges.c.order_id == order.id)
     mine = select(notices.c.state, notices.c.channel, notices.c.outcome).where(
         or_(notices.c.order_id == order.id, notices.c.id.in_(merged))
@@ -98,7 +100,7 @@ def _settled(connection: Connection, order: Row[Any], sites: Sites) -> Settled:
         word = outcome([NoticeState(row.state) for row in rows]) or Outcome.SENT
         why = "; ".join(f"{row.channel}: {row.outcome}" for row in rows if row.outcome)[:500]
     if word is Outcome.NOBODY:
-        why = _why_nobody(connection, order, sites[order.site])
+        why = _why_nobody(connection, order, sites[order.site], now)
     return Settled(
         order_id=order.id,
         rule=order.rule,
@@ -108,4 +110,5 @@ def _settled(connection: Connection, order: Row[Any], sites: Sites) -> Settled:
         template=order.template,
         outcome=word,
         why=why,
+        then=following(sites[order.site].chain, order.audience, order.key) if word in NOBODY_REACHED else None,
     )

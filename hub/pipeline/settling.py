@@ -1,21 +1,27 @@
 """What came of notices, told to the rules: the order is closed and the rules hear of it in one transaction, so that they
-hear of it once, whatever dies between. When nobody could be reached, that is a problem of its own (promise 8).
+hear of it once, whatever dies between. When nobody could be reached, that is a problem of its own (promise 8), and the
+next role of the site's chain is told in the same transaction.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Final
+from typing import Any, Final
 
+import msgspec
+from sqlalchemy import select
+
+from hub.notices import orders
 from hub.notices.orders import SENDING, WAITING
 from hub.notices.plan import Outcome
 from hub.notices.settled import Settled
 from hub.pipeline.step import Step
-from hub.store.schema import notice_orders
+from hub.store.schema import notice_orders, problems
 from hub.vocabulary.decisions import ClearProblem, RaiseProblem, Severity
-from hub.vocabulary.events import NoticeSettled, SubjectType
+from hub.vocabulary.events import NoticeSettled, Subject, SubjectType
 
 NOBODY_REACHED: Final = "nobody_reached"
+ROLE_UNREACHABLE: Final = "role_unreachable"
 
 
 def settle(step: Step, settled: Sequence[Settled]) -> int:
@@ -40,8 +46,11 @@ def _settle_one(step: Step, settled: Settled) -> bool:
         step.raise_problem(
             RaiseProblem(code=NOBODY_REACHED, subject=settled.subject, severity=Severity.HIGH, detail=detail)
         )
+        if settled.then is not None:
+            _tell_the_next(step, settled)
     elif settled.outcome in {Outcome.DELIVERED, Outcome.SENT}:
         step.clear_problem(ClearProblem(code=NOBODY_REACHED, subject=settled.subject))
+        _reachable_again(step, settled.subject.site, settled.audience)
     subject = settled.subject
     step.happen(
         NoticeSettled(
@@ -57,3 +66,41 @@ def _settle_one(step: Step, settled: Settled) -> bool:
         )
     )
     return True
+
+
+def _tell_the_next(step: Step, settled: Settled) -> None:
+    assert settled.then is not None
+    then = settled.then
+    if orders.hand_on(step.connection, settled.order_id, then.audience, then.key, step.now):
+        roles = sorted({*_unreachable(step, settled.subject.site), settled.audience})
+        _say(step, settled.subject.site, roles, told=then.audience)
+
+
+def _reachable_again(step: Step, site: str, audience: str) -> None:
+    roles = _unreachable(step, site)
+    if audience not in roles:
+        return
+    left = sorted(set(roles) - {audience})
+    if left:
+        _say(step, site, left, told=None)
+    else:
+        step.clear_problem(ClearProblem(code=ROLE_UNREACHABLE, subject=_of(site)))
+
+
+def _say(step: Step, site: str, roles: Sequence[str], told: str | None) -> None:
+    detail = {"roles": ", ".join(roles), "told": told}
+    step.raise_problem(RaiseProblem(code=ROLE_UNREACHABLE, subject=_of(site), severity=Severity.HIGH, detail=detail))
+
+
+def _unreachable(step: Step, site: str) -> list[str]:
+    """Roles of which nobody could be reached when it was last tried."""
+    statement = select(problems.c.detail_json).where(
+        problems.c.site == site, problems.c.code == ROLE_UNREACHABLE, problems.c.active
+    )
+    found: str | None = step.connection.execute(statement).scalar_one_or_none()
+    detail: dict[str, Any] = {} if found is None else msgspec.json.decode(found)
+    return [role for role in str(detail.get("roles", "")).split(", ") if role]
+
+
+def _of(site: str) -> Subject:
+    return Subject(site, SubjectType.SITE, site)

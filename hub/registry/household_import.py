@@ -7,7 +7,7 @@ are; a unit where only others live is refused, because moving out is a decision 
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping
 from enum import StrEnum
 from typing import Any, Final
 
@@ -17,7 +17,7 @@ from sqlalchemy import Connection, select
 from hub.registry import households, people
 from hub.registry.households import Member, MemberRole
 from hub.registry.people import ChannelEdit, FieldError, PersonEdit
-from hub.registry.sheet import CellProblem, Sheet
+from hub.registry.sheet import CellProblem, RowError, Sheet, places_of
 from hub.store.schema import household_members
 from hub.store.schema import households as households_table
 from hub.vocabulary.instants import UtcMs
@@ -108,29 +108,20 @@ class Change(StrEnum):
     MEMBERS_CHANGED = "members added or changed"
 
 
-class _RowError(Exception):
-    """One wrong cell."""
-
-    def __init__(self, column: str, reason: str) -> None:
-        super().__init__(reason)
-        self.column = column
-        self.reason = reason
-
-
 # --- understanding (pure) ---------------------------------------------------------------------------------
 
 
 def understand(sheet: Sheet, sites: Mapping[str, SiteEntry]) -> Import:
     """What the sheet wants; every wrong cell is named. Pure."""
     problems = list(sheet.problems)
-    places = _places(sheet.headers, problems)
+    places = places_of(sheet.headers, COLUMNS, REQUIRED, problems)
     entries: list[Entry] = []
     broken = {problem.row for problem in sheet.problems}
     for number, cells in sheet.rows if not any(problem.row == 1 for problem in problems) else ():
         values = {name: cells[place] for name, place in places.items()}
         try:
             entry = _entry(number, values, sites)
-        except _RowError as error:
+        except RowError as error:
             if not any((problem.row, problem.column) == (number, error.column) for problem in sheet.problems):
                 problems.append(CellProblem(number, error.column, error.reason))
             continue
@@ -140,31 +131,16 @@ def understand(sheet: Sheet, sites: Mapping[str, SiteEntry]) -> Import:
     return Import(entries=tuple(entries), problems=tuple(sorted(problems)))
 
 
-def _places(headers: Sequence[str], problems: list[CellProblem]) -> dict[str, int]:
-    known = {alias.casefold(): name for name, aliases in COLUMNS.items() for alias in aliases}
-    places: dict[str, int] = {}
-    for place, header in enumerate(headers):
-        name = known.get(header.casefold())
-        if header and name is None:
-            problems.append(CellProblem(1, header, f"unknown column; known: {', '.join(COLUMNS)}"))
-        elif name is not None and name in places:
-            problems.append(CellProblem(1, header, "this column stands twice"))
-        elif name is not None:
-            places[name] = place
-    problems += [CellProblem(1, name, "the column is missing") for name in REQUIRED if name not in places]
-    return places
-
-
 def _entry(number: int, values: Mapping[str, str], sites: Mapping[str, SiteEntry]) -> Entry:
-    site = _site(values.get("site", ""), sites)
+    site = site_of(values.get("site", ""), sites)
     role = values["role"]
     member, staff = MEMBER_WORDS.get(role), STAFF_WORDS.get(role)
     if member is None and staff is None:
-        raise _RowError("role", f"{role!r} is unknown; allowed: {', '.join((*MemberRole, *Role))}")
+        raise RowError("role", f"{role!r} is unknown; allowed: {', '.join((*MemberRole, *Role))}")
     phone = _phone(values.get("phone", ""))
     code = values.get("code", "") or phone
     if not code:
-        raise _RowError("code", "neither a code nor a phone number: nothing to recognise the person by")
+        raise RowError("code", "neither a code nor a phone number: nothing to recognise the person by")
     person = PersonEdit(
         code=code,
         name=values["name"],
@@ -176,7 +152,7 @@ def _entry(number: int, values: Mapping[str, str], sites: Mapping[str, SiteEntry
     try:
         people.check(person)
     except FieldError as error:
-        raise _RowError(error.field, error.problem) from error
+        raise RowError(error.field, error.problem) from error
     return Entry(
         row=number,
         site=site,
@@ -187,53 +163,60 @@ def _entry(number: int, values: Mapping[str, str], sites: Mapping[str, SiteEntry
     )
 
 
-def _site(text: str, sites: Mapping[str, SiteEntry]) -> str:
+def site_of(text: str, sites: Mapping[str, SiteEntry]) -> str:
+    """The site that a cell names; an empty cell where there is one site only. Raises RowError."""
     if not text and len(sites) == 1:
         return next(iter(sites))
     if text not in sites:
-        raise _RowError("site", f"{text!r} is no site; there are: {', '.join(sites)}")
+        raise RowError("site", f"{text!r} is no site; there are: {', '.join(sites)}")
     return text
 
 
 def _phone(text: str) -> str:
     number = re.sub(r"[ ()-]", "", text)
     if number and not PHONE.fullmatch(number):
-        raise _RowError("phone", f"{text[:30]!r} is no telephone number")
+        raise RowError("phone", f"{text[:30]!r} is no telephone number")
     return number
 
 
 def _word(column: str, values: Mapping[str, str], words: Mapping[str, str]) -> str:
     text = values.get(column, "")
     if text not in words:
-        raise _RowError(column, f"{text[:30]!r} is unknown; allowed: {', '.join(word for word in words if word)}")
+        raise RowError(column, f"{text[:30]!r} is unknown; allowed: {', '.join(word for word in words if word)}")
     return words[text]
 
 
 def _flag(column: str, values: Mapping[str, str]) -> bool:
     text = values.get(column, "").casefold()
     if text not in YES | NO:
-        raise _RowError(column, f"{text[:30]!r} is neither yes nor no")
+        raise RowError(column, f"{text[:30]!r} is neither yes nor no")
     return text in YES
 
 
 def _zone(text: str, staff: Role | None, site: SiteEntry) -> tuple[str, ...]:
-    buildings = tuple(re.split(r"[\s,;、，；]+", text)) if text else ()
+    buildings = buildings_of(text, site)
     if buildings and staff is None:
-        raise _RowError("zone", "only staff have a zone")
+        raise RowError("zone", "only staff have a zone")
+    return buildings
+
+
+def buildings_of(text: str, site: SiteEntry) -> tuple[str, ...]:
+    """The buildings that a cell `zone` names. Raises RowError."""
+    buildings = tuple(re.split(r"[\s,;、，；]+", text)) if text else ()
     for building in buildings:
         if building not in site.buildings:
-            raise _RowError("zone", f"{building[:30]!r} is no building; there are: {', '.join(sorted(site.buildings))}")
+            raise RowError("zone", f"{building[:30]!r} is no building; there are: {', '.join(sorted(site.buildings))}")
     return buildings
 
 
 def _unit(text: str, member: MemberRole | None, site: SiteEntry) -> str | None:
     if member is None:
         if text:
-            raise _RowError("unit", "staff live in no unit; a resident has the role owner, tenant or member")
+            raise RowError("unit", "staff live in no unit; a resident has the role owner, tenant or member")
         return None
     if text not in site.units:
         hint = "; units are written b1/0101, in a column formatted as text" if text else ""
-        raise _RowError("unit", f"{text[:30]!r} is no unit of the site{hint}" if text else "is missing")
+        raise RowError("unit", f"{text[:30]!r} is no unit of the site{hint}" if text else "is missing")
     return text
 
 
@@ -247,10 +230,10 @@ def _channels(values: Mapping[str, str], phone: str, site: SiteEntry) -> tuple[C
             continue
         if channel not in site.notifiers:
             known = ", ".join(sorted(site.notifiers)) or "none yet"
-            raise _RowError("channels", f"{channel[:30]!r} is no notifier of the site; there are: {known}")
+            raise RowError("channels", f"{channel[:30]!r} is no notifier of the site; there are: {known}")
         address = address or (phone if channel == PHONE_CHANNEL else "")
         if not address:
-            raise _RowError("channels", f"{channel} has no address; written {channel}:ADDRESS")
+            raise RowError("channels", f"{channel} has no address; written {channel}:ADDRESS")
         found.setdefault((channel, address), ChannelEdit(channel, address, consent))
     if phone and not any(channel == PHONE_CHANNEL for channel, _ in found):
         found[PHONE_CHANNEL, phone] = ChannelEdit(PHONE_CHANNEL, phone, consent)

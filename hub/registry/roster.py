@@ -7,6 +7,7 @@ Source: domain/procedures.md 6 (shifts A and B of the front desk, control room r
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, date, datetime, time, timedelta, tzinfo
 from enum import StrEnum
@@ -16,7 +17,7 @@ import msgspec
 
 from hub.vocabulary.instants import UtcMs
 
-DAY_MINUTES: Final = 24 * 60
+_TIMES: Final = re.compile(r"([01][0-9]|2[0-3]):([0-5][0-9])-([01][0-9]|2[0-3]):([0-5][0-9])")
 
 
 class Shift(msgspec.Struct, frozen=True):
@@ -127,7 +128,7 @@ def _stands(ended_at: UtcMs | None, at: UtcMs) -> bool:
 
 
 def _duty(roster: Roster, assignment: Assignment, at: UtcMs) -> Duty | None:
-    shift = roster.shifts.get(assignment.shift)
+    shift = shift_of(assignment.shift, roster.shifts)
     if shift is None:
         return None
     today = datetime.fromtimestamp(at / 1000, UTC).astimezone(roster.zone).date()
@@ -222,3 +223,23 @@ def _local(at: UtcMs, zone: tzinfo) -> datetime:
 
 def _shows(at: UtcMs, wall: datetime, zone: tzinfo) -> bool:
     return _local(at, zone) == wall.replace(tzinfo=None, fold=0)
+
+
+# --- words ------------------------------------------------------------------------------------------------
+
+
+def shift_of(name: str, shifts: Mapping[str, Shift] = SHIFTS) -> Shift | None:
+    """The shift of this name; a name such as `22:00-06:00` says its times itself. None: there is none."""
+    known = shifts.get(name)
+    if known is not None:
+        return known
+    times = _TIMES.fullmatch(name)
+    if times is None:
+        return None
+    start, end = (int(times[part]) * 60 + int(times[part + 1]) for part in (1, 3))
+    return Shift(name, start, end)
+
+
+def minutes_text(minute: int) -> str:
+    """As on the wall: `08:30`."""
+    return f"{minute // 60:02d}:{minute % 60:02d}"

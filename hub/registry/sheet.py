@@ -11,7 +11,7 @@ import datetime
 import io
 import re
 import zipfile
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final
 
@@ -42,6 +42,15 @@ class CellProblem(msgspec.Struct, frozen=True, order=True):
         return f"row {self.row}, {self.column}: {self.reason}" if self.column else f"row {self.row}: {self.reason}"
 
 
+class RowError(Exception):
+    """One wrong cell of a row, found while it is understood."""
+
+    def __init__(self, column: str, reason: str) -> None:
+        super().__init__(reason)
+        self.column = column
+        self.reason = reason
+
+
 class Sheet(msgspec.Struct, frozen=True):
     """Headers, and per row its number and its cells as text (without spaces around them)."""
 
@@ -60,6 +69,24 @@ def read_sheet(path: Path) -> Sheet:
     if ending == ".xlsx":
         return _sheet(_xlsx_rows(path))
     raise SheetError(f"{path} is neither .csv nor .xlsx (.xls and .xlsm are not read: save as .xlsx).")
+
+
+def places_of(
+    headers: Sequence[str], columns: Mapping[str, Sequence[str]], required: Sequence[str], problems: list[CellProblem]
+) -> dict[str, int]:
+    """Column → its place, by any of its names; unknown, double and missing columns are problems of row 1. Pure."""
+    known = {alias.casefold(): name for name, aliases in columns.items() for alias in aliases}
+    places: dict[str, int] = {}
+    for place, header in enumerate(headers):
+        name = known.get(header.casefold())
+        if header and name is None:
+            problems.append(CellProblem(1, header, f"unknown column; known: {', '.join(columns)}"))
+        elif name is not None and name in places:
+            problems.append(CellProblem(1, header, "this column stands twice"))
+        elif name is not None:
+            places[name] = place
+    problems += [CellProblem(1, name, "the column is missing") for name in required if name not in places]
+    return places
 
 
 def _sheet(rows: Iterator[tuple[int, list[Any]]]) -> Sheet:

@@ -123,6 +123,7 @@ class Audience(StrEnum):
     TECHNICIAN = "technician"
     SECURITY = "security"
     FINANCE = "finance"
+    MANAGER = "manager"
 
 
 class Urgency(StrEnum):

@@ -1,5 +1,6 @@
 """A running hub per test, and clients that have signed in."""
 
+import shutil
 from collections.abc import Callable, Iterator
 
 import pytest
@@ -18,8 +19,9 @@ def hub(database_url: str) -> Iterator[RunningHub]:
 
 
 @pytest.fixture
-def small_hub(tmp_path) -> Iterator[RunningHub]:
+def small_hub(tmp_path, migrated_sqlite) -> Iterator[RunningHub]:
     """On SQLite alone, for what no database matters to."""
+    shutil.copy(migrated_sqlite, tmp_path / "hub.db")
     running = RunningHub(f"sqlite:///{tmp_path / 'hub.db'}")
     yield running
     running.close()

@@ -280,7 +280,9 @@ def ids(small_hub) -> dict[str, str]:
     works = small_hub.inbox.ask(lambda step: card_ends.open_works(step, permit, "desk")).result(10)
     return {
         "works_id": str(works),
-        "webhook_id": str(small_hub.webhooks.add(new_webhook("lakeside", "crm", "https://a.example/", "cap", (), ()), "x")),
+        "webhook_id": str(
+            small_hub.webhooks.add(new_webhook("lakeside", "crm", "https://a.example/", "cap", (), ()), "x")
+        ),
         "ticket_id": str(ticket),
         "person_id": str(person),
         "household_id": str(home),

@@ -7,7 +7,7 @@ import pytest
 from typer.testing import CliRunner
 
 from hub import cli
-from hub.importing import import_households
+from hub.importing import import_sheet
 from hub.registry.household_import import SiteEntry, understand
 from hub.registry.sheet import LARGEST_FILE, Sheet, SheetError, read_sheet
 from hub.settings import NotifierTypes, load
@@ -49,7 +49,7 @@ def bring(store, settings, tmp_path):
         if path is None:
             path = tmp_path / "people.csv"
             path.write_text(text, encoding="utf-8")
-        return import_households(store, settings, path, NOW, **options)
+        return import_sheet(store, settings, path, NOW, **options)
 
     return run
 
