@@ -74,7 +74,10 @@ class Outside:
             target = _target(url)
             with self._connected(target, deadline) as connection:
                 connection.request(method, target.path, body, {**headers, "Host": target.host_header})
-                return _read(connection)
+                answer = _read(connection)
+            if time.monotonic() >= deadline:  # cut off by us: what was read looks whole and is not
+                raise TimeoutError
+            return answer
         except (OSError, http.client.HTTPException, ValueError) as error:
             raise OutsideError(self._why(error, late=time.monotonic() >= deadline)) from error
 
@@ -154,9 +157,12 @@ def _dialled(addresses: Sequence[str], port: int, deadline: float) -> socket.soc
         left = deadline - time.monotonic()
         if left <= 0:
             break
+        sock = socket.socket(socket.AF_INET6 if ":" in address else socket.AF_INET, socket.SOCK_STREAM)
+        sock.settimeout(min(CONNECT_TIMEOUT_S, left))
         try:
-            sock = socket.create_connection((address, port), timeout=min(CONNECT_TIMEOUT_S, left))
+            sock.connect((address, port))  # create_connection would ask the resolver once more
         except OSError as error:
+            sock.close()
             failed = error
             continue
         sock.settimeout(max(0.1, deadline - time.monotonic()))
