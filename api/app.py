@@ -10,6 +10,7 @@ from fastapi import APIRouter, FastAPI
 from fastapi.responses import Response
 
 from api import (
+    acknowledge,
     access_controllers,
     alarm_load,
     auth,
@@ -18,6 +19,7 @@ from api import (
     cap,
     card_acts,
     card_life,
+    card_papers,
     cards,
     deposits,
     devices,
@@ -84,6 +86,7 @@ def create_app(services: Services) -> FastAPI:
         deposits,
         works,
         privacy,
+        card_papers,
         rejected,
         problems,
         buses,
@@ -100,6 +103,7 @@ def create_app(services: Services) -> FastAPI:
     app.include_router(api)
     app.include_router(health.router)
     app.include_router(pages.router)
+    app.include_router(acknowledge.router)
     app.include_router(record_pages.router)
     _serve_document(app)
     problem_details.install(app)

@@ -17,6 +17,7 @@ from prometheus_client import CollectorRegistry
 
 from hub.cards.secrecy import KeyRing
 from hub.pipeline.webhook_desk import WebhookDesk
+from hub.registry.links import LinkKey
 from hub.store.database import Store
 from hub.tickets.lifecycle import Actor, Refused
 from hub.vocabulary.decisions import Severity
@@ -138,6 +139,10 @@ def _no_webhooks() -> WebhookDesk:
     raise Refused("unavailable", "This process tells no other systems.")
 
 
+def _unknown_capacity(site: str, device: str) -> int | None:
+    return None
+
+
 def _every_unit(site: str, unit: str) -> bool:
     return True
 
@@ -163,7 +168,9 @@ class Services:
     )
     webhooks: Callable[[], WebhookDesk] = _no_webhooks
     cap: Callable[[Mapping[str, Any], str], bytes | None] = _no_cap  # a ticket's view, a language; None: no incident
+    card_capacity: Callable[[str, str], int | None] = _unknown_capacity  # (site, access controller)
     knows_unit: Callable[[str, str], bool] = _every_unit  # (site, `b1/0101`)
+    link_key: LinkKey | None = None  # of links in messages
     stale_after_ms: Mapping[str, int] = field(default_factory=lambda: STALE_AFTER_MS)
 
     @cached_property

@@ -13,14 +13,11 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import cache, partial
 from pathlib import Path
-from typing import Any, Final, NamedTuple
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 import msgspec
 from prometheus_client import CollectorRegistry
 
-from api.app import create_app
-from api.services import Health, Services
-from api.services import Part as HealthPart
 from connectors import notify, profiles
 from connectors.access.board import Resume
 from connectors.access.uhppote import UhppoteConnector
@@ -42,6 +39,7 @@ from hub.cards.secrecy import KeyRing
 from hub.connections import Connections
 from hub.dispatch import Dispatch
 from hub.health import HealthBook
+from hub.installation import link_key
 from hub.jobs import Jobs
 from hub.metrics import HubCollector
 from hub.notices.assembly import check_notifiers, make_post
@@ -67,10 +65,14 @@ from hub.registry.world import EstateWorld
 from hub.settings import MqttSettings, NotifierTypes, Settings
 from hub.store.check import probe
 from hub.store.database import Store, get_meta, open_store, set_meta
+from hub.tickets.load_figures import AlarmLoadCollector
 from hub.vocabulary.events import Subject
 from hub.vocabulary.instants import UtcMs
 from hub.vocabulary.ports import Decoder, Lane
 from rules import RULES
+
+if TYPE_CHECKING:
+    from api.services import Health
 
 log = logging.getLogger(__name__)
 
@@ -180,8 +182,14 @@ class _Assembly:
         self.buses = BusConnector(self.estate.bus_entries(), self.devices, _bus_profiles(), self.inbox, clock=clock)
         self.boards = self._boards()
         self.acrel = AcrelListener(self.estate.bus_entries(), self.inbox, clock=clock)
+        self.link_key = link_key(settings.data_dir)
         self.post = make_post(
-            settings, notify.make_sender, store, lambda over: self.inbox.ask(partial(settle, settled=over)), clock
+            settings,
+            notify.make_sender,
+            store,
+            lambda over: self.inbox.ask(partial(settle, settled=over)),
+            clock,
+            self.link_key,
         )
         outside = settings.publishing
         self.ways = WayMaker(settings.mqtt.client_id, outside.private_networks, outside.ca, self.mqtt, clock)
@@ -200,6 +208,10 @@ class _Assembly:
         door = Door(self.inbox, self.store, self.clock)
         registry = CollectorRegistry()
         registry.register(HubCollector(self.engine, self.inbox, self.canary, self._metrics))
+        registry.register(AlarmLoadCollector(self.store, list(self.estate.sites), self.clock))
+        from api.app import create_app  # a second of imports that no other command needs
+        from api.services import Services
+
         app = create_app(
             Services(
                 store=self.store,
@@ -216,6 +228,8 @@ class _Assembly:
                 webhooks=lambda: self.webhooks,
                 cap=self.ways.cap,
                 knows_unit=self.estate.knows_unit,
+                link_key=self.link_key,
+                card_capacity=self.estate.card_capacity,
                 keys=self.keys,
             )
         )
@@ -225,7 +239,7 @@ class _Assembly:
         return Hub(
             store=self.store,
             api=ApiServer(app, listener, app.state.streams.close),
-            parts=[*parts, Jobs(self.store, self.world, self.clock)],
+            parts=[*parts, Jobs(self.store, self.world, self.clock, self.keys.chain)],
             ready=self.health.ready,
         )
 
@@ -281,7 +295,8 @@ class _Assembly:
         with self.store.read() as connection:
             rows = controllers.everywhere(connection)
         resume = {
-            (row.site, row.device): Resume(epoch=row.epoch, last_index=row.last_index, serial=row.serial) for row in rows
+            (row.site, row.device): Resume(epoch=row.epoch, last_index=row.last_index, serial=row.serial)
+            for row in rows
         }
         return UhppoteConnector(self.devices, _sections("uhppote"), resume, self.inbox, clock=self.clock)
 
@@ -300,8 +315,10 @@ class _Assembly:
 
     def _api_health(self) -> Health:
         lines = self.health.lines()
+        from api.services import Health, Part
+
         return Health(
-            parts=tuple(HealthPart(line.name, line.ok, line.id, line.why, line.required) for line in lines),
+            parts=tuple(Part(line.name, line.ok, line.id, line.why, line.required) for line in lines),
             canary_age_ms={state.lane: state.age_ms for state in self.canary.states()},
             oldest_unacked_ms=self.connections.oldest_unacked_ms(),
             last_event_at=self.engine.progress.last_commit_at or None,

@@ -10,6 +10,7 @@ from rules.door_alarm import DoorAlarm
 from rules.earthquake_check import EarthquakeCheck
 from rules.elevator_fault import ElevatorFaultRule
 from rules.entrapment.rule import Entrapment
+from rules.far_doors import FarDoors
 from rules.lost_card import LostCard
 from rules.low_balance import LowBalance
 from rules.mass_power_cut import MassPowerCut
@@ -26,6 +27,7 @@ RULES: Final[tuple[Rule, ...]] = (
     DeviceSilent(),
     MissingTestCall(),
     DoorAlarm(),
+    FarDoors(),
     LostCard(),
 )
 """Every rule of the product, in the order in which an event is handed to them."""

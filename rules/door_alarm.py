@@ -1,7 +1,7 @@
-"""A door forced open, held open or tampered with is a ticket of its door controller; normal again, it is resolved.
+"""Trouble at a door is a ticket of its controller: forced, held, tampered with, somebody threatened, one card tried again and again.
 
-The controller reports the alarm itself (ONVIF DoorAlarm, DoorTamper); this rule only keeps one ticket per controller and
-says which doors. Source: contract.md, message `door`; domain/access.md 2.7, 5.
+Door states end by themselves when the door says so; dangers and tried cards end only when a person has looked. A fact that
+comes late is history and no alarm. Source: contract.md, message `door`; domain/access.md 2.7, 5; GB 50396 5.1.5 (tries).
 """
 
 from __future__ import annotations
@@ -11,10 +11,11 @@ from typing import Any, Final
 
 import msgspec
 
+from hub.vocabulary.access import AccessReason, Danger, DoorDanger
 from hub.vocabulary.decisions import MoveTicket, RaiseTicket, Severity, TicketKind, Verdict
-from hub.vocabulary.events import DoorEvent, DoorState, Event, Subject
+from hub.vocabulary.events import AccessEvent, AccessResult, DoorEvent, DoorState, Event, Subject, TicketMoved
 from hub.vocabulary.facts import Facts
-from hub.vocabulary.instants import UtcMs
+from hub.vocabulary.instants import SECOND_MS, UtcMs
 from hub.vocabulary.rule import Outcome
 
 
@@ -24,6 +25,10 @@ class DoorReason(StrEnum):
     FORCED_OPEN = "forced_open"
     HELD_OPEN = "held_open"
     TAMPER = "tamper"
+    DURESS = "duress"
+    FIRE = "fire"
+    EMERGENCY = "emergency"
+    REPEATED_DENIAL = "repeated_denial"
     DOOR_NORMAL = "door_normal"
     DOOR_LATE = "door_late"
 
@@ -33,23 +38,36 @@ SEVERITIES: Final = {
     DoorState.TAMPER: (DoorReason.TAMPER, Severity.HIGH),
     DoorState.HELD_OPEN: (DoorReason.HELD_OPEN, Severity.MEDIUM),
 }
+DANGERS: Final = {
+    Danger.DURESS: DoorReason.DURESS,
+    Danger.FIRE: DoorReason.FIRE,
+    Danger.EMERGENCY: DoorReason.EMERGENCY,
+}
 ENDS: Final = {
     # A door that is shut again was not left open any longer; that nobody has opened its device only 'normal' says.
     DoorState.CLOSED: frozenset({DoorState.FORCED_OPEN, DoorState.HELD_OPEN}),
     DoorState.NORMAL: frozenset(SEVERITIES),
 }
+CARDS_WATCHED: Final = 50  # a stranger with a bag of cards must not fill the state
+TAIL: Final = 4
 
 
 class DoorAlarmLimits(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """What a site may switch off."""
+    """What a site may switch off or set. `denials` of one card at one controller within `denials_within_s`; 0: never."""
 
     held_open: bool = True  # False: doors that stand open by day
+    denials: int = 5
+    denials_within_s: int = 600
 
 
 class DoorAlarmState(msgspec.Struct, frozen=True, kw_only=True):
-    """Doors of this controller that are in alarm, with the alarm."""
+    """Doors of this controller that are in alarm, with the alarm; what only a person ends stands under `door:reason`.
+
+    `denied`: card → when it was refused lately.
+    """
 
     alarms: dict[str, str] = {}
+    denied: dict[str, tuple[UtcMs, ...]] = {}
 
 
 class DoorAlarm:
@@ -57,12 +75,14 @@ class DoorAlarm:
 
     name: str = "door_alarm"
     version: int = 1
-    wants: tuple[type[Event], ...] = (DoorEvent,)
+    wants: tuple[type[Event], ...] = (DoorEvent, DoorDanger, AccessEvent, TicketMoved)
     state_type: type[msgspec.Struct] = DoorAlarmState
     limits_type: type[msgspec.Struct] = DoorAlarmLimits
 
     def subject(self, event: Event, facts: Facts) -> Subject | None:
-        """The controller."""
+        """The controller; nothing for tickets of other kinds."""
+        if isinstance(event, TicketMoved) and event.kind != TicketKind.DOOR_ALARM:
+            return None
         return event.subject()
 
     def migrate(self, version: int, stored: dict[str, Any]) -> msgspec.Struct | None:
@@ -71,38 +91,89 @@ class DoorAlarm:
 
     def decide(self, event: Event, state: DoorAlarmState, facts: Facts, now: UtcMs) -> Outcome:
         """An alarm raises, the same one again counts; a door that is closed or normal again ends its own."""
-        assert isinstance(event, DoorEvent)
+        if isinstance(event, TicketMoved):
+            return Outcome(state if event.active else _looked_at(state))
+        assert isinstance(event, DoorEvent | DoorDanger | AccessEvent)
         if event.late or not event.live:
-            return Outcome(state, [Verdict(reason=DoorReason.DOOR_LATE, facts={"door": event.door})])
+            notable = not isinstance(event, AccessEvent)
+            return Outcome(state, [Verdict(reason=DoorReason.DOOR_LATE, facts={"door": event.door})] if notable else [])
+        if isinstance(event, AccessEvent):
+            return _access(event, state, facts.limits)
+        if isinstance(event, DoorDanger):
+            return _danger(event, event.door, DANGERS[event.danger], state)
         if event.state in SEVERITIES and (event.state is not DoorState.HELD_OPEN or facts.limits.held_open):
-            return self._alarm(event, state)
+            reason, severity = SEVERITIES[event.state]
+            return _alarm(event, event.door, event.door, reason, severity, state)
         if state.alarms.get(event.door) in ENDS.get(event.state, ()):
-            return self._normal(event, state)
+            return _normal(event, state)
         return Outcome(state)
 
-    def _alarm(self, event: DoorEvent, state: DoorAlarmState) -> Outcome:
-        reason, severity = SEVERITIES[event.state]
-        alarms = {**state.alarms, event.door: str(event.state)}
-        raised = RaiseTicket(
-            kind=TicketKind.DOOR_ALARM,
-            subject=event.subject(),
-            reason=reason,
-            severity=severity,
-            occurred_at=event.occurred_at,
-            fields={"door": event.door, "doors": sorted(alarms)},
-            evidence={"door": event.door, "state": str(event.state)},
-        )
-        return Outcome(state if alarms == state.alarms else DoorAlarmState(alarms=alarms), [raised])
 
-    def _normal(self, event: DoorEvent, state: DoorAlarmState) -> Outcome:
-        left = {door: alarm for door, alarm in state.alarms.items() if door != event.door}
-        trigger = "note" if left else "recovered"
-        moved = MoveTicket(
-            kind=TicketKind.DOOR_ALARM,
-            subject=event.subject(),
-            trigger=trigger,
-            reason=DoorReason.DOOR_NORMAL,
-            occurred_at=event.occurred_at,
-            evidence={"door": event.door, "still": sorted(left)},
-        )
-        return Outcome(DoorAlarmState(alarms=left), [moved])
+def _access(event: AccessEvent, state: DoorAlarmState, limits: DoorAlarmLimits) -> Outcome:
+    if event.reason == AccessReason.DURESS:
+        return _danger(event, event.door, DoorReason.DURESS, state)
+    card = None if event.card is None else f"{event.card.format} {event.card.value}"
+    if card is None or not limits.denials:
+        return Outcome(state)
+    if event.result is AccessResult.GRANTED:
+        # Only tries in a row are a try-out.
+        left = {key: times for key, times in state.denied.items() if key != card}
+        return Outcome(state if len(left) == len(state.denied) else msgspec.structs.replace(state, denied=left))
+    since = event.received_at - limits.denials_within_s * SECOND_MS
+    recent = {key: times for key, times in state.denied.items() if times[-1] > since}
+    times = (*(at for at in recent.pop(card, ()) if at > since), event.received_at)[-limits.denials :]
+    recent = dict(list(recent.items())[-CARDS_WATCHED:]) | {card: times}
+    state = msgspec.structs.replace(state, denied=recent)
+    if len(times) < limits.denials:
+        return Outcome(state)
+    key = f"{event.door}:{DoorReason.REPEATED_DENIAL}"
+    more = {"card": f"…{card[-TAIL:]}", "denials": len(times), "card_reason": event.reason or ""}
+    return _alarm(event, event.door, key, DoorReason.REPEATED_DENIAL, Severity.MEDIUM, state, more)
+
+
+def _danger(event: Event, door: str, reason: DoorReason, state: DoorAlarmState) -> Outcome:
+    return _alarm(event, door, f"{door}:{reason}", reason, Severity.CRITICAL, state)
+
+
+def _alarm(
+    event: Event,
+    door: str,
+    key: str,
+    reason: DoorReason,
+    severity: Severity,
+    state: DoorAlarmState,
+    more: dict[str, Any] | None = None,
+) -> Outcome:
+    alarms = {**state.alarms, key: str(reason)}
+    raised = RaiseTicket(
+        kind=TicketKind.DOOR_ALARM,
+        subject=event.subject(),
+        reason=reason,
+        severity=severity,
+        occurred_at=event.occurred_at,
+        fields={"door": door, "doors": sorted({each.partition(":")[0] for each in alarms}), **(more or {})},
+        evidence={"door": door, "state": str(reason), **(more or {})},
+    )
+    return Outcome(state if alarms == state.alarms else msgspec.structs.replace(state, alarms=alarms), [raised])
+
+
+def _normal(event: DoorEvent, state: DoorAlarmState) -> Outcome:
+    left = {door: alarm for door, alarm in state.alarms.items() if door != event.door}
+    trigger = "note" if left else "recovered"
+    moved = MoveTicket(
+        kind=TicketKind.DOOR_ALARM,
+        subject=event.subject(),
+        trigger=trigger,
+        reason=DoorReason.DOOR_NORMAL,
+        occurred_at=event.occurred_at,
+        evidence={"door": event.door, "still": sorted(left)},
+    )
+    return Outcome(msgspec.structs.replace(state, alarms=left), [moved])
+
+
+def _looked_at(state: DoorAlarmState) -> DoorAlarmState:
+    """A person has closed the ticket: what only a person ends is over, and cards are counted anew."""
+    left = {key: alarm for key, alarm in state.alarms.items() if ":" not in key}
+    if left == state.alarms and not state.denied:
+        return state
+    return DoorAlarmState(alarms=left)

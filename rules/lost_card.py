@@ -7,7 +7,7 @@ looks the number up itself, because most devices only say 'unknown card'. Source
 from __future__ import annotations
 
 from enum import StrEnum
-from typing import Any
+from typing import Any, Final
 
 import msgspec
 
@@ -23,8 +23,10 @@ from hub.vocabulary.events import (
     SubjectType,
 )
 from hub.vocabulary.facts import Facts
-from hub.vocabulary.instants import UtcMs
+from hub.vocabulary.instants import MINUTE_MS, DurationMs, UtcMs
 from hub.vocabulary.rule import Outcome
+
+REPLAYED_AFTER_MS: Final[DurationMs] = 5 * MINUTE_MS
 
 
 class LostCardReason(StrEnum):
@@ -87,7 +89,7 @@ class LostCard:
             return Outcome(state)
         if event.occurred_at < loss.lost_at:
             return Outcome(state, [_evidence(LostCardReason.USED_BEFORE_THE_LOSS, event, loss)])
-        if not event.live or (event.late and event.result is AccessResult.DENIED):
+        if not event.live or (_replayed(event) and event.result is AccessResult.DENIED):
             return Outcome(state, [_evidence(LostCardReason.LOST_CARD_REPLAYED, event, loss)])
         if event.result is AccessResult.DENIED:
             return Outcome(state, [_ticket(LostCardReason.LOST_CARD_DENIED, Severity.HIGH, event, loss)])
@@ -98,12 +100,17 @@ def _granted(event: AccessEvent, state: LostCardState, loss: Loss) -> Outcome:
     """The door let it in: proof that it is not dead there, whatever was confirmed. Push again, at once."""
     leaks = msgspec.structs.replace(loss, leaking=tuple(sorted({*loss.leaking, event.door})))
     # What a controller hands in after it was away happened all the same, but nobody can run there now.
-    severity = Severity.HIGH if event.late else Severity.CRITICAL
+    severity = Severity.HIGH if _replayed(event) else Severity.CRITICAL
     decisions: list[Decision] = [
         _ticket(LostCardReason.LOST_CARD_GRANTED, severity, event, leaks),
         SendCommand(subject=event.subject(), name="delete_card", args={"format": loss.format, "value": loss.value}),
     ]
     return Outcome(state if leaks == loss else _with(state, leaks), decisions)
+
+
+def _replayed(event: AccessEvent) -> bool:
+    """Whether it is told long after it happened: handed in after others, or read from a list that was kept meanwhile."""
+    return event.late or event.received_at - event.occurred_at > REPLAYED_AFTER_MS
 
 
 def _ticket(reason: LostCardReason, severity: Severity, event: AccessEvent, loss: Loss) -> RaiseTicket:
@@ -113,7 +120,7 @@ def _ticket(reason: LostCardReason, severity: Severity, event: AccessEvent, loss
         "unit": loss.unit or "",
         "result": str(event.result),
         "leaking": list(loss.leaking),
-        "replayed": event.late,
+        "replayed": _replayed(event),
     }
     return RaiseTicket(
         kind=TicketKind.LOST_CARD_USED,

@@ -6,7 +6,7 @@ Functions of a connection, called within a step. Unknown stays null: a controlle
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 import msgspec
 from sqlalchemy import Connection, Row, and_, func, select
@@ -74,6 +74,23 @@ def due_at_once(connection: Connection, site: str, device: str, now: UtcMs) -> N
         .where(card_permissions.c.site == site, card_permissions.c.controller == device, open_)
         .values(next_try_at=now)
     )
+
+
+class Standing(NamedTuple):
+    """Cards that a controller is to hold, and doors of cards that are not yet as they are to be."""
+
+    wanted: int
+    unproved: int
+
+
+def standing(connection: Connection, site: str, device: str) -> Standing:
+    """By our book."""
+    open_ = card_permissions.c.reported.not_in([str(Reported.CONFIRMED), str(Reported.REMOVED)])
+    unproved = select(func.count()).where(
+        card_permissions.c.site == site, card_permissions.c.controller == device, open_
+    )
+    wanted = _cards_where(connection, site, device, card_permissions.c.desired == str(Desired.GRANTED))
+    return Standing(wanted, int(connection.execute(unproved).scalar_one()))
 
 
 def expected_cards(connection: Connection, site: str, device: str) -> int:

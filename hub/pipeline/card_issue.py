@@ -17,7 +17,7 @@ from hub.cards.fees import IssueReason, Quote
 from hub.cards.kinds import KINDS, CardKind, span_of
 from hub.cards.ledger import CardState, EndReason, Holder, Issue, ObjectState
 from hub.cards.numbers import Number
-from hub.pipeline import card_steps
+from hub.pipeline import card_steps, controllers
 from hub.pipeline.card_steps import Paid, find, invalid
 from hub.pipeline.step import Step
 from hub.registry import households
@@ -76,6 +76,7 @@ def _plan(step: Step, wish: Wish, reason: IssueReason, replaced: Row[Any] | None
     _check_free(step, wish)
     wanted = _issue(step, wish, replaced)
     _check_collisions(step, wish, wanted)
+    controllers.check_room(step, wish.site.id, wanted.doors)
     price = ledger.priced(step.connection, wanted, reason)
     if wish.payment is not None:
         card_steps.check_payment(step, wish.site.id, wish.payment, price.due_fen, 0, None)

@@ -6,6 +6,7 @@ that differs from our book asks for the whole list; what was overwritten unread 
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from typing import TYPE_CHECKING, Any, Final
 
 from sqlalchemy import Row
@@ -13,6 +14,7 @@ from sqlalchemy import Row
 from hub.cards import controllers
 from hub.pipeline import card_doors, card_proof
 from hub.registry.estate import LAN_GATEWAY
+from hub.tickets.lifecycle import Refused
 from hub.vocabulary.access import CardListed, ControllerReport, EventsMissed, NewEpoch
 from hub.vocabulary.decisions import ClearProblem, RaiseProblem, Severity
 from hub.vocabulary.events import AccessEvent, Event, Subject, SupervisionTick
@@ -150,6 +152,21 @@ def _renew_leases(step: Step, site: str) -> None:
             older_than = step.now - device.access.lease_days * DAY_MS // 2
             if controllers.renew_leases(step.connection, site, device.id, older_than, step.now, LEASE_PUSHES):
                 card_doors.send_due(step, site)
+
+
+def check_room(step: Step, site: str, doors: Collection[tuple[str, str]]) -> None:
+    """Whether one more card fits on every controller of these doors. Raises Refused: at the desk, not at the door."""
+    wanted = {device for device, _ in doors}
+    limits = {device: card_doors.access_of(step, site, device).capacity for device in wanted}
+    load = controllers.load_of(step.connection, site, [device for device in sorted(wanted) if limits[device] is not None])
+    for device, number in load.items():
+        capacity = limits[device]
+        if capacity is not None and number >= capacity:
+            raise Refused(
+                "conflict",
+                f"Controller {device} is full: {number} of {capacity} cards. Take cards off it first, or leave out its doors: "
+                f"{', '.join(sorted(door for each, door in doors if each == device))}.",
+            )
 
 
 def _tell_clock(step: Step, event: ControllerReport, row: Row[Any]) -> None:

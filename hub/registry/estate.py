@@ -51,6 +51,11 @@ class Estate:
         config = self._configs.get(site)
         return config is not None and any(each.id == building and number in each.units for each in config.buildings)
 
+    def card_capacity(self, site: str, device: str) -> int | None:
+        """Cards that fit on an access controller; None: nobody knows."""
+        config = self._devices.get((site, device))
+        return None if config is None or config.access is None else config.access.facts.capacity
+
     def device(self, site: str, device: str) -> DeviceConfig | None:
         return self._devices.get((site, device))
 

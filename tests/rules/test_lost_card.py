@@ -111,3 +111,15 @@ def test_a_found_card_is_a_card_like_any_other(story: Story) -> None:
     story.push(CardFound(site=SITE.id, occurred_at=T0 + 650_000, received_at=T0 + 650_000, card=7))
     assert story.push(swipe(700, "granted")) == []
     assert story.state == LostCardState()
+
+
+def test_a_use_that_was_kept_in_a_controllers_list_for_hours_is_replayed_though_it_comes_in_order() -> None:
+    story = Story()
+    story.push(lost())
+    at = T0 + (LOST_S + 60) * 1000
+    kept = AccessEvent(
+        site="lakeside", device="gate-1", source_key="kept", occurred_at=at, received_at=at + 3 * 3_600_000, door="main",
+        card=TOLD, result=AccessResult.GRANTED,
+    )  # fmt: skip
+    [ticket] = [each for each in story.push(kept) if hasattr(each, "severity")]
+    assert (str(ticket.severity), ticket.fields["replayed"]) == ("high", True)
