@@ -150,8 +150,8 @@ class RunningHub:
         Counter("hub_messages", "Messages.", registry=self.metrics).inc()
         self.ways: dict[str, WayOut] = {}  # a webhook's name → its way out; none: as if it were not there
         master = WebhookKeys(bytes(32))
-        outlets = Outlets((), lambda each, keys: self.ways.get(each.wanted.name), master)
-        self.publisher = Publisher(self.store, self.feed, outlets, lambda site: UTC, self.now)
+        self.outlets = Outlets((), lambda each, keys: self.ways.get(each.wanted.name), master)
+        self.publisher = Publisher(self.store, self.feed, self.outlets, lambda site: UTC, self.now)
         self.webhooks = WebhookDesk(self.store, self.publisher, master, self.now)
         self.services = Services(
             store=self.store,
