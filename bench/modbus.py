@@ -1,7 +1,6 @@
-"""Modbus side by side: wrong values with late replies, cycle with dead meters, use of a slow line, reads a second.
+"""Modbus side by side: wrong values with late replies, cycle with dead meters, use of a slow line.
 
-`PYTHONPATH=.:tests .venv/bin/python -m bench.modbus` takes about a minute. Every row has its baseline from the same run; the
-slave is a process of its own. Source of the set-ups: domain/meters.md 5 and 8.
+Every row has its baseline from the same run; the slave is a process of its own. Set-ups: domain/meters.md 5 and 8.
 """
 
 from __future__ import annotations
@@ -10,7 +9,7 @@ import asyncio
 import logging
 import multiprocessing
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
@@ -147,62 +146,45 @@ def meters(count: int, blocks: tuple[tuple[int, int], ...] = BLOCKS, **options: 
     ]
 
 
-def late_replies() -> None:
-    print("(a) RTU over TCP, 5 % of the replies at 250 ms, time-out 100 ms: blocks")
+def late_replies() -> list[dict[str, Any]]:
+    """(a) RTU over TCP, 5 % of the replies at 250 ms, time-out 100 ms: blocks."""
+    rows = []
     for retries in (0, 3):
         with slave(five_percent_late, rtu=True) as port:
             right, wrong, failed, _ = asyncio.run(plain(port, 600, rtu=True, timeout_s=0.1, retries=retries))
-        print(f"    plain pymodbus, retries={retries}: right {right}, WRONG {wrong}, failed {failed}")
+        rows.append(
+            {"contestant": f"plain pymodbus, retries={retries}", "right": right, "wrong": wrong, "failed": failed}
+        )
     with slave(five_percent_late, rtu=True) as port:
         kept, status = asyncio.run(ours(port, meters(METERS), 20, rtu=True))
     right, wrong = judged(kept)
-    print(
-        f"    hub: right {right}, WRONG {wrong}, failed {status.failures}, late replies noticed {status.late_replies}"
-    )
+    return [*rows, {"contestant": "hub", "right": right, "wrong": wrong, "failed": status.failures}]
 
 
-def dead_meters() -> None:
-    print("(b) 200 meters on 6 buses, one block each: seconds between two readings of a living meter (virtual time)")
-    count, timeout_ms = 34, 800
+def dead_meters() -> list[dict[str, Any]]:
+    """(b) 200 meters on 6 buses, one block each: seconds between two readings of a living meter, in virtual time."""
+    count, timeout_ms, rows = 34, 800, []
     for share in (0.0, 0.05, 0.2):
         gone = set(range(1, round(count * share) + 1))
         specs = meters(count, ((0x300, 21),), timeout_ms=timeout_ms, min_gap_ms=20)
         bus = SimulatedBus(Schedule(specs, now=0, quiet_ms=0, traceable=True), dead(gone)).run(until=3_600_000)
         living = sum(1 for _, request in bus.sent if request.unit_id == count)
         naive = (count - len(gone)) * (LINE_MS + 20) + len(gone) * 4 * timeout_ms
-        print(
-            f"    {share:4.0%} dead: hub {3600 / living:5.2f}, one after the other with 3 retries {naive / 1000:6.2f}"
-        )
+        rows.append({"dead": f"{share:.0%}", "hub_s": round(3600 / living, 2), "naive_s": round(naive / 1000, 2)})
+    return rows
 
 
-def line_use() -> None:
+def line_use() -> dict[str, Any]:
+    """(c) 9,600 baud, 21 registers, 20 ms gap: polls against the computed limit of the line."""
     gap_ms, seconds = 20, 10
     with slave(slow_line) as port:
         kept, _ = asyncio.run(ours(port, meters(8, ((0x300, 21),), timeout_ms=800, min_gap_ms=gap_ms), seconds))
     limit = seconds * 1000 / (85 + gap_ms)
-    print(
-        f"(c) 9,600 baud, 21 registers, 20 ms gap: {len(kept.messages) / limit:.0%} of the computed limit of the line"
-    )
+    return {"polls": len(kept.messages), "limit": round(limit), "share": round(len(kept.messages) / limit, 3)}
 
 
-def reads_a_second() -> None:
-    with slave(true_answer) as port:
-        *_, took = asyncio.run(plain(port, 6000, rtu=False, timeout_s=1, retries=0))
-        kept, _ = asyncio.run(ours(port, meters(16), 3))
-    bare, hub = 6000 / took, judged(kept)[0] / 3
-    print(
-        f"(d) reads a second, one gateway, one process: hub {hub:,.0f}, bare pymodbus {bare:,.0f}, ratio {hub / bare:.2f}"
-    )
-
-
-def main() -> None:
-    """Print all four."""
+def measure() -> dict[str, Any]:
+    """All three; takes a minute. (d) is bench.gateways."""
     logging.getLogger("pymodbus").setLevel(logging.CRITICAL)
     structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(50))
-    parts: tuple[Callable[[], None], ...] = (late_replies, dead_meters, line_use, reads_a_second)
-    for part in parts:
-        part()
-
-
-if __name__ == "__main__":
-    main()
+    return {"late": late_replies(), "dead": dead_meters(), "line": line_use()}

@@ -51,7 +51,27 @@ def verdicts(found: Row) -> list[Row]:
         flat = flatness(found["devices"])
         many = max(row["meters"] for row in found["devices"])
         aim(f"(e) cost per message up to {many:,} devices", "flat within 1.3 ×", f"{flat} ×", met=flat <= 1.3)
+    out += _modbus_verdicts(found["modbus"]) if found.get("modbus") else []
     return out
+
+
+def _modbus_verdicts(found: Row) -> list[Row]:
+    """The aims of issue 3 section 6."""
+    late, dead, line, (bare, hub) = found["late"][-1], found["dead"], found["line"], found["gateways"]
+    ratio = round(hub["reads_per_second"] / bare["reads_per_second"], 2)
+    cycles = ", ".join(f"{row['dead']} dead: {row['hub_s']} s" for row in dead)
+    rows = [
+        ("late replies over RTU-over-TCP", "no wrong value", f"{late['wrong']} of {late['right']}", not late["wrong"]),
+        (
+            "cycle with dead meters",
+            "shorter than one after the other",
+            cycles,
+            all(row["hub_s"] <= row["naive_s"] * 1.05 for row in dead),
+        ),
+        ("use of a 9,600-baud line", "≥ 0.9 of the limit", line["share"], line["share"] >= 0.9),
+        (f"reads/s over {hub['gateways']} gateways, stored", "≥ 0.7 of bare pymodbus", ratio, ratio >= 0.7),
+    ]
+    return [{"aim": f"Modbus: {what}", "wanted": wanted, "got": got, "met": met} for what, wanted, got, met in rows]
 
 
 def table(head: Sequence[str], rows: Sequence[Sequence[Any]]) -> str:
@@ -88,6 +108,8 @@ def markdown(found: Row) -> str:
         parts += ["## Killed in the middle (c)\n", _kills(found["kills"])]
     if found.get("devices"):
         parts += [_devices(found["devices"])]
+    if found.get("modbus"):
+        parts += [_modbus(found["modbus"])]
     return "\n".join(parts)
 
 
@@ -166,3 +188,41 @@ def _devices(rows: Sequence[Row]) -> str:
         "## Cost against the number of devices (d, e)\n\nLive over NATS; every device was heard once before the clock runs.\n"
         f"\n{table(head, body)}"
     )
+
+
+def _modbus(found: Row) -> str:
+    parts = [
+        "## Modbus\n\nLate replies: RTU over TCP, 5 % of the replies at 250 ms, time-out 100 ms; blocks.\n",
+        table(
+            ("contestant", "right", "wrong", "failed"),
+            [(row["contestant"], row["right"], row["wrong"], row["failed"]) for row in found["late"]],
+        ),
+        (
+            "Seconds between two readings of a living meter, 200 meters on 6 buses, beside one after the other with three "
+            "retries (virtual time).\n"
+        ),
+        table(
+            ("dead meters", "hub", "one after the other"),
+            [(row["dead"], row["hub_s"], row["naive_s"]) for row in found["dead"]],
+        ),
+        (
+            f"A line of 9,600 baud, 21 registers, 20 ms gap: {found['line']['polls']} polls of {found['line']['limit']} "
+            "that fit.\n\nReads of 21 registers over many TCP gateways: bare pymodbus reads in one event loop and drops "
+            "the answers; the hub's count when they can be read from its database.\n"
+        ),
+        table(
+            ("contestant", "gateways", "meters", "reads/s", "CPU ms per 1,000", "load"),
+            [
+                (
+                    row["contestant"],
+                    row["gateways"],
+                    row["meters"],
+                    row["reads_per_second"],
+                    row["cpu_ms"] or "",
+                    row["load"],
+                )
+                for row in found["gateways"]
+            ],
+        ),
+    ]
+    return "\n".join(parts)

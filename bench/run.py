@@ -1,6 +1,6 @@
-"""Runs the measurements of issue 2 section 8, prints a table, and writes bench/RESULTS.md and bench/results.json.
+"""Runs the measurements of issues 2 and 3, prints a table, and writes bench/RESULTS.md and bench/results.json.
 
-`--quick` is a try-out of a minute that writes nothing; `--only` picks parts: ingest, latency, kills, devices.
+`--quick` is a try-out of a minute that writes nothing; `--only` picks parts.
 """
 
 from __future__ import annotations
@@ -18,14 +18,14 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from bench import ingest, kills, latency, machine
+from bench import gateways, ingest, kills, latency, machine, modbus
 from bench.brokers import BROKERS, present
 from bench.contestants import BARE, HUB
 from bench.ingest import Ingest
 from bench.report import markdown, verdicts
 
 HERE = Path(__file__).resolve().parent
-PARTS = ("ingest", "latency", "kills", "devices")
+PARTS = ("ingest", "latency", "kills", "devices", "modbus")
 
 
 @contextmanager
@@ -118,6 +118,11 @@ def main() -> None:
     if "devices" in parts:
         counts = (1_000, 5_000) if quick else (1_000, 10_000, 100_000)
         found["devices"] = run_devices("nats", counts, 5_000 if quick else 40_000, 1 if quick else 2)
+    if "modbus" in parts:
+        with folder("modbus") as place:
+            found["modbus"] = modbus.measure() | {
+                "gateways": gateways.measure(place, BROKERS["nats"], 3 if quick else 15)
+            }
     found["load_after"] = machine.load()
     found["verdicts"] = verdicts(found)
     text = markdown(found)

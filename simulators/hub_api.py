@@ -25,11 +25,12 @@ class HubApi:
             raise HubError(f"{base}: expected http://host:port")
         self._base, self._token = base.rstrip("/"), token
 
-    def tickets(self, subjects: Iterable[str]) -> dict[str, dict[str, Any]]:
-        """Every ticket about these subjects, closed ones too, by ticket id."""
+    def tickets(self, subjects: Iterable[tuple[str, str]]) -> dict[str, dict[str, Any]]:
+        """Every ticket about these (site, subject), closed ones too, by ticket id; ids repeat from site to site."""
         found: dict[str, dict[str, Any]] = {}
-        for subject in subjects:
-            found |= {ticket["id"]: ticket for ticket in self._pages("/tickets", {"subject": subject})}
+        for site, subject in subjects:
+            pages = self._pages("/tickets", {"site": site, "subject": subject})
+            found |= {ticket["id"]: ticket for ticket in pages}
         return found
 
     def _pages(self, path: str, query: dict[str, str]) -> Iterable[dict[str, Any]]:

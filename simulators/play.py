@@ -44,7 +44,7 @@ class Judge:
 
     def __init__(self, script: Script, api: HubApi, speed: float, slack_s: float) -> None:
         self._script, self._api, self._allowance_s = script, api, slack_s * speed
-        self._subjects = sorted({target.id for target in script.targets})
+        self._subjects = sorted({(target.site, target.id) for target in script.targets})
         self._known: set[str] = set()
         self.verdicts = tuple(Verdict(item) for item in script.expectations)
         self.tickets: list[dict[str, Any]] = []

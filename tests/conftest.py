@@ -4,7 +4,10 @@ Rule: a fixture is listed here by name; its code lives in tests/support.
 """
 
 import os
+import shutil
+import tempfile
 from collections.abc import Generator
+from pathlib import Path
 
 import pytest
 from hypothesis import HealthCheck, settings
@@ -43,6 +46,12 @@ __all__ = [
     "wait_until",
 ]
 
+MEMORY, NEEDED_BYTES = "/dev/shm", 2**30
+if Path(MEMORY).is_dir() and os.access(MEMORY, os.W_OK) and shutil.disk_usage(MEMORY).free > NEEDED_BYTES:
+    # A commit waits 4 ms for a disk. What tests kill is processes, not the machine: memory keeps as much as a disk does.
+    os.environ.setdefault("PYTEST_DEBUG_TEMPROOT", MEMORY)
+    tempfile.tempdir = MEMORY
+
 REQUIRE_ALL = os.environ.pop("HUB_REQUIRE_ALL", "") == "1"
 
 # No deadline: the machine is shared. CI repeats the same examples, so that red means a change.
@@ -56,6 +65,27 @@ def pytest_configure(config: pytest.Config) -> None:
     del config
     for name in [name for name in os.environ if name.startswith("HUB_")]:
         del os.environ[name]
+
+
+SERVERS = {
+    "chromium_browser",
+    "mosquitto_broker",
+    "mosquitto_tls_broker",
+    "mqtt_broker",
+    "nats_broker",
+    "postgres_server",
+    "rumqttd_broker",
+}
+"""Fixtures that start a program; `run.py test --fast` leaves out what needs one."""
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """What waits for a program of somebody else's is slow, whoever wrote the test."""
+    for item in items:
+        wanted = set(getattr(item, "fixturenames", ()))
+        chosen = getattr(item, "callspec", None)
+        if wanted & SERVERS or (chosen is not None and "postgres" in chosen.params.values()):
+            item.add_marker(pytest.mark.slow)
 
 
 @pytest.hookimpl(wrapper=True)

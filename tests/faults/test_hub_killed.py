@@ -12,10 +12,10 @@ from support.lean_publisher import LeanPublisher
 from support.load import Workload, estate, settle
 from support.running_hub import RunningHub
 
-SEEDS = range(24)
+SEEDS = range(20)
 METERS = 40
 RATE = 1_200.0
-PER_SEED = 3_000
+PER_SEED = 2_400
 ALARMS = 8
 
 

@@ -155,6 +155,6 @@ def test_a_hub_that_refuses_is_an_error_and_no_verdict(site, hub):
 
 def test_a_hub_that_is_not_there_is_an_error(site):
     with pytest.raises(HubError):
-        HubApi("http://127.0.0.1:9", None).tickets(["bus"])
+        HubApi("http://127.0.0.1:9", None).tickets([("lakeside", "bus")])
     with pytest.raises(HubError, match="expected http"):
         HubApi("file:///etc/passwd", None)

@@ -19,6 +19,7 @@ def start_hub(tmp_path: Path) -> Iterator[Callable[..., RunningHub]]:
     def start(broker: TestBroker, sites: list[dict[str, Any]], **options: Any) -> RunningHub:
         hub = RunningHub(tmp_path / f"hub-{len(started)}", broker, sites, **options)
         started.append(hub)
+        assert hub.token  # its database comes with it
         hub.start()
         hub.wait_ready()
         return hub

@@ -6,26 +6,41 @@ printed. `die_with_parent` ties its life to the test's.
 
 from __future__ import annotations
 
+import atexit
 import contextlib
 import os
+import shutil
 import signal
 import subprocess
 import sys
 import sysconfig
+import tempfile
 import threading
 from collections.abc import Callable, Mapping, Sequence
+from functools import cache
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
 from connectors.broker import die_with_parent
 from support.brokers import TestBroker
-from support.estate_files import PASSWORD_VARIABLE, SiteFile, mqtt_section, write_estate
+from support.estate_files import PASSWORD_VARIABLE, SiteFile, mqtt_section, site_file, write_estate
 from support.hub_http import HubHttp, LiveFeed
 from support.waiting import wait_until
 
 HUB = str(Path(sysconfig.get_path("scripts")) / "hub")
 READY_WITHIN_S = 90.0
+
+
+@cache
+def _new_database() -> tuple[Path, str]:
+    """A database as `hub token add` makes it, and the token; made once in a process, copied by every hub (2 s each)."""
+    folder = Path(tempfile.mkdtemp(prefix="hub-template-"))
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    config = write_estate(folder, {"embedded": True}, [site_file()])
+    line = [HUB, "token", "add", "test-client", "--role", "admin", "--config", str(config)]
+    done = subprocess.run(line, capture_output=True, text=True, timeout=60, check=True)
+    return folder / "hub.db", done.stdout.strip()
 
 
 class RunningHub:
@@ -79,10 +94,18 @@ class RunningHub:
     def token(self) -> str:
         """Of a machine client that may do everything, made by `hub token add`."""
         if self._token is None:
-            done = self.command("token", "add", "test-client", "--role", "admin")
-            assert done.returncode == 0, f"hub token add: {done.returncode} {done.stderr}"
-            self._token = done.stdout.strip()
+            own = self.folder / "hub.db"
+            if self.database is None and not own.exists():
+                template, self._token = _new_database()
+                shutil.copy(template, own)
+            else:
+                self._token = self._add_token()
         return self._token
+
+    def _add_token(self) -> str:
+        done = self.command("token", "add", "test-client", "--role", "admin")
+        assert done.returncode == 0, f"hub token add: {done.returncode} {done.stderr}"
+        return done.stdout.strip()
 
     # --- the process ------------------------------------------------------------------------------------------
 
