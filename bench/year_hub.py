@@ -18,7 +18,7 @@ from typing import Any, Final, TypeAlias
 import msgspec
 from sqlalchemy import func, select
 
-from bench.year_story import WAYS, Case, Lift, Year, freed
+from bench.year_story import SETTLED_MS, WAYS, Case, Lift, Year, freed
 from hub.pipeline.door import ByHand
 from hub.store import schema
 from hub.store.database import open_store
@@ -33,8 +33,6 @@ from rules import RULES
 from support.rig import Rig, device
 
 RESTART_EVERY_MS: Final = 30 * DAY_MS
-AFTER_MS: Final = 30 * HOUR_MS
-"""So long after the last message everything has to have come to its end."""
 OPERATOR: Final = Actor("wang", frozenset({Role.CONTROL_ROOM}))
 MANAGER: Final = Actor("chen", frozenset({Role.DEPARTMENT_MANAGER}))
 
@@ -59,6 +57,7 @@ class Ledger:
     noises: dict[str, int] = field(default_factory=dict)
     tickets: Counter[str] = field(default_factory=Counter)
     faults_expected: int = 0
+    missed_tests: int = 0
     orders: int = 0
     orders_twice: int = 0
     escalations: Counter[str] = field(default_factory=Counter)
@@ -67,7 +66,8 @@ class Ledger:
     def whole(self) -> bool:
         """Nothing lost, nothing invented, everybody told, everything finished."""
         wrong = (self.lost, self.invented, self.untold, self.unfinished, self.deadlines_left, self.orders_twice)
-        return not any(wrong) and self.tickets["elevator_fault"] == self.faults_expected
+        others = (self.tickets["elevator_fault"], self.tickets["device_silent"])
+        return not any(wrong) and others == (self.faults_expected, self.missed_tests)
 
 
 class Player:
@@ -77,7 +77,7 @@ class Player:
         self.year = year
         self._rules = rules
         self.chance = random.Random(seed)
-        self.ledger = Ledger(noises=dict(year.noises), faults_expected=year.faults)
+        self.ledger = Ledger(noises=dict(year.noises), faults_expected=year.faults, missed_tests=year.missed_tests)
         self._store = open_store(f"sqlite:///{folder / 'year.db'}")
         self._agenda: list[tuple[UtcMs, int, Does]] = []
         self._order = itertools.count()
@@ -108,7 +108,7 @@ class Player:
                 restart_at += RESTART_EVERY_MS
             self._until(at)
             self._step([event])
-        self._until(self.year.end + AFTER_MS)
+        self._until(self.year.end + SETTLED_MS)
         self._settle()
         self._store.close()
         return self.ledger

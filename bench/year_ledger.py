@@ -27,7 +27,7 @@ def text(ledger: Ledger, lifts: int, days: int, took_s: float) -> str:
         *_table(("noise", "times"), sorted(ledger.noises.items())),
         "",
         *_table(("tickets", "number"), sorted(ledger.tickets.items())),
-        f"elevator faults expected: {ledger.faults_expected}",
+        f"expected: {ledger.faults_expected} elevator faults, {ledger.missed_tests} missing test calls (device_silent)",
         "",
         *_table(("deadlines that fell due", "times"), sorted(ledger.escalations.items())),
         "",

@@ -31,6 +31,10 @@ from hub.vocabulary.instants import DAY_MS, HOUR_MS, MINUTE_MS, SECOND_MS, UtcMs
 CASES_PER_LIFT_YEAR: Final = 0.12
 """Published figures lie between 0.05 and 0.18."""
 TEST_EVERY_MS: Final = 72 * HOUR_MS
+MISSED_TESTS: Final = 0.002
+"""Share of the test calls that do not come."""
+SETTLED_MS: Final = 30 * HOUR_MS
+"""So long after the last day everything has to have come to its end."""
 APART_MS: Final = 8 * HOUR_MS
 """Nothing else happens to a lift for so long after a case: the rescue needs its time."""
 
@@ -66,6 +70,7 @@ class Year:
     cases: list[Case] = field(default_factory=list)
     noises: dict[str, int] = field(default_factory=dict)
     faults: int = 0  # tickets of kind elevator_fault that have to be there
+    missed_tests: int = 0  # each is a ticket of kind device_silent
 
 
 class Teller:
@@ -376,9 +381,13 @@ def _add_case(found: Year, lift: Lift, at: UtcMs, tag: str, chance: random.Rando
 def _tests(lift: Lift, number: int, found: Year, chance: random.Random) -> Iterator[tuple[UtcMs, Event]]:
     """EN 81-28: at least every 72 hours."""
     at = found.start + chance.randrange(TEST_EVERY_MS // 2)
-    while at < found.end:
-        teller = Teller(lift, at, f"t{number}.{at}").alarm(AlarmType.TEST)
-        yield from teller.said
+    missed = True  # the first one is not: nobody would know since when to wait
+    while at < found.end + SETTLED_MS:
+        missed = not missed and at < found.end and chance.random() < MISSED_TESTS
+        if missed:
+            found.missed_tests += 1
+        else:
+            yield from Teller(lift, at, f"t{number}.{at}").alarm(AlarmType.TEST).said
         at += TEST_EVERY_MS - chance.randrange(5 * MINUTE_MS, 3 * HOUR_MS)
 
 

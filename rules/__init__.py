@@ -7,6 +7,7 @@ from typing import Final
 from hub.vocabulary.rule import Rule
 from rules.device_silent import DeviceSilent
 from rules.door_alarm import DoorAlarm
+from rules.door_zone_check import DoorZoneCheck
 from rules.earthquake_check import EarthquakeCheck
 from rules.elevator_fault import ElevatorFaultRule
 from rules.entrapment.rule import Entrapment
@@ -20,6 +21,7 @@ from rules.topup import TopUp
 RULES: Final[tuple[Rule, ...]] = (
     Entrapment(),
     ElevatorFaultRule(),
+    DoorZoneCheck(),
     MassPowerCut(),
     EarthquakeCheck(),
     LowBalance(),

@@ -21,7 +21,7 @@ def played(tmp_path):
 
 
 def test_weeks_of_many_lifts_lose_no_entrapment_and_invent_none(played):
-    story = year(35, lifts=20, days=34, start=START_MS, cases_per_lift_year=9)
+    story = year(136, lifts=20, days=34, start=START_MS, cases_per_lift_year=9)
     assert {case.way for case in story.cases} == set(WAYS)
     assert set(story.noises) == {*NOISES, "test call"}
     ledger = played(story)
