@@ -10,8 +10,9 @@ from fastapi import APIRouter, FastAPI
 from fastapi.responses import Response
 
 from api import (
-    acknowledge,
     access_controllers,
+    acknowledge,
+    acknowledge_hooks,
     alarm_load,
     auth,
     body_limit,
@@ -91,6 +92,7 @@ def create_app(services: Services) -> FastAPI:
         problems,
         buses,
         access_controllers,
+        acknowledge_hooks,
         roster_overrides,
         roster,
         statistics,

@@ -1,4 +1,4 @@
-"""No body larger than 64 kB: refused by its announced length, or as soon as more has come than was allowed."""
+"""No body larger than 64 kB (a copy of a document: 3 MB): refused by its announced length, or as soon as more has come."""
 
 from __future__ import annotations
 
@@ -10,6 +10,8 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from api.problem_details import ProblemError
 
 MAX_BODY_BYTES: Final = 64 * 1024
+MAX_COPY_BYTES: Final = 3 * 1024 * 1024
+COPY_PATH: Final = "/id-copy"
 
 
 class BodyLimit:
@@ -23,8 +25,10 @@ class BodyLimit:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        if _announced(scope) > MAX_BODY_BYTES:
-            answer = ProblemError(413, "too_large", "The body is larger than 64 kB.", headers={"Connection": "close"})
+        allowed = MAX_COPY_BYTES if scope["path"].endswith(COPY_PATH) else MAX_BODY_BYTES
+        if _announced(scope) > allowed:
+            detail = f"The body is larger than {allowed // 1024} kB."
+            answer = ProblemError(413, "too_large", detail, headers={"Connection": "close"})
             await answer.response()(scope, receive, send)
             return
         come = 0
@@ -33,7 +37,7 @@ class BodyLimit:
             nonlocal come
             message = await receive()
             come += len(message.get("body", b""))
-            if come > MAX_BODY_BYTES:
+            if come > allowed:
                 raise HTTPException(413)
             return message
 
@@ -43,5 +47,5 @@ class BodyLimit:
 def _announced(scope: Scope) -> int:
     for name, value in scope["headers"]:
         if name == b"content-length":
-            return int(value) if value.isdigit() else MAX_BODY_BYTES + 1
+            return int(value) if value.isdigit() else MAX_COPY_BYTES + 1
     return 0

@@ -1,6 +1,7 @@
 """The card desk over HTTP: issue, pay, report lost, found, return, replace, extend; and which door knows what.
 
-Security sees unit and state of a card and nothing of its holder. An identity number goes in and never comes out.
+What a role sees is the table of hub.cards.visibility; whoever is shown something of a holder is in the audit first. An
+identity number comes out by `reveal` alone (api.privacy).
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 from sqlalchemy import Connection, Row
 
 from api import shapes, shapes_cards
+from api.audited import record, sees_people
 from api.auth import CARD_STAFF, ForCards, ForCardWatchers, services_of, visible
 from api.openapi import answers
 from api.problem_details import ProblemError, invalid, not_found
@@ -37,6 +39,7 @@ from api.services import Services
 from api.shapes_meters import Money
 from api.topups import Amount, MoneyIn
 from hub.cards import ledger, numbers, permissions
+from hub.cards.audit import Action
 from hub.cards.kinds import CardKind, Document
 from hub.cards.ledger import CardState, Holder
 from hub.cards.visibility import Field as Seen
@@ -228,6 +231,9 @@ def list_cards(
     services = services_of(request)
     if holder is not None and not principal.roles & CARD_STAFF:
         raise ProblemError(403, "role", "Names are not for your roles.", allowed=sorted(map(str, CARD_STAFF)))
+    if sees_people(principal):
+        asked = {"unit": unit, "state": state, "by_number": number is not None, "by_holder": holder is not None}
+        record(services, principal, Action.LIST, "cards", site=site or "", detail={**asked, "page": cursor})
     with services.store.read() as connection:
         rows = ledger.page(connection, principal.sites, site, unit, state, number, holder, before(cursor), limit + 1)
         items = _shapes(services, connection, principal, rows[:limit])
@@ -238,7 +244,12 @@ def list_cards(
 @router.get("/{card_id}", responses=answers(shapes_cards.Card))
 def show_card(request: Request, principal: ForCardWatchers, card_id: RowId) -> Response:
     """One card."""
-    return card_answer(services_of(request), principal, card_id)
+    services = services_of(request)
+    if sees_people(principal):
+        with services.store.read() as connection:
+            row = find_card(connection, principal, card_id)
+        record(services, principal, Action.READ, f"cards/{card_id}", site=row.site)
+    return card_answer(services, principal, card_id)
 
 
 @router.get("/{card_id}/doors", responses=answers(shapes_cards.CardDoors))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from api.shapes import Instant, Shape
 from api.shapes_meters import Money
@@ -74,4 +74,12 @@ class WorksList(Shape, frozen=True):
     next: str | None
 
 
-ANSWERS = (Deposit, Works, WorksList)
+class RegisterSheet(Shape, frozen=True):
+    """A register: `columns` key → heading in the site's language; every cell is text."""
+
+    title: str
+    columns: Mapping[str, str]
+    rows: Sequence[Mapping[str, str]]
+
+
+ANSWERS = (Deposit, Works, WorksList, RegisterSheet)

@@ -11,6 +11,9 @@ from collections.abc import Callable
 
 from apscheduler.schedulers.background import BackgroundScheduler
 
+from hub.cards import forgetting
+from hub.cards.audit import Chain
+from hub.cards.forgetting import AccessProof
 from hub.meters.rollup_job import roll_up
 from hub.pipeline.world import World
 from hub.store import retention
@@ -26,8 +29,9 @@ RETENTION_HOUR = 3
 class Jobs:
     """A part of the process (hub.process.Part)."""
 
-    def __init__(self, store: Store, world: World, clock: Callable[[], UtcMs]) -> None:
+    def __init__(self, store: Store, world: World, clock: Callable[[], UtcMs], chain: Chain) -> None:
         self._store = store
+        self._chain = chain
         self._world = world
         self._clock = clock
         self._over = threading.Event()
@@ -56,7 +60,16 @@ class Jobs:
         rolled_up_to = self.roll_up()
         gone = retention.enforce(self._store, self._clock(), rolled_up_to - HOUR_MS, self._keep_on)
         log.info("retention: %s", gone)
+        self.prove_privacy(gone["events"])
         return gone
+
+    def prove_privacy(self, events_gone: int) -> AccessProof:
+        """Personal data that is past its time goes, and the audit says what went and that nothing is left."""
+        proof = forgetting.enforce(self._store, self._chain, self._clock(), events_gone)
+        if proof.left:
+            log.error("%d door events are older than %d days and still there", proof.left, forgetting.ACCESS_DAYS)
+        log.info("personal data: %s", proof)
+        return proof
 
     def _keep_on(self) -> bool:
         return not self._over.is_set()

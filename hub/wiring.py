@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import importlib.metadata
 import logging
-import secrets
 import signal
 import socket
 import time
@@ -12,7 +11,6 @@ from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import cache, partial
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 import msgspec
@@ -39,7 +37,7 @@ from hub.cards.secrecy import KeyRing
 from hub.connections import Connections
 from hub.dispatch import Dispatch
 from hub.health import HealthBook
-from hub.installation import link_key
+from hub.installation import broker_secret, link_key
 from hub.jobs import Jobs
 from hub.metrics import HubCollector
 from hub.notices.assembly import check_notifiers, make_post
@@ -78,7 +76,6 @@ log = logging.getLogger(__name__)
 
 VERSION = importlib.metadata.version("property-hub")
 SESSION_KEY: Final = "mqtt_session/"
-BROKER_SECRET_FILE: Final = "broker.password"  # noqa: S105 - a file's name
 BUSES_CHECKED_AT_ONCE: Final = 16
 
 
@@ -229,6 +226,7 @@ class _Assembly:
                 cap=self.ways.cap,
                 knows_unit=self.estate.knows_unit,
                 link_key=self.link_key,
+                hooks=self.settings.hooks,
                 card_capacity=self.estate.card_capacity,
                 keys=self.keys,
             )
@@ -351,7 +349,7 @@ def _broker(settings: Settings) -> EmbeddedBroker | None:
     if not settings.mqtt.embedded:
         return None
     mqtt = settings.mqtt
-    password = mqtt.password.reveal() if mqtt.password is not None else _broker_secret(settings.data_dir)
+    password = mqtt.password.reveal() if mqtt.password is not None else broker_secret(settings.data_dir)
     return _OwnBroker(settings.data_dir, mqtt.port or free_port(), mqtt.username or "hub", password)
 
 
@@ -374,16 +372,6 @@ def _key_ring(settings: Settings) -> KeyRing:
             f"The keys of personal data, {file or 'in a variable'}, cannot be used ({error}): put your copy back; "
             "without one, delete the file, and identity numbers entered so far cannot be read any more."
         ) from error
-
-
-def _broker_secret(data_dir: Path) -> str:
-    """Made once and kept beside the broker's store, where hub.yaml names no password."""
-    file = data_dir / BROKER_SECRET_FILE
-    if not file.exists():
-        file.parent.mkdir(parents=True, exist_ok=True)
-        file.touch(mode=0o600)
-        file.write_text(secrets.token_urlsafe(18), encoding="utf-8")
-    return file.read_text(encoding="utf-8").strip()
 
 
 def _address(mqtt: MqttSettings, broker: EmbeddedBroker | None) -> BrokerAddress:

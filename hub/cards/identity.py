@@ -13,7 +13,8 @@ from pathlib import Path
 from typing import Final
 
 from hub.cards.secrecy import KeyRing, new_keys
-from hub.settings.keys import AUDIT, KEY_BYTES, KeySettings, parsed, written
+from hub.settings.keys import AUDIT, KEY_BYTES, parsed, written
+from hub.settings.model import KeySettings
 
 KEY_FILE: Final = "identity.key"
 

@@ -315,6 +315,12 @@ def settle_losses(connection: Connection, assignment: int, now: UtcMs) -> None:
     connection.execute(card_losses.update().where(*open_).values(found_at=now))
 
 
+def losses_of(connection: Connection, assignment: int) -> Sequence[Row[Any]]:
+    """Loss reports of a card, oldest first."""
+    mine = card_losses.c.assignment_id == assignment
+    return connection.execute(select(card_losses).where(mine).order_by(card_losses.c.id)).all()
+
+
 def replacement_of(connection: Connection, assignment: int) -> int | None:
     """The card that was issued in place of this one."""
     statement = select(card_assignments.c.id).where(card_assignments.c.replaces_id == assignment)

@@ -119,6 +119,18 @@ def search_keys(number: Number) -> frozenset[str]:
     return frozenset(search_key(each) for each in found)
 
 
+def texts_of(number: Number) -> frozenset[str]:
+    """Every text that a reader of this format would mean this number by."""
+    found = set()
+    for text in search_keys(number):
+        try:
+            if read(number.format, text) == number:
+                found.add(text)
+        except NumberError:
+            continue
+    return frozenset(found)
+
+
 def search_key(text: str) -> str:
     """A spelling without its separators, in capitals; leading zeros stay."""
     return _SEPARATORS.sub("", text).upper()

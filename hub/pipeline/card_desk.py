@@ -12,7 +12,7 @@ from zoneinfo import ZoneInfo
 import msgspec
 from sqlalchemy import Row
 
-from hub.cards import deposits, ledger, numbers
+from hub.cards import copies, deposits, ledger, numbers
 from hub.cards import works as renovations
 from hub.cards.kinds import CardKind, span_of
 from hub.cards.ledger import CardState, EndReason, ObjectState
@@ -155,6 +155,7 @@ def give_back(step: Step, card: int, note: str, by: str, revision: int | None = 
     else:  # its days were over before it came back
         ledger.note(step.connection, card, "returned", row.state, by, step.now, {"note": note})
     ledger.set_object(step.connection, row.card_id, ObjectState.RETURNED)
+    copies.delete_settled(step.connection, [card], step.now)
 
 
 def extend(step: Step, card: int, until: UtcMs, by: str, revision: int | None = None) -> None:
@@ -190,12 +191,5 @@ def _latest(step: Step, row: Row[Any]) -> UtcMs:
 
 def _names(row: Row[Any]) -> tuple[CardNumber, ...]:
     """Every text that a reader of this format would mean this card by, and the text that controllers were told."""
-    number = Number(row.format, row.raw_hex, row.bits)
-    meant = {row.value}
-    for text in numbers.search_keys(number):
-        try:
-            if numbers.read(row.format, text) == number:
-                meant.add(text)
-        except numbers.NumberError:
-            continue
+    meant = numbers.texts_of(Number(row.format, row.raw_hex, row.bits)) | {row.value}
     return tuple(CardNumber(row.format, text) for text in sorted(meant))

@@ -9,7 +9,7 @@ from typing import Any
 
 from sqlalchemy import Row
 
-from hub.cards import deposits, ledger
+from hub.cards import copies, deposits, ledger
 from hub.cards import works as renovations
 from hub.cards.deposits import Entry, NewEntry, Penalty
 from hub.cards.ledger import CardState, EndReason, ObjectState
@@ -132,4 +132,6 @@ def _enter(
     added = deposits.add(step.connection, new, by, step.now)
     data = {"document": new.document, "amount_fen": amount_fen, "reason": reason}
     ledger.change(step.connection, row, str(entry), by, step.now, data)
+    members = [each.id for each in renovations.line_members(step.connection, line)]
+    copies.delete_settled(step.connection, members, step.now)
     return added

@@ -62,11 +62,13 @@ PEOPLE = {Role.FRONT_DESK, Role.HOUSEKEEPER, Role.MANAGER, Role.ADMIN}
 CARDS = {Role.FRONT_DESK, Role.CARD_CUSTODIAN, Role.MANAGER, Role.ADMIN}
 CARD_WATCHERS = CARDS | {Role.SECURITY, Role.FINANCE}
 CARD_MONEY = CARDS | {Role.FINANCE}
+REVEALS = {Role.FRONT_DESK, Role.CARD_CUSTODIAN, Role.MANAGER}
 CUSTODY = {Role.CARD_CUSTODIAN, Role.MANAGER, Role.ADMIN}
 TEXTS = {Role.MANAGER, Role.ADMIN}
 RECEIPTS = {Role.INTEGRATOR, Role.ADMIN}
 ROSTER_EDITORS = {Role.DUTY_SUPERVISOR, Role.DEPARTMENT_MANAGER, Role.MANAGER, Role.ADMIN}
 EVERYBODY = "everybody, signed in or not"
+HOOK = "whoever knows the channel's own secret"
 PAGE = "people who have signed in; others are sent to the sign-in page"
 
 # Who may use what. A new route has to be written here, or this test fails.
@@ -129,6 +131,17 @@ TABLE = {
     ("POST", "/api/v1/cards/{card_id}/deposit/refund"): CARDS,
     ("POST", "/api/v1/cards/{card_id}/deposit/reversal"): CARDS,
     ("POST", "/api/v1/cards/{card_id}/penalty"): CARDS,
+    ("GET", "/api/v1/cards/{card_id}/deposit/documents/{entry_id}"): CARD_MONEY,
+    ("GET", "/api/v1/cards/{card_id}/slip"): CARDS,
+    ("GET", "/api/v1/card-registers/{register}"): CARDS,
+    ("POST", "/api/v1/cards/{card_id}/reveal"): REVEALS,
+    ("POST", "/api/v1/card-search"): CARDS,
+    ("POST", "/api/v1/cards/{card_id}/id-copy"): CARDS,
+    ("GET", "/api/v1/cards/{card_id}/id-copy"): CUSTODY,
+    ("DELETE", "/api/v1/cards/{card_id}/id-copy"): CUSTODY,
+    ("POST", "/api/v1/privacy/exports"): CUSTODY,
+    ("POST", "/api/v1/privacy/erasures"): {Role.MANAGER, Role.ADMIN},
+    ("GET", "/api/v1/audit"): {Role.MANAGER, Role.ADMIN},
     ("GET", "/api/v1/works"): CARD_MONEY,
     ("POST", "/api/v1/works"): CARDS,
     ("GET", "/api/v1/works/{works_id}"): CARD_MONEY,
@@ -170,6 +183,9 @@ TABLE = {
     ("GET", "/tickets/{ticket_id}/record"): PAGE,
     ("GET", "/tickets/{ticket_id}/reports/{form}"): PAGE,
     ("GET", "/tickets/{ticket_id}/reports/{form}/edit"): PAGE,
+    ("GET", "/ack/{token}"): EVERYBODY,
+    ("POST", "/ack/{token}"): EVERYBODY,
+    ("POST", "/api/v1/hooks/acknowledgements/{channel}"): HOOK,
     ("GET", "/login"): EVERYBODY,
     ("POST", "/login"): EVERYBODY,
     ("POST", "/logout"): EVERYBODY,
@@ -188,7 +204,9 @@ def _ask(client: TestClient, method: str, path: str, ids: dict[str, str]) -> int
     if path.endswith("/stream"):
         # A stream that is let in never ends by itself: a wrong number shows that the guard let it pass.
         path += "?after=-1"
-    if method == "DELETE":
+    if path.endswith(("/id-copy", "/{register}")) and method == "GET":
+        path += f"?reason=test&site={ids['site']}"
+    elif method == "DELETE":
         path += f"?site={ids['site']}&locale=zh-CN"
     body = _body(path, ids) if method in {"POST", "PUT", "PATCH"} and "/api/" in path else None
     return client.request(method, _target(path, ids), json=body).status_code
@@ -224,6 +242,11 @@ def _body(path: str, ids: dict[str, str]) -> dict[str, object]:
         "/documents": {"documents": ["id_document"]},
         "/webhooks": {"site": ids["site"], "name": "bi", "url": "https://a.example/"},
         "/replay": {"after": 0},
+        "/reveal": {"reason": "test"},
+        "/card-search": {"id_number": "110101199003071234", "reason": "test"},
+        "/id-copy": {"media_type": "image/png", "content": "aaaa"},
+        "/exports": {"reason": "test", "card": int(ids["card_id"])},
+        "/erasures": {"reason": "test", "card": int(ids["card_id"])},
         "/suspend": {"reason": "arrears", "note": "1"},
         "/penalty": {"reason": "lost_pass"},
         "/reversal": {"entry": 1, "note": "1"},
@@ -280,6 +303,8 @@ def ids(small_hub) -> dict[str, str]:
     works = small_hub.inbox.ask(lambda step: card_ends.open_works(step, permit, "desk")).result(10)
     return {
         "works_id": str(works),
+        "entry_id": "1",
+        "register": "issue",
         "webhook_id": str(
             small_hub.webhooks.add(new_webhook("lakeside", "crm", "https://a.example/", "cap", (), ()), "x")
         ),
@@ -309,7 +334,7 @@ def test_the_table_names_every_route(small_hub):
 def test_each_role_gets_what_the_table_gives_it_and_nothing_else(small_hub, client_of, ids, role):
     client = client_of(small_hub, role)
     for (method, path), whose in TABLE.items():
-        if whose in (EVERYBODY, PAGE):
+        if whose in (EVERYBODY, PAGE, HOOK):
             continue
         used = ids | ({"device_id": "m-0101"} if "meters" in path else {})
         status = _ask(client, method, path, used)
@@ -335,7 +360,7 @@ def test_what_belongs_to_another_site_is_not_there(small_hub, client_of, ids):
     """The same 404 as for what does not exist: a caller of hilltop learns nothing of lakeside."""
     stranger = client_of(small_hub, *Role, sites=("hilltop",))
     for (method, path), whose in TABLE.items():
-        if "{" not in path or whose in (EVERYBODY, PAGE):
+        if "{" not in path or whose in (EVERYBODY, PAGE, HOOK):
             continue
         used = ids | ({"device_id": "m-0101"} if "meters" in path else {})
         assert _ask(stranger, method, path, used) == 404, (method, path)
