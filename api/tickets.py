@@ -10,9 +10,9 @@ import msgspec
 from fastapi import APIRouter, Body, Path, Query, Request
 from fastapi.responses import Response
 from pydantic import BaseModel, ConfigDict
-from sqlalchemy import Connection, Row
+from sqlalchemy import Connection, Row, select
 
-from api import shapes
+from api import shapes, shapes_mass
 from api.auth import ForStaff, actor, services_of, visible
 from api.devices import find_device
 from api.openapi import answers
@@ -38,7 +38,8 @@ from api.requests import (
 )
 from api.services import Services
 from hub.store.accounts import Principal
-from hub.tickets import queries, suppression_rows
+from hub.store.schema import tickets
+from hub.tickets import mass, queries, rows, suppression_rows
 from hub.tickets.kinds import KINDS
 from hub.tickets.lifecycle import allowed_actions, standing
 from hub.tickets.suppression import Standing, Suppression, silenced_until
@@ -245,6 +246,27 @@ def list_tickets(
 def show_ticket(request: Request, principal: ForStaff, ticket_id: RowId) -> Response:
     """A ticket with its timeline, milestones, clocks, and the actions allowed to this caller."""
     return _answer(services_of(request), principal, ticket_id)
+
+
+@router.get("/{ticket_id}/cars", responses=answers(shapes_mass.CarList))
+def list_cars(
+    request: Request,
+    principal: ForStaff,
+    ticket_id: RowId,
+    technician: Annotated[
+        list[Id] | None, Query(max_length=50, description="Who could go: proposes who takes which car in which round.")
+    ] = None,
+) -> Response:
+    """The cars of a whole site's case, in the order in which to go there; 404 where the ticket is none."""
+    services = services_of(request)
+    with services.store.read() as connection:
+        found = rows.find(connection, select(tickets).where(tickets.c.id == ticket_id))
+        if found is None or not visible(principal, found.subject.site) or not mass.is_mass(found):
+            raise not_found("case of a site")
+        ordered = mass.cars(found, rows.below(connection, ticket_id))
+    plan = mass.proposal(ordered, technician or ())
+    zone = services.zone(found.subject.site)
+    return Json(msgspec.json.encode(shapes_mass.car_list(ordered, plan, zone)))
 
 
 @router.post("", status_code=201, responses=answers(shapes.TicketDetail, counted=shapes.TicketDetail))

@@ -101,6 +101,7 @@ class Desk:
         if if_match is not None and if_match != ticket.revision:
             raise Refused("stale", f"The ticket has changed: it is at revision {ticket.revision} now.")
         change = lifecycle.acted(ticket, action, fields, actor, self._now)
+        self.families.demand(ticket, action, fields, lifecycle.allowed_to(ticket, actor))
         if action == "rebind":
             change = msgspec.structs.replace(change, ticket=self._rebound(change.ticket, str(fields["device"])))
         if change.ticket.active:

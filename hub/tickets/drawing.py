@@ -11,7 +11,14 @@ from typing import Final
 
 from hub.tickets.entrapment import ENTRAPMENT
 from hub.tickets.escalation import offsets_s
-from hub.tickets.kind import ANY_STATE, ClockSpec, Escalation, Kind, Tell
+from hub.tickets.kind import ANY_STATE, ClockSpec, Escalation, Kind, Tell, Trait
+
+_OF: Final = {
+    Trait.CRITICAL: "of a critical ticket",
+    Trait.SHELVED: "of a shelved ticket",
+    Trait.MASS: "of a whole site's case",
+    Trait.DRILL: "of a drill",
+}
 
 _HEAD: Final = """# Entrapment: the case
 
@@ -58,6 +65,8 @@ def _actions(kind: Kind) -> Iterator[list[str]]:
         needs = [f"field `{field.name}`" for field in action.fields if field.required]
         needs += [f"`{milestone}` before" for milestone in action.requires]
         needs += ["once"] if action.once else []
+        needs += [f"only {_OF[action.needs]}"] if action.needs else []
+        needs += [f"never {_OF[trait]}" for trait in sorted(action.never)]
         cells = [_cell(state, action.from_states, action.to_state) for state in kind.states]
         yield [f"`{name}`", *cells, action.milestone or "", ", ".join(needs)]
 

@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Final
 
-from hub.tickets.kind import ANY_STATE, Action, ClockSpec, Escalation, Field, Kind, Tell, Trigger
+from hub.tickets.kind import ANY_STATE, Action, ClockSpec, Escalation, Field, Kind, Tell, Trait, Trigger
 from hub.vocabulary.decisions import Audience, Severity, TicketKind
 from hub.vocabulary.roles import EMERGENCY_STAFF, EVERYONE
 
@@ -77,6 +77,26 @@ _ACTIONS: Final = {
         from_states=_RESCUE,
         milestone="rebound",
         fields=(Field("device", "device", required=True), Field("note")),
+        never=frozenset({Trait.MASS}),
+    ),
+    "assign_round": Action(
+        roles=EMERGENCY_STAFF,
+        from_states=_RESCUE,
+        milestone="round_assigned",
+        fields=(
+            Field("devices", "devices", required=True),
+            Field("technician", required=True),
+            Field("round", "count"),
+            Field("note"),
+        ),
+        needs=Trait.MASS,
+    ),
+    "check_cars": Action(
+        roles=EMERGENCY_STAFF,
+        from_states=_RESCUE,
+        milestone="cars_checked",
+        fields=(Field("devices", "devices", required=True), Field("note")),
+        needs=Trait.MASS,
     ),
     "note": Action(roles=EVERYONE, from_states=ANY_STATE, fields=(Field("text", required=True),)),
     "close": Action(
@@ -104,6 +124,7 @@ _TELLS: Final[Mapping[str, tuple[Tell, ...]]] = {
     "confirmed": (_SEND_GUARD,),
     "guard_sent": (_SEND_GUARD,),
     "firm_told": _tell("entrapment_technician", _TECHNICIAN),
+    "round_assigned": _tell("entrapment_round", _TECHNICIAN, every=True),
     "medical_need": _tell("entrapment_fire", _ROOM, _LEADER),
     "released": _tell("entrapment_released", _LEADER, _MANAGER),
     "rebound": (

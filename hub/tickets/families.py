@@ -5,15 +5,16 @@ The desk calls here after it has stored a ticket; what a family needs is stored 
 
 from __future__ import annotations
 
-from typing import Protocol
+from collections.abc import Mapping
+from typing import Any, Protocol
 
 from sqlalchemy import Connection, func, select
 
 from hub.store.schema import tickets
-from hub.tickets import lifecycle, rollup, rows
+from hub.tickets import lifecycle, mass, rollup, rows
 from hub.tickets.suppression import NEVER_QUIET
 from hub.tickets.ticket import Change, Ticket
-from hub.vocabulary.decisions import Severity
+from hub.vocabulary.decisions import Severity, TicketKind
 from hub.vocabulary.events import Subject, SubjectType
 from hub.vocabulary.instants import UtcMs
 
@@ -40,12 +41,19 @@ class Families:
         self._now = now
 
     def opened(self, ticket: Ticket) -> None:
-        """A new ticket: gathered where its kind floods."""
+        """A new ticket: a car's case belongs to that of its site, other tickets are gathered where their kind floods."""
+        if ticket.kind == TicketKind.ENTRAPMENT:
+            self._join_mass(ticket)
         if rollup.may_be_gathered(ticket) and ticket.parent_id is None:
             self._gather(ticket)
 
     def moved(self, ticket: Ticket) -> None:
-        """A ticket was moved: what became critical leaves its roll-up, and a roll-up ends with the last below it."""
+        """A ticket was moved: what became critical leaves its roll-up, and a roll-up ends with the last below it.
+
+        More cars may have been struck since the case of a site was opened.
+        """
+        if mass.is_mass(ticket) and ticket.active:
+            self._join_mass(ticket)
         if ticket.parent_id is None or ticket.kind in NEVER_QUIET or rollup.may_be_gathered(ticket):
             return
         parent_id = ticket.parent_id
@@ -53,13 +61,33 @@ class Families:
             self._desk.store(rollup.by_itself(ticket, self._now), None)
         self._end_when_empty(parent_id)
 
-    def children(self, parent_id: int) -> list[Ticket]:
-        """Tickets below this one, oldest first."""
-        found = select(tickets).where(tickets.c.parent_id == parent_id).order_by(tickets.c.id)
-        return [rows.ticket_of(row) for row in self._connection.execute(found)]
+    def demand(self, ticket: Ticket, action: str, fields: Mapping[str, Any], allowed: tuple[str, ...]) -> None:
+        """Raises Refused where the tickets below this one do not let it go on."""
+        if mass.is_mass(ticket) and action in {*mass.ENDS_RESCUE, "close", "check_cars"}:
+            mass.demand(action, fields, ticket, rows.below(self._connection, ticket.id), allowed)
+
+    def _join_mass(self, ticket: Ticket) -> None:
+        """Cars' cases below the case of their site: this one, or all of them where this is the site's."""
+        whole: Ticket | None = ticket
+        if not mass.is_mass(ticket):
+            whole = rows.active_of(self._connection, ticket.kind, site_of(ticket.subject))
+        if whole is None or not mass.struck(whole):
+            return
+        loose = select(tickets).where(
+            tickets.c.kind == ticket.kind,
+            tickets.c.site == ticket.subject.site,
+            tickets.c.subject_type == str(SubjectType.DEVICE),
+            tickets.c.subject_id.in_(list(mass.struck(whole))),
+            tickets.c.active,
+            tickets.c.parent_id.is_(None),
+            tickets.c.drill == whole.drill,
+        )
+        for row in self._connection.execute(loose.order_by(tickets.c.id)).all():
+            case = rows.ticket_of(row, rows.reached(self._connection, row.id))
+            self._desk.store(mass.below(case, whole, self._now), None)
 
     def _gather(self, ticket: Ticket) -> None:
-        subject = Subject(ticket.subject.site, SubjectType.SITE, ticket.subject.site)
+        subject = site_of(ticket.subject)
         recent = self._recent(ticket)
         if len(recent) < rollup.FLOOD_ENDS_BELOW:
             return
@@ -101,3 +129,8 @@ class Families:
             change = lifecycle.triggered(parent, rollup.over(parent, self._now), rollup.BY_HUB, self._now)
             if change is not None:
                 self._desk.store(change, None)
+
+
+def site_of(subject: Subject) -> Subject:
+    """The subject's whole site."""
+    return Subject(subject.site, SubjectType.SITE, subject.site)

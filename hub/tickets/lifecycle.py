@@ -7,7 +7,7 @@ from typing import Any
 
 import msgspec
 
-from hub.tickets import escalation
+from hub.tickets import escalation, mass
 from hub.tickets.entrapment import NEEDS_HELP_NOW
 from hub.tickets.escalation import Fallen, Moment
 from hub.tickets.kind import ANY_STATE, OPENED, REOPENED, ClockSpec, Kind, Tell, Trait
@@ -45,6 +45,11 @@ def allowed_actions(
         and (action.needs is None or action.needs in traits)
         and not action.never & traits
     )
+
+
+def allowed_to(ticket: Ticket, actor: Actor) -> tuple[str, ...]:
+    """Names of the actions that this actor may take now."""
+    return allowed_actions(ticket.kind, ticket.state, actor.roles, ticket.milestones, traits_of(ticket))
 
 
 def opened(
@@ -115,7 +120,7 @@ def acted(ticket: Ticket, name: str, fields: Mapping[str, Any], actor: Actor, no
     """A person's action. Raises Refused: no such action, not now, not by them, or fields missing."""
     kind = KINDS[ticket.kind]
     action = kind.actions.get(name)
-    allowed = allowed_actions(ticket.kind, ticket.state, actor.roles, ticket.milestones, traits_of(ticket))
+    allowed = allowed_to(ticket, actor)
     if action is None and name == "shelve" and ticket.kind in NEVER_QUIET:
         raise Refused("conflict", f"A ticket of kind {kind.name} is never shelved: people may be in danger.", allowed)
     if action is None:
@@ -220,6 +225,10 @@ def _with_action_fields(ticket: Ticket, name: str, given: Mapping[str, Any], act
     if name == "shelve":
         until = shelf_until(ticket.kind, ticket.severity, given["minutes"], now)
         return msgspec.structs.replace(ticket, shelved_until=until)
+    if name == "assign_round":
+        return msgspec.structs.replace(ticket, fields=mass.assigned(ticket, given, actor.name, now))
+    if name == "check_cars":
+        return msgspec.structs.replace(ticket, fields=mass.found_empty(ticket, given, actor.name, now))
     if name == "unshelve":
         return msgspec.structs.replace(ticket, shelved_until=None)
     if name == "assign":

@@ -109,6 +109,12 @@ def active_of(connection: Connection, kind: str, subject: Subject) -> Ticket | N
     )
 
 
+def below(connection: Connection, parent_id: int) -> list[Ticket]:
+    """Tickets below this one, oldest first; milestones are not loaded."""
+    found = select(tickets).where(tickets.c.parent_id == parent_id).order_by(tickets.c.id)
+    return views(connection.execute(found).all())
+
+
 def views(rows: Sequence[Row[Any]]) -> list[Ticket]:
     """Rows of a list; milestones are not loaded."""
     return [ticket_of(row) for row in rows]

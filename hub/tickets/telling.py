@@ -47,6 +47,7 @@ def withdrawal(ticket: Ticket, occasion: str) -> WithdrawNotices:
 def params_of(ticket: Ticket) -> dict[str, Any]:
     """Parameters of texts; what is not known is None and left out of the text."""
     people = ticket.fields.get("people")
+    last_round = ticket.fields.get("last_round")
     return {
         "place": ticket.place or ticket.subject_name,
         "elevator": ticket.subject_name if ticket.place else None,
@@ -54,6 +55,7 @@ def params_of(ticket: Ticket) -> dict[str, Any]:
         "people": people.get("inside") if isinstance(people, Mapping) else None,
         "number": ticket.number,
         "title": ticket.title,
+        **(last_round if isinstance(last_round, Mapping) else {}),
     }
 
 

@@ -49,7 +49,7 @@ def bearing(action: Action) -> dict[str, Any]:
     traits: dict[Trait | None, dict[str, Any]] = {
         None: {},
         Trait.SHELVED: {"shelved_until": NOW + 1},
-        Trait.MASS: {"subject": site},
+        Trait.MASS: {"subject": site, "fields": {"children": {"lift-2": {}}}},
         Trait.DRILL: {"drill": True},
     }
     return traits[action.needs]

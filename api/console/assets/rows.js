@@ -51,6 +51,21 @@ function quietText(ticket) {
   return "";
 }
 
+function gatheredLine(ticket) {
+  const parts = [ticket.subject.name || ticket.subject.id, placeText(ticket), ticketTitle(ticket)];
+  return [...parts, t(`state.${ticket.state}`), ticket.number].filter(Boolean).join(" · ");
+}
+
+/* The cars of a whole site's case in the order of rescue; a car that may hold somebody has a row of its own as well. */
+function carLines(ticket) {
+  const { children = {}, rounds = {}, checked = {} } = ticket.fields ?? {};
+  return Object.entries(children).sort(([, a], [, b]) => a.rank - b.rank).map(([device, car]) => {
+    const said = checked[device] ? t("ui.car.checked", { by: checked[device].by }) : t(`ui.car.${car.occupancy}`);
+    const order = rounds[device] ? t("ui.car.round", rounds[device]) : "";
+    return [car.name || device, car.place, said, order, car.back ? t("ui.car.back") : ""].filter(Boolean).join(" · ");
+  });
+}
+
 export class Rows {
   constructor(root, onAcknowledge) {
     this.root = root;
@@ -75,7 +90,7 @@ export class Rows {
       const ours = tickets.filter((ticket) => ticket.severity === level);
       ours.forEach((ticket, index) => {
         this.place(this.draw(ticket, now), this.lists[level], index);
-        this.list(ticket.id, below.get(ticket.id) ?? []);
+        this.list(ticket, below.get(ticket.id) ?? []);
       });
       this.lists[level].parentElement.hidden = ours.length === 0;
       for (const count of document.querySelectorAll(`[data-count="${level}"]`)) count.textContent = String(ours.length);
@@ -121,14 +136,15 @@ export class Rows {
     return row;
   }
 
-  list(id, tickets) {
-    const box = slot(this.rows.get(id), "below");
-    box.hidden = tickets.length === 0;
-    box.querySelector("summary").textContent = t("ui.below", { count: tickets.length });
-    box.querySelector("ul").replaceChildren(...tickets.map((ticket) => {
+  list(ticket, gathered) {
+    const box = slot(this.rows.get(ticket.id), "below");
+    const cars = carLines(ticket);
+    const lines = cars.length ? cars : gathered.map(gatheredLine);
+    box.hidden = lines.length === 0;
+    box.querySelector("summary").textContent = t(cars.length ? "ui.cars" : "ui.below", { count: lines.length });
+    box.querySelector("ul").replaceChildren(...lines.map((line) => {
       const item = document.createElement("li");
-      const parts = [ticket.subject.name || ticket.subject.id, placeText(ticket), ticketTitle(ticket)];
-      item.textContent = [...parts, t(`state.${ticket.state}`), ticket.number].filter(Boolean).join(" · ");
+      item.textContent = line;
       return item;
     }));
   }
