@@ -62,13 +62,16 @@ class WebhookWay:
         self._clock = clock
 
     def deliver(self, change: PublicChange) -> Verdict:
-        """One attempt. Raises ValueError where there is no key to sign with."""
+        """One attempt; nothing leaves unsigned."""
         form = self._form if change.type != PING else FORMATS["cloudevents"]
         body = form.write(change, self._source)
         if body is None:
             return PutAside(reason="this format has no words for it")
+        keys = self._keys()
+        if not keys:
+            return Retry(reason="there is no key to sign with: give this webhook a new one")
         message_id = f"{self._source.hub}-{cloudevents.event_id(change)}"
-        signed = standard_webhooks.headers(self._keys(), message_id, self._clock() // 1000, body)
+        signed = standard_webhooks.headers(keys, message_id, self._clock() // 1000, body)
         headers = {"Content-Type": form.content_type, "User-Agent": USER_AGENT, **signed}
         try:
             return verdict(self._outside.exchange("POST", self._url, headers, body))
