@@ -6,25 +6,19 @@ import shutil
 from collections.abc import Iterator
 from datetime import datetime
 from pathlib import Path
-from typing import Any
 from zoneinfo import ZoneInfo
 
-import msgspec
 import pytest
 from sqlalchemy import select
 
 from hub.store import schema
 from hub.store.database import Store, open_store
 from hub.tickets.lifecycle import Actor, Refused
-from hub.vocabulary.decisions import RaiseTicket, Severity, TicketKind
 from hub.vocabulary.elevator import Doors, ElevatorFault, Power
-from hub.vocabulary.events import Subject, SubjectType
-from hub.vocabulary.facts import SiteFacts
-from hub.vocabulary.instants import UtcMs, parse_iso
+from hub.vocabulary.instants import parse_iso
 from hub.vocabulary.roles import Role
-from rules import RULES
-from support.cars import LIFT, at, boarded, cleared, offline, online, power_lost, press, state, trapped
-from support.rig import SITE, Rig, device
+from support.cars import at, boarded, cleared, offline, online, power_lost, press, state, trapped
+from support.rescues import Story, outcome, play
 from support.timeline import T0
 
 OPERATOR = Actor("wang", frozenset({Role.CONTROL_ROOM}))
@@ -37,76 +31,6 @@ def store(tmp_path: Path, migrated_sqlite: Path) -> Iterator[Store]:
     opened = open_store(f"sqlite:///{shutil.copy(migrated_sqlite, tmp_path / 'hub.db')}")
     yield opened
     opened.close()
-
-
-class Story:
-    """Elevators of one site over the real rules, with short words for what people do."""
-
-    def __init__(self, store: Store, *lifts: str, now: UtcMs = T0 - MINUTE, timezone: str = "Asia/Shanghai") -> None:
-        self.store = store
-        self.lifts = [device(lift) for lift in lifts or (LIFT,)]
-        self.sites = [SiteFacts(id=SITE, name="湖畔花园", timezone=timezone, locale="zh-CN")]
-        self.rig = Rig(store, RULES, self.lifts, now=now, sites=self.sites)
-
-    def hear(self, *events: Any) -> Story:
-        """These arrive, each at its time; deadlines before them fire first."""
-        for event in events:
-            self.until(event.received_at)
-            self.rig.take(event)
-        return self
-
-    def until(self, moment: UtcMs) -> Story:
-        """Every deadline at its moment."""
-        while (due := self.rig.core.timers.next_due()) is not None and due <= moment:
-            self.rig.now = max(self.rig.now, due)
-            self.rig.engine.step([])
-        self.rig.now = max(self.rig.now, moment)
-        return self
-
-    def wait(self, ms: int) -> Story:
-        return self.until(self.rig.now + ms)
-
-    def act(self, action: str, ticket: int = 1, **fields: Any) -> Any:
-        return self.rig.ask(lambda step: step.act(ticket, action, fields, OPERATOR, None))
-
-    def rescue(self, *actions: str, ticket: int = 1) -> Story:
-        for action in actions:
-            self.act(action, ticket)
-        return self
-
-    def by_hand(self, lift: str = LIFT, **fields: Any) -> int:
-        raised = RaiseTicket(
-            kind=TicketKind.ENTRAPMENT, subject=Subject(SITE, SubjectType.DEVICE, lift), reason=next(iter(Severity)),
-            severity=Severity.CRITICAL, occurred_at=self.rig.now, fields=fields,
-        )  # fmt: skip
-        return int(self.rig.ask(lambda step: step.open_by_hand(raised, OPERATOR)).id)
-
-    def restart(self) -> Story:
-        self.rig = Rig(self.store, RULES, self.lifts, now=self.rig.now, sites=self.sites)
-        return self
-
-    def cases(self) -> list[dict[str, Any]]:
-        with self.store.read() as connection:
-            rows = connection.execute(select(schema.tickets).order_by(schema.tickets.c.id)).all()
-        found = [dict(row._mapping) | {"fields": msgspec.json.decode(row.fields_json)} for row in rows]
-        return [row for row in found if row["kind"] == "entrapment"]
-
-    def case(self) -> dict[str, Any]:
-        (found,) = self.cases()
-        return found
-
-    def timeline(self, ticket: int = 1) -> list[Any]:
-        line = schema.ticket_timeline.c
-        with self.store.read() as connection:
-            return list(
-                connection.execute(
-                    select(schema.ticket_timeline).where(line.ticket_id == ticket).order_by(line.id)
-                ).all()
-            )
-
-    def clocks(self) -> list[tuple[str, str, UtcMs]]:
-        """(clock, moment, when it fell due)."""
-        return [(row.name, row.reason, row.occurred_at) for row in self.timeline() if row.entry == "clock"]
 
 
 # --- several sources, several cars -----------------------------------------------------------------------------
@@ -275,53 +199,23 @@ def test_thirty_minutes_are_thirty_minutes_in_every_night(store: Store, timezone
 # --- restarts ---------------------------------------------------------------------------------------------------
 
 
-def played(story: Story, *, restarts: bool) -> tuple[list[tuple[str, str, UtcMs]], list[tuple[str, str, UtcMs]]]:
-    """A rescue from the first press to the report that nobody writes; its deadlines, and who was told what when."""
-    steps: tuple[tuple[int, str, dict[str, Any]], ...] = (
-        (70, "acknowledge", {}),
-        (200, "voice_contact", {}),
-        (10, "people", {"inside": 1}),
-        (400, "guard_sent", {}),
-        (5, "confirm", {}),
-        (700, "guard_arrived", {}),
-        (1, "firm_told", {}),
-        (600, "firm_answered", {}),
-        (2_000, "technician_arrived", {}),
-        (900, "release", {"people_out": 1}),
-        (1_000, "welfare", {}),
-        (90_000, "report", {}),
-        (60, "close", {}),
-    )
-    story.hear(*boarded(), state(0, **OFF, passenger=True), press(3))
-    for after_s, action, fields in steps:
-        if restarts:
-            story.restart()
-        story.wait(after_s * SECOND)
-        if restarts:
-            story.restart()
-        story.act(action, **fields)
-    with story.store.read() as connection:
-        order = schema.notice_orders.c
-        told = connection.execute(select(order.template, order.audience, order.created_at).order_by(order.id)).all()
-    return story.clocks(), [tuple(row) for row in told]  # type: ignore[misc]
-
-
-def test_a_hub_that_is_restarted_before_and_after_every_step_tells_the_same_people_the_same_things_at_the_same_time(
+def test_a_hub_that_is_restarted_before_every_step_tells_the_same_people_the_same_things_at_the_same_time(
     tmp_path: Path, migrated_sqlite: Path
 ) -> None:
     outcomes = []
     for restarts in (False, True):
         opened = open_store(f"sqlite:///{shutil.copy(migrated_sqlite, tmp_path / f'{restarts}.db')}")
-        outcomes.append(played(Story(opened), restarts=restarts))
+        story = Story(opened)
+        play(story, before_each=lambda number, story=story, restarts=restarts: restarts and story.restart())
+        outcomes.append(outcome(story))
         opened.close()
     lived_on, restarted = outcomes
     assert lived_on == restarted
-    clocks, told = lived_on
-    assert {name for name, _, _ in clocks} >= {
+    assert {name for name, _, _ in lived_on.clocks} >= {
         "acknowledge",
         "voice_contact",
         "technician_on_site",
         "welfare",
         "report",
     }
-    assert len(told) > 15
+    assert len(lived_on.told) > 15
