@@ -18,6 +18,7 @@ from prometheus_client import CollectorRegistry
 from hub.cards.secrecy import KeyRing
 from hub.pipeline.webhook_desk import WebhookDesk
 from hub.registry.links import LinkKey
+from hub.settings.model import HookConfig
 from hub.store.database import Store
 from hub.tickets.lifecycle import Actor, Refused
 from hub.vocabulary.decisions import Severity
@@ -171,6 +172,7 @@ class Services:
     card_capacity: Callable[[str, str], int | None] = _unknown_capacity  # (site, access controller)
     knows_unit: Callable[[str, str], bool] = _every_unit  # (site, `b1/0101`)
     link_key: LinkKey | None = None  # of links in messages
+    hooks: Sequence[HookConfig] = ()
     stale_after_ms: Mapping[str, int] = field(default_factory=lambda: STALE_AFTER_MS)
 
     @cached_property

@@ -18,11 +18,13 @@ from prometheus_client import CollectorRegistry
 
 from connectors import notify, profiles
 from connectors.access.board import Resume
+from connectors.access.mqtt_doors import MqttDoors
 from connectors.access.uhppote import UhppoteConnector
 from connectors.acrel import AcrelListener
 from connectors.broker import BrokerError, EmbeddedBroker, die_with_parent, free_port, server_binary
 from connectors.codecs.acrel_decoder import AcrelDecoder
 from connectors.codecs.dlt645_decoder import Dlt645Decoder
+from connectors.codecs.door_decoder import DoorDecoder
 from connectors.codecs.json_decoder import JsonDecoder
 from connectors.codecs.modbus_decoder import ModbusDecoder
 from connectors.codecs.uhppote import UhppoteDecoder
@@ -66,7 +68,7 @@ from hub.store.database import Store, get_meta, open_store, set_meta
 from hub.tickets.load_figures import AlarmLoadCollector
 from hub.vocabulary.events import Subject
 from hub.vocabulary.instants import UtcMs
-from hub.vocabulary.ports import Decoder, Lane
+from hub.vocabulary.ports import Decoder, DeviceEntry, Lane
 from rules import RULES
 
 if TYPE_CHECKING:
@@ -125,7 +127,7 @@ def check_connections(settings: Settings) -> Iterator[Finding]:
     if settings.mqtt.embedded:
         yield _embedded_finding()
     else:
-        wanted = JsonDecoder(_sections("mqtt"), entries, settings.mqtt.client_id).subscriptions()
+        wanted = _mqtt_decoder(entries, settings.mqtt.client_id).subscriptions()
         for seen in check_connection(_address(settings.mqtt, None), [topic for topic, _ in wanted]):
             yield Finding(seen.ok, "mqtt", seen.text)
     buses = devices.bus_entries()
@@ -173,7 +175,7 @@ class _Assembly:
         self.inbox = Inbox()
         self.feed = FeedBoard()
         self.world = self._aligned_world()
-        self.json = JsonDecoder(_sections("mqtt"), self.devices, settings.mqtt.client_id)
+        self.json = _mqtt_decoder(self.devices, settings.mqtt.client_id)
         self.broker = _broker(settings)
         self.mqtt = self._mqtt()
         self.buses = BusConnector(self.estate.bus_entries(), self.devices, _bus_profiles(), self.inbox, clock=clock)
@@ -299,8 +301,8 @@ class _Assembly:
         return UhppoteConnector(self.devices, _sections("uhppote"), resume, self.inbox, clock=self.clock)
 
     def _dispatch(self) -> Dispatch:
-        boards = {(each.site, each.device) for each in self.devices if each.profile in _sections("uhppote")}
-        return Dispatch(self.mqtt, dict.fromkeys(boards, self.boards))
+        doors = MqttDoors(_sections("doors"), self.devices, self.mqtt, self.inbox, self.clock)
+        return Dispatch(self.mqtt, {**dict.fromkeys(doors.reaches, doors), **dict.fromkeys(self.boards.reaches, self.boards)})
 
     @property
     def _session_key(self) -> str:
@@ -332,6 +334,10 @@ class _Assembly:
             self._had_session = True
             self.inbox.ask(lambda step: set_meta(step.connection, self._session_key, "established"))
         return [*self.connections.conditions(), *self.auditor.conditions(), *self.publisher.conditions()]
+
+
+def _mqtt_decoder(devices: Sequence[DeviceEntry], client_id: str) -> DoorDecoder:
+    return DoorDecoder(_sections("doors"), devices, JsonDecoder(_sections("mqtt"), devices, client_id))
 
 
 def _bus_profiles() -> dict[str, Any]:

@@ -8,8 +8,9 @@ from typing import TypeAlias
 from zoneinfo import ZoneInfo
 
 from hub.notices.claims import Lane
-from hub.notices.letters import SiteNotices
+from hub.notices.letters import Links, SiteNotices
 from hub.notices.post import Post, Settle
+from hub.registry.links import ADDRESS, LinkKey
 from hub.settings import NotifierConfig, Settings, SiteConfig
 from hub.store.database import Store
 from hub.vocabulary.instants import UtcMs
@@ -22,11 +23,18 @@ MakeSender: TypeAlias = Callable[
 
 
 def make_post(
-    settings: Settings, make_sender: MakeSender, store: Store, settle: Settle, clock: Callable[[], UtcMs]
+    settings: Settings,
+    make_sender: MakeSender,
+    store: Store,
+    settle: Settle,
+    clock: Callable[[], UtcMs],
+    link_key: LinkKey | None = None,
 ) -> Post:
-    """The post of all sites."""
+    """The post of all sites. `link_key` signs links in messages, where the hub has a public address."""
     senders = {lane: _sender(config, make_sender) for lane, config in _notifiers(settings)}
-    sites = {site.id: _site(site, senders) for site in settings.sites}
+    public_url = settings.http.public_url
+    links = Links(link_key, public_url + ADDRESS) if public_url and link_key is not None else None
+    sites = {site.id: _site(site, senders, links) for site in settings.sites}
     return Post(store, sites, senders, settle, clock)
 
 
@@ -49,7 +57,7 @@ def _sender(config: NotifierConfig, make_sender: MakeSender) -> NoticeSender:
     return make_sender(config.type, values, texts, config.description)
 
 
-def _site(site: SiteConfig, senders: Mapping[Lane, NoticeSender]) -> SiteNotices:
+def _site(site: SiteConfig, senders: Mapping[Lane, NoticeSender], links: Links | None) -> SiteNotices:
     names = frozenset(config.id for config in site.notifiers)
     return SiteNotices(
         policy=site.notices,
@@ -57,5 +65,6 @@ def _site(site: SiteConfig, senders: Mapping[Lane, NoticeSender]) -> SiteNotices
         notifiers=names,
         buildings={building.id: building.name for building in site.buildings},
         chain=site.escalation,
+        links=links,
         receipts=frozenset(name for name in names if senders[site.id, name].receipts),
     )

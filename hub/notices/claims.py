@@ -15,7 +15,17 @@ import msgspec
 from sqlalchemy import Connection, Row, and_, select
 
 from hub.notices import orders as order_states
-from hub.notices.letters import SiteNotices, Sites, orders_of, text_book, urgency, worst_first, write_notice, write_text
+from hub.notices.letters import (
+    SiteNotices,
+    Sites,
+    link_token,
+    orders_of,
+    text_book,
+    urgency,
+    worst_first,
+    write_notice,
+    write_text,
+)
 from hub.notices.plan import (
     Channel,
     NoticeState,
@@ -28,6 +38,7 @@ from hub.notices.planning import BY_URGENCY
 from hub.notices.recipients import At, Recipient, still_meant
 from hub.notices.text_book import TextBook
 from hub.notices.texts import TextError
+from hub.registry.links import HIDDEN
 from hub.store.schema import notice_attempts, notice_orders, notices
 from hub.vocabulary.decisions import Urgency
 from hub.vocabulary.instants import DAY_MS, SECOND_MS, UtcMs
@@ -156,7 +167,7 @@ def _claim(connection: Connection, book: TextBook, notice: Row[Any], site: SiteN
         waits = notices.update().where(notices.c.id == notice.id)
         connection.execute(waits.values(state=NoticeState.QUEUED, next_try_at=timing.at, outcome=str(timing.why)))
         return None
-    return _take(connection, book, notice, mine, recipient, now)
+    return _take(connection, book, notice, mine, recipient, site, now)
 
 
 def _end(connection: Connection, notice: Row[Any], state: NoticeState, why: str) -> None:
@@ -206,11 +217,13 @@ def _take(
     notice: Row[Any],
     mine: list[Row[Any]],
     recipient: Recipient,
+    site: SiteNotices,
     now: UtcMs,
 ) -> Claimed | None:
     mine = [order for order in mine if order.expires_at > now]
+    token = link_token(site.links, mine, notice.person_id, notice.created_at)
     try:
-        rendered = write_text(book, mine, recipient.locale)
+        rendered, sent = (write_text(book, mine, recipient.locale, each) for each in (HIDDEN, token))
     except TextError as error:
         _end(connection, notice, NoticeState.FAILED, f"text: {error}")
         return None
@@ -230,10 +243,10 @@ def _take(
     outgoing = OutgoingNotice(
         key=key_of(notice.id, notice.created_at),
         address=notice.address,
-        title=rendered.title,
-        body=rendered.body,
+        title=sent.title,
+        body=sent.body,
         template=mine[0].template,
-        params=rendered.params,
+        params=sent.params,
     )
     return Claimed(
         id=notice.id,

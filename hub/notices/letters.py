@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import tzinfo
-from typing import Any
+from typing import Any, Final
 
 import msgspec
 from sqlalchemy import Connection, Row, select
@@ -17,11 +17,21 @@ from hub.notices.plan import URGENCY_RANK, Channel, NoticeState, first_channel
 from hub.notices.recipients import Recipient
 from hub.notices.text_book import TextBook
 from hub.notices.texts import Rendered, TextError
+from hub.registry.links import ACTION_OF, ACTIONS, HIDDEN, VALID_MS, Link, LinkKey
 from hub.settings.model import NoticePolicy
 from hub.settings.notifiers import HOUSEKEEPER_LIST
 from hub.store.schema import notice_merges, notice_orders, notices
 from hub.vocabulary.decisions import Urgency
-from hub.vocabulary.instants import UtcMs
+from hub.vocabulary.instants import SECOND_MS, UtcMs
+
+LINK_PARAM: Final = "ack_url"
+
+
+class Links(msgspec.Struct, frozen=True):
+    """With what links in messages are signed, and the address that their tokens go behind."""
+
+    key: LinkKey
+    address: str
 
 
 class SiteNotices(msgspec.Struct, frozen=True, kw_only=True):
@@ -33,6 +43,7 @@ class SiteNotices(msgspec.Struct, frozen=True, kw_only=True):
     receipts: frozenset[str] = frozenset()
     buildings: Mapping[str, str] = msgspec.field(default_factory=dict)  # id → what it is called
     chain: Mapping[str, str] = msgspec.field(default_factory=dict)  # role → the one that is told in its stead
+    links: Links | None = None
 
 
 Sites = Mapping[str, SiteNotices]
@@ -40,7 +51,11 @@ Sites = Mapping[str, SiteNotices]
 
 def text_book(connection: Connection, sites: Sites) -> TextBook:
     """The texts of this transaction, with the sites' own names for their buildings."""
-    return TextBook(connection, {name: site.buildings for name, site in sites.items()})
+    return TextBook(
+        connection,
+        {name: site.buildings for name, site in sites.items()},
+        {name: site.links.address for name, site in sites.items() if site.links is not None},
+    )
 
 
 def urgency(order: Row[Any]) -> Urgency:
@@ -58,8 +73,8 @@ def _level(order: Row[Any]) -> int:
     return int(level) if isinstance(level, int) or (isinstance(level, str) and level.isdigit()) else 0
 
 
-def write_text(book: TextBook, orders: Sequence[Row[Any]], locale: str) -> Rendered:
-    """One text for these orders, worst first. Raises TextError."""
+def write_text(book: TextBook, orders: Sequence[Row[Any]], locale: str, token: str = HIDDEN) -> Rendered:
+    """One text for these orders, worst first. `token` is that of their link: it is in no text that is kept. Raises TextError."""
     parts = []
     for order in orders:
         params = texts.as_params(msgspec.json.decode(order.params_json))
@@ -67,9 +82,25 @@ def write_text(book: TextBook, orders: Sequence[Row[Any]], locale: str) -> Rende
             params["place"] = book.place(order.site, params["place"])
         if "unit" in params:
             params["unit"] = texts.unit_word(params["unit"], locale)
+        if order.ticket_id is not None and (link := book.link(order.site, token)) is not None:
+            params[LINK_PARAM] = link
         text = book.text(order.site, order.template, locale)
         parts.append(texts.Part(template=order.template, params=params, text=text))
-    return texts.compose(parts, locale, drill=any(order.drill for order in orders))
+    whole = texts.compose(parts, locale, drill=any(order.drill for order in orders))
+    # Registered texts take their parameters by place or by name: one that their provider does not know would spoil them.
+    plain = {name: value for name, value in whole.params.items() if name != LINK_PARAM}
+    return Rendered(whole.title, whole.body, plain)
+
+
+def link_token(links: Links | None, orders: Iterable[Row[Any]], person_id: int | None, created_at: UtcMs) -> str:
+    """The token of the worst order's link for this person; HIDDEN where there is none. The same at every attempt."""
+    about = next((order for order in orders if order.ticket_id is not None), None)
+    if links is None or about is None or person_id is None:
+        return HIDDEN
+    expires_s = (created_at + VALID_MS) // SECOND_MS
+    action = ACTION_OF.get(about.template, ACTIONS[0])
+    link = Link(ticket_id=about.ticket_id, person_id=person_id, action=action, expires_at=expires_s * SECOND_MS)
+    return links.key.token(link)
 
 
 def orders_of(connection: Connection, notice_id: int, primary: int) -> list[Row[Any]]:

@@ -22,10 +22,16 @@ def own_texts(connection: Connection, site: str) -> Sequence[Row[Any]]:
 class TextBook:
     """The texts of a transaction; each site's own are read once."""
 
-    def __init__(self, connection: Connection, buildings: Mapping[str, Mapping[str, str]] | None = None) -> None:
-        """`buildings`: per site what each building is called."""
+    def __init__(
+        self,
+        connection: Connection,
+        buildings: Mapping[str, Mapping[str, str]] | None = None,
+        link_addresses: Mapping[str, str] | None = None,
+    ) -> None:
+        """`buildings`: per site what each building is called; `link_addresses`: where the tokens of its links go behind."""
         self._connection = connection
         self._buildings = buildings or {}
+        self._link_addresses = link_addresses or {}
         self._own: dict[str, dict[tuple[str, str], Text]] = {}
 
     def text(self, site: str, name: str, locale: str) -> Text:
@@ -40,6 +46,11 @@ class TextBook:
         building, _, unit = place.partition("/")
         name = self._buildings.get(site, {}).get(building)
         return place if name is None else f"{name}{unit}" if not name[-1:].isascii() else f"{name} {unit}".strip()
+
+    def link(self, site: str, token: str) -> str | None:
+        """The address of a link; None where the hub has no public one."""
+        base = self._link_addresses.get(site)
+        return None if base is None else f"{base}/{token}"
 
     def _of(self, site: str) -> dict[tuple[str, str], Text]:
         if site not in self._own:

@@ -14,6 +14,8 @@ from typing import Final
 
 import msgspec
 
+from hub.settings.dead_man import read_dead_man
+from hub.settings.hooks import read_hooks
 from hub.settings.keys import read_keys
 from hub.settings.limits import LimitTypes
 from hub.settings.mistakes import ConfigurationErrors, Mistake, listed, nearest
@@ -29,6 +31,8 @@ DEFAULT_DATABASE: Final = "sqlite:///var/hub.db"
 PASSWORD_VARIABLE: Final = "HUB_MQTT__PASSWORD"  # noqa: S105 - a variable's name
 HOST: Final = re.compile(r"[A-Za-z0-9.:_-]{1,253}")
 HOST_ALLOWED: Final = "an address or host name; 0.0.0.0 for every address of this machine"
+PUBLIC_URL: Final = re.compile(r"https?://[A-Za-z0-9.-]{1,100}(:[0-9]{1,5})?(/[A-Za-z0-9._~-]+){0,5}/?")
+PUBLIC_URL_ALLOWED: Final = "where people reach the hub, such as https://hub.example; it stands in links in messages"
 CLIENT_ID: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,39}")
 CLIENT_ID_ALLOWED: Final = "letters, digits, - and _, at most 40: it becomes part of a topic"
 VARIABLE: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
@@ -38,6 +42,7 @@ VARIABLES: Final[Mapping[str, tuple[tuple[str, ...], str]]] = {
     "HUB_DATABASE": (("database",), _TEXT),
     "HUB_HTTP__HOST": (("http", "host"), _TEXT),
     "HUB_HTTP__PORT": (("http", "port"), _NUMBER),
+    "HUB_HTTP__PUBLIC_URL": (("http", "public_url"), _TEXT),
     "HUB_MQTT__URL": (("mqtt", "url"), _TEXT),
     "HUB_MQTT__EMBEDDED": (("mqtt", "embedded"), _FLAG),
     "HUB_MQTT__PORT": (("mqtt", "port"), _NUMBER),
@@ -80,6 +85,8 @@ def load(
     sites = _read_sites(root, path.parent, read)
     publishing = read_publishing(root, path.parent)
     keys = read_keys(root, path.parent, environ)
+    hooks = read_hooks(root, environ, path.parent)
+    dead_man = read_dead_man(root, environ, path.parent)
     root.finish()
     if log:
         raise ConfigurationErrors(log)
@@ -93,6 +100,8 @@ def load(
         sites=sites,
         publishing=publishing,
         keys=keys,
+        hooks=hooks,
+        dead_man=dead_man,
     )
 
 
@@ -184,8 +193,9 @@ def _read_http(root: Section) -> HttpSettings:
         return HttpSettings()
     host = section.text("host", default="127.0.0.1", pattern=HOST, allowed=HOST_ALLOWED)
     port = section.integer("port", 0, 65_535, default=8000)
+    public_url = section.text("public_url", pattern=PUBLIC_URL, allowed=PUBLIC_URL_ALLOWED).rstrip("/")
     section.finish()
-    return HttpSettings(host=host, port=port if port is not None else 8000)
+    return HttpSettings(host=host, port=port if port is not None else 8000, public_url=public_url)
 
 
 def _read_mqtt(root: Section, base: Path, environ: Mapping[str, str]) -> MqttSettings:

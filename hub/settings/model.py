@@ -31,10 +31,11 @@ class Secret:
 
 
 class HttpSettings(msgspec.Struct, frozen=True, kw_only=True):
-    """Where API and console listen; port 0 takes any free one."""
+    """Where API and console listen; port 0 takes any free one. `public_url`: where people reach them, without a slash at its end."""
 
     host: str = "127.0.0.1"
     port: int = 8000
+    public_url: str = ""
 
 
 class MqttSettings(msgspec.Struct, frozen=True, kw_only=True):
@@ -82,12 +83,10 @@ class DoorConfig(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class AccessConfig(msgspec.Struct, frozen=True, kw_only=True):
-    """An access controller: what it can do, and where it is and what its readers send where it hangs on the network itself."""
+    """An access controller: what it can do, and what its profile asks the site file for."""
 
     facts: AccessFacts = AccessFacts()
-    serial: int | None = None
-    host: str | None = None  # IPv4:port
-    card_format: str | None = None
+    settings: Mapping[str, Any] = msgspec.field(default_factory=dict)  # serial, host (IPv4:port), ip, card_format, reader
 
 
 class DeviceConfig(msgspec.Struct, frozen=True, kw_only=True):
@@ -111,6 +110,30 @@ class DeviceConfig(msgspec.Struct, frozen=True, kw_only=True):
     options: Mapping[str, str] = msgspec.field(default_factory=dict)  # what the profile asks for
     rules: RuleLimits = msgspec.field(default_factory=dict)
     access: AccessConfig | None = None  # of access controllers
+
+
+class HookConfig(msgspec.Struct, frozen=True, kw_only=True):
+    """A provider that passes on answers. `ticket`, `person`, `answer`: where they stand in its message, with dots between.
+
+    `auth`: `token` (bearer) or `hmac-sha256` (hexadecimal or base64 of the body, in `header`, after `prefix`).
+    """
+
+    id: str
+    auth: str = "token"
+    header: str = ""
+    prefix: str = ""
+    secret: Secret | None = None
+    ticket: str
+    person: str
+    answer: str
+    answers: Mapping[str, str] = msgspec.field(default_factory=dict)
+
+
+class DeadManSettings(msgspec.Struct, frozen=True, kw_only=True):
+    """An outside service that raises the alarm when it is not called for a while."""
+
+    url: Secret
+    every_s: int = 300
 
 
 class RegisteredText(msgspec.Struct, frozen=True, kw_only=True):
@@ -228,4 +251,6 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     mqtt: MqttSettings
     sites: tuple[SiteConfig, ...]
     publishing: PublishingSettings = PublishingSettings()
+    hooks: tuple[HookConfig, ...] = ()
+    dead_man: DeadManSettings | None = None
     keys: KeySettings = KeySettings()
