@@ -31,7 +31,7 @@ from api.services import Services
 from api.statistics import BYTE_ORDER_MARK, STARTS_A_FORMULA
 from hub.cards import deposits, ledger, permissions, registers
 from hub.cards.audit import Action
-from hub.cards.deposits import Entry
+from hub.cards.deposits import DepositAct
 from hub.cards.fees import yuan
 from hub.cards.registers import Reader, Register, Sheet
 from hub.cards.visibility import Field, shown, sight
@@ -210,7 +210,7 @@ def deposit_document(request: Request, principal: ForMoney, card_id: RowId, entr
     site = _site(services, row.site)
     record(services, principal, Action.READ, f"cards/{card_id}", site=row.site, detail={"document": entry.document})
     zh = site.locale.startswith("zh")
-    title = _TITLES[Entry(entry.entry)][0 if zh else 1]
+    title = _TITLES[DepositAct(entry.entry)][0 if zh else 1]
     lines = {
         ("单号" if zh else "Document"): entry.document,
         ("房号" if zh else "Unit"): row.unit or "",
@@ -226,9 +226,9 @@ def deposit_document(request: Request, principal: ForMoney, card_id: RowId, entr
 
 
 _TITLES: Final = {
-    Entry.RECEIVED: ("押金收据", "Receipt of a deposit"),
-    Entry.REFUNDED: ("押金退还单", "Refund of a deposit"),
-    Entry.FORFEITED: ("出入证处罚单", "Penalty for a pass"),
+    DepositAct.RECEIVED: ("押金收据", "Receipt of a deposit"),
+    DepositAct.REFUNDED: ("押金退还单", "Refund of a deposit"),
+    DepositAct.FORFEITED: ("出入证处罚单", "Penalty for a pass"),
 }
 _REASONS: Final = {
     "lost_pass": "出入证遗失",

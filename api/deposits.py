@@ -24,7 +24,7 @@ from api.requests import MAX_ID, Json, RowId, Words, once
 from api.services import Services
 from api.topups import Amount, MoneyIn
 from hub.cards import deposits, works
-from hub.cards.deposits import Entry, Penalty
+from hub.cards.deposits import DepositAct, Penalty
 from hub.cards.kinds import CardKind
 from hub.cards.ledger import CardState
 from hub.cards.visibility import Field as Seen
@@ -82,7 +82,7 @@ def _entry(services: Services, principal: Principal, row: Row[Any]) -> shapes_de
     return shapes_desk.DepositEntry(
         id=row.id,
         card=row.about_id,
-        entry=Entry(row.entry),
+        entry=DepositAct(row.entry),
         amount=money(row.amount_fen),
         document=row.document,
         party=shown(row.party, Seen.NAME, sight(principal.roles, Seen.NAME)),

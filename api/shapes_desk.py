@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 
 from api.shapes import Instant, Shape
 from api.shapes_meters import Money
-from hub.cards.deposits import Entry, Penalty
+from hub.cards.deposits import DepositAct, Penalty
 from hub.cards.kinds import CardKind
 from hub.cards.ledger import CardState
 
@@ -16,7 +16,7 @@ class DepositEntry(Shape, frozen=True):
 
     id: int
     card: int
-    entry: Entry
+    entry: DepositAct
     amount: Money
     document: str
     party: str | None

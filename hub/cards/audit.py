@@ -16,6 +16,7 @@ from typing import Any, Final
 import msgspec
 from sqlalchemy import Connection, Row, select
 
+from hub.store.database import set_meta
 from hub.store.schema import audit, meta
 from hub.vocabulary.instants import MINUTE_MS, DurationMs, UtcMs
 
@@ -84,7 +85,7 @@ class Finding(msgspec.Struct, frozen=True):
 def head(connection: Connection, *, lock: bool = False) -> Head:
     """Where the chain ends. `lock`: for whoever adds to it; on PostgreSQL the others wait until the commit."""
     statement = select(meta.c.value).where(meta.c.key == HEAD)
-    stored = connection.execute(statement.with_for_update() if lock else statement).scalar_one()
+    stored = connection.execute(statement.with_for_update() if lock else statement).scalar_one_or_none() or "0:"
     seq, _, digest = stored.partition(":")
     return Head(int(seq), digest)
 
@@ -107,7 +108,7 @@ def append(connection: Connection, chain: Chain, entry: Entry, now: UtcMs) -> He
     digest = chain.digest(before.digest, values)
     connection.execute(audit.insert().values(**values, previous=before.digest, digest=digest))
     after = Head(before.seq + 1, digest)
-    connection.execute(meta.update().where(meta.c.key == HEAD).values(value=str(after)))
+    set_meta(connection, HEAD, str(after))
     return after
 
 

@@ -66,9 +66,11 @@ def begin_anew(connection: Connection, site: str, device: str) -> int:
     return int(granted.rowcount)
 
 
-def due_at_once(connection: Connection, site: str, device: str, now: UtcMs) -> None:
-    """Whatever is not proved on this controller is to be sent now, whoever's turn it was."""
+def due_at_once(connection: Connection, site: str, device: str, now: UtcMs, *, answered: bool = False) -> None:
+    """Whatever is not proved on this controller is to be sent now; `answered`: but not what is on its way already."""
     open_ = card_permissions.c.reported.not_in([str(Reported.CONFIRMED), str(Reported.REMOVED)])
+    if answered:
+        open_ &= card_permissions.c.reported != str(Reported.SENT)
     connection.execute(
         card_permissions.update()
         .where(card_permissions.c.site == site, card_permissions.c.controller == device, open_)

@@ -19,7 +19,7 @@ from hub.vocabulary.instants import UtcMs
 LONGEST_LINE = 1_000
 
 
-class Entry(StrEnum):
+class DepositAct(StrEnum):
     """What a row is about."""
 
     RECEIVED = "received"
@@ -36,7 +36,7 @@ class Penalty(StrEnum):
     DAMAGE_TO_BUILDING = "damage_to_building"
 
 
-PREFIX = {Entry.REFUNDED: "REF", Entry.FORFEITED: "PEN"}
+PREFIX = {DepositAct.REFUNDED: "REF", DepositAct.FORFEITED: "PEN"}
 """Of the numbers that the hub gives to documents; a receipt has the clerk's own."""
 
 
@@ -59,7 +59,7 @@ class NewEntry(msgspec.Struct, frozen=True, kw_only=True):
     line: int
     about: int
     site: str
-    entry: Entry
+    entry: DepositAct
     amount_fen: int
     document: str
     party: str
@@ -70,9 +70,11 @@ class NewEntry(msgspec.Struct, frozen=True, kw_only=True):
 
 def balance(rows: Sequence[Row[Any]]) -> Balance:
     """The sums of a line's rows."""
-    sums = {entry: sum(row.amount_fen for row in rows if row.entry == entry) for entry in Entry}
+    sums = {entry: sum(row.amount_fen for row in rows if row.entry == entry) for entry in DepositAct}
     return Balance(
-        received_fen=sums[Entry.RECEIVED], refunded_fen=sums[Entry.REFUNDED], forfeited_fen=sums[Entry.FORFEITED]
+        received_fen=sums[DepositAct.RECEIVED],
+        refunded_fen=sums[DepositAct.REFUNDED],
+        forfeited_fen=sums[DepositAct.FORFEITED],
     )
 
 
@@ -81,7 +83,7 @@ def deposit_part(amount_fen: int, fee_open_fen: int) -> int:
     return amount_fen - min(amount_fen, max(0, fee_open_fen))
 
 
-def standing(rows: Sequence[Row[Any]], entry: Entry) -> list[Row[Any]]:
+def standing(rows: Sequence[Row[Any]], entry: DepositAct) -> list[Row[Any]]:
     """Rows of this kind that were not taken back, and are no taking back themselves."""
     undone = {row.reverses_id for row in rows if row.reverses_id is not None}
     return [row for row in rows if row.entry == entry and row.reverses_id is None and row.id not in undone]
@@ -140,7 +142,7 @@ def take_back(connection: Connection, row: Row[Any], document: str, note: str, b
         line=row.assignment_id,
         about=row.about_id,
         site=row.site,
-        entry=Entry(row.entry),
+        entry=DepositAct(row.entry),
         amount_fen=-row.amount_fen,
         document=document,
         party=row.party,
@@ -155,13 +157,13 @@ def received_for(connection: Connection, assignment: int, receipt: str) -> Row[A
     """The row of a receipt's deposit part."""
     same = (
         deposit_entries.c.about_id == assignment,
-        deposit_entries.c.entry == str(Entry.RECEIVED),
+        deposit_entries.c.entry == str(DepositAct.RECEIVED),
         deposit_entries.c.document == receipt,
     )
     return connection.execute(select(deposit_entries).where(*same)).one_or_none()
 
 
-def next_document(connection: Connection, site: str, entry: Entry, year: int) -> str:
+def next_document(connection: Connection, site: str, entry: DepositAct, year: int) -> str:
     """The next number of a refund or penalty document of a site's year: `PEN-2026-0007`."""
     start = f"{PREFIX[entry]}-{year}-"
     numbered = (

@@ -111,7 +111,7 @@ def unsettled(connection: Connection, rows: Sequence[Row[Any]]) -> Sequence[Row[
             select(card_assignments.c.replaces_id).where(card_assignments.c.replaces_id.in_(keys))
         ).scalars()
     )
-    penalties = deposits.standing(deposits.about(connection, keys), deposits.Entry.FORFEITED)
+    penalties = deposits.standing(deposits.about(connection, keys), deposits.DepositAct.FORFEITED)
     penalised = {row.about_id for row in penalties if row.reason == deposits.Penalty.LOST_PASS}
     return [row for row in rows if row.id not in replaced | penalised and not handed_back(connection, row)]
 

@@ -13,7 +13,7 @@ import msgspec
 from sqlalchemy import Row
 
 from hub.cards import deposits, ledger
-from hub.cards.deposits import Entry, NewEntry
+from hub.cards.deposits import DepositAct, NewEntry
 from hub.cards.ledger import CardState, EndReason
 from hub.pipeline import card_doors
 from hub.pipeline.step import Step
@@ -82,7 +82,7 @@ def take_money(step: Step, row: Row[Any], told: Paid, by: str) -> None:
             line=line,
             about=row.id,
             site=row.site,
-            entry=Entry.RECEIVED,
+            entry=DepositAct.RECEIVED,
             amount_fen=deposit,
             document=told.receipt,
             party=row.holder_name,

@@ -11,7 +11,7 @@ from sqlalchemy import Row
 
 from hub.cards import copies, deposits, ledger
 from hub.cards import works as renovations
-from hub.cards.deposits import Entry, NewEntry, Penalty
+from hub.cards.deposits import DepositAct, NewEntry, Penalty
 from hub.cards.ledger import CardState, EndReason, ObjectState
 from hub.pipeline import card_steps
 from hub.pipeline.card_steps import find, invalid
@@ -30,7 +30,7 @@ def refund(step: Step, card: int, party: str | None, by: str, revision: int | No
     if held <= 0:
         raise Refused("not_allowed", "No deposit is held for this pass.")
     _demand_all_back(step, row)
-    return _enter(step, row, line, Entry.REFUNDED, held, party or row.holder_name, None, "", by)
+    return _enter(step, row, line, DepositAct.REFUNDED, held, party or row.holder_name, None, "", by)
 
 
 def forfeit(
@@ -57,7 +57,7 @@ def forfeit(
         if row.state != CardState.ENDED:
             card_steps.end(step, row, EndReason.LOST, by, note)
         ledger.set_object(step.connection, row.card_id, ObjectState.LOST)
-    return _enter(step, row, line, Entry.FORFEITED, amount_fen, row.holder_name, reason, note, by)
+    return _enter(step, row, line, DepositAct.FORFEITED, amount_fen, row.holder_name, reason, note, by)
 
 
 def take_back(step: Step, card: int, entry: int, note: str, by: str, revision: int | None = None) -> int:
@@ -67,9 +67,9 @@ def take_back(step: Step, card: int, entry: int, note: str, by: str, revision: i
     wrong = deposits.entry_of(step.connection, line, entry)
     if wrong is None:
         raise Refused("not_found", "There is no such entry of this pass.")
-    if wrong.entry == Entry.RECEIVED:
+    if wrong.entry == DepositAct.RECEIVED:
         raise Refused("not_allowed", "What was received is taken back with its payment.", allowed=("payment-reversal",))
-    standing = deposits.standing(deposits.rows_of(step.connection, line), Entry(wrong.entry))
+    standing = deposits.standing(deposits.rows_of(step.connection, line), DepositAct(wrong.entry))
     if wrong.id not in {each.id for each in standing}:
         raise Refused("conflict", "This entry was taken back already.")
     added = deposits.take_back(step.connection, wrong, f"{wrong.document}-R", note, by, step.now)
@@ -101,7 +101,7 @@ def _demand_lost(step: Step, row: Row[Any], rows: Any) -> None:
         raise Refused("not_allowed", "It has to be reported lost first, so that it opens no door.", allowed=("loss",))
     if renovations.handed_back(step.connection, row):
         raise Refused("not_allowed", "This pass was handed back.")
-    penalties = deposits.standing(rows, Entry.FORFEITED)
+    penalties = deposits.standing(rows, DepositAct.FORFEITED)
     if any(each.about_id == row.id and each.reason == Penalty.LOST_PASS for each in penalties):
         raise Refused("conflict", "There is a penalty for this lost pass already.")
 
@@ -110,7 +110,7 @@ def _enter(
     step: Step,
     row: Row[Any],
     line: int,
-    entry: Entry,
+    entry: DepositAct,
     amount_fen: int,
     party: str,
     reason: Penalty | None,

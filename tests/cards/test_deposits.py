@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from hub.cards import deposits, ledger, numbers, works
-from hub.cards.deposits import Balance, Entry, Penalty
+from hub.cards.deposits import Balance, DepositAct, Penalty
 from hub.cards.kinds import CardKind
 from hub.cards.ledger import Holder
 from hub.cards.works import NewWorks
@@ -170,7 +170,7 @@ def test_a_lost_pass_has_one_penalty_document_and_is_over(rig: Rig) -> None:
     with pytest.raises(Refused, match="already"):
         keep(rig, card)
     with rig.store.read() as connection:
-        (row,) = deposits.standing(deposits.about(connection, [card]), Entry.FORFEITED)
+        (row,) = deposits.standing(deposits.about(connection, [card]), DepositAct.FORFEITED)
     assert (row.document, row.reason) == ("PEN-2026-0001", "lost_pass")
 
 
@@ -260,11 +260,14 @@ def test_a_pass_ends_with_its_permit_at_the_latest(rig: Rig) -> None:
 
 
 @given(
-    st.lists(st.tuples(st.sampled_from(Entry), st.integers(1, 10_000), st.booleans()), max_size=30), st.integers(0, 9)
+    st.lists(st.tuples(st.sampled_from(DepositAct), st.integers(1, 10_000), st.booleans()), max_size=30),
+    st.integers(0, 9),
 )
-def test_received_is_always_held_and_refunded_and_forfeited(rows: list[tuple[Entry, int, bool]], more: int) -> None:
+def test_received_is_always_held_and_refunded_and_forfeited(
+    rows: list[tuple[DepositAct, int, bool]], more: int
+) -> None:
     class Row:
-        def __init__(self, entry: Entry, amount_fen: int) -> None:
+        def __init__(self, entry: DepositAct, amount_fen: int) -> None:
             self.entry, self.amount_fen = str(entry), amount_fen
 
     found: list[Any] = []
@@ -272,7 +275,9 @@ def test_received_is_always_held_and_refunded_and_forfeited(rows: list[tuple[Ent
         found += [Row(entry, amount)] + ([Row(entry, -amount)] if undone else [])
     sums_ = deposits.balance(found)
     assert sums_.received_fen == sums_.held_fen + sums_.refunded_fen + sums_.forfeited_fen
-    assert sums_.received_fen == sum(amount for entry, amount, undone in rows if entry is Entry.RECEIVED and not undone)
+    assert sums_.received_fen == sum(
+        amount for entry, amount, undone in rows if entry is DepositAct.RECEIVED and not undone
+    )
     assert Balance().held_fen == 0
     assert deposits.deposit_part(500 + more, 500) == more
     assert deposits.deposit_part(more, -5) == more

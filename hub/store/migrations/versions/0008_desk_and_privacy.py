@@ -100,7 +100,6 @@ def upgrade() -> None:
 
 
 def _carry_over() -> None:
-    op.execute("INSERT INTO meta (key, value) VALUES ('audit_head', '0:')")
     # Digests so far were made with the first key of the installation.
     op.execute("UPDATE card_assignments SET id_key = 'k1' WHERE id_digest IS NOT NULL")
     # What was paid beyond the fee is the deposit; the newest receipt names it.
