@@ -24,6 +24,7 @@ from api import (
     cards,
     deposits,
     devices,
+    drills,
     feed,
     headers,
     health,
@@ -100,6 +101,7 @@ def create_app(services: Services) -> FastAPI:
         webhooks,
         cap,
         alarm_load,
+        drills,
     ):
         api.include_router(noun.router)
     app.include_router(api)

@@ -16,7 +16,7 @@ from api import shapes, shapes_mass
 from api.auth import ForStaff, actor, services_of, visible
 from api.devices import find_device
 from api.openapi import answers
-from api.problem_details import invalid, not_found
+from api.problem_details import ProblemError, invalid, not_found
 from api.requests import (
     MAX_ID,
     Cursor,
@@ -40,6 +40,7 @@ from api.services import Services
 from hub.store.accounts import Principal
 from hub.store.schema import tickets
 from hub.tickets import mass, queries, rows, suppression_rows
+from hub.tickets.drills import STARTERS
 from hub.tickets.kinds import KINDS
 from hub.tickets.lifecycle import allowed_actions, standing
 from hub.tickets.suppression import Standing, Suppression, silenced_until
@@ -275,6 +276,8 @@ def raise_ticket(
 ) -> Response:
     """Raise a ticket by hand: 201; 200 where one was active for this kind and subject and this was counted on it."""
     services = services_of(request)
+    if new.drill and not principal.roles & STARTERS:
+        raise ProblemError(403, "role", "A drill is not for your roles.", allowed=sorted(map(str, STARTERS)))
 
     def write() -> Response:
         subject = Subject(_site_of(services, principal, new), new.subject.type, new.subject.id)

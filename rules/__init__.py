@@ -8,6 +8,7 @@ from hub.vocabulary.rule import Rule
 from rules.device_silent import DeviceSilent
 from rules.door_alarm import DoorAlarm
 from rules.door_zone_check import DoorZoneCheck
+from rules.drill_due import DrillDue
 from rules.earthquake_check import EarthquakeCheck
 from rules.elevator_fault import ElevatorFaultRule
 from rules.entrapment.rule import Entrapment
@@ -31,5 +32,6 @@ RULES: Final[tuple[Rule, ...]] = (
     DoorAlarm(),
     FarDoors(),
     LostCard(),
+    DrillDue(),
 )
 """Every rule of the product, in the order in which an event is handed to them."""

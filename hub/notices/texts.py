@@ -180,13 +180,14 @@ class Part(msgspec.Struct, frozen=True, kw_only=True):
 def compose(parts: Sequence[Part], locale: str, *, drill: bool = False) -> Rendered:
     """One text for several orders to one recipient: the worst one's title, every order's sentence.
 
-    `params` are the worst one's, with all places, for registered texts. Raises TextError.
+    `params` are the worst one's, with all places, for registered texts: a drill's mark stands before the place, which is
+    all that such a provider lets us say. Raises TextError.
     """
     rendered = [render(part.text, part.params) for part in parts]
     worst = rendered[0]
     mark = _DRILL.get(locale, _DRILL["en"]) if drill else ""
     places = list(dict.fromkeys(place for part in parts if (place := part.params.get("place"))))
-    params = {**worst.params, **({"place": _joined(places, locale)} if places else {})}
+    params = {**worst.params, **({"place": mark + _joined(places, locale)} if places else {})}
     return Rendered(mark + worst.title, mark + "\n".join(dict.fromkeys(each.body for each in rendered)), params)
 
 

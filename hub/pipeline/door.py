@@ -24,6 +24,8 @@ __all__ = ["Actor", "ByHand", "Door", "Refused"]
 
 T = TypeVar("T")
 ANSWER_WITHIN_S = 10.0
+KEPT_BY_THE_HUB = frozenset({"evaluation", "rounds", "last_round", "checked", "roll_up", "gathered"})
+"""Fields that come from actions alone: who raises a ticket cannot sign a drill's evaluation on the way."""
 
 
 class ByHand(StrEnum):
@@ -68,6 +70,9 @@ class Door:
         known = KINDS.get(kind)
         if known is None:
             raise Refused("invalid", "Some fields are wrong.", errors=(("kind", f"allowed: {', '.join(KINDS)}"),))
+        if kept := sorted(KEPT_BY_THE_HUB.intersection(fields)):
+            errors = tuple((f"fields.{name}", "is kept by the hub") for name in kept)
+            raise Refused("invalid", "Some fields are wrong.", errors=errors)
 
         def open_it(step: Step) -> int:
             self._check_subject(step, subject)

@@ -28,8 +28,8 @@ from hub.pipeline.sequence import Placing
 from hub.pipeline.timers import TimerKey
 from hub.tickets.desk import Desk
 from hub.tickets.lifecycle import Actor, Refused, Ticket
-from hub.tickets.telling import DESK, left_behind, ticket_moved
-from hub.vocabulary.access import CardListed, ControllerReport
+from hub.tickets.telling import DESK, heard
+from hub.vocabulary.access import AddressSeen, CardListed, ControllerReport
 from hub.vocabulary.decisions import (
     CancelTimer,
     ClearProblem,
@@ -62,7 +62,12 @@ from hub.vocabulary.ports import RawMessage
 log = logging.getLogger(__name__)
 
 MAX_DERIVED = 64
-NOT_HISTORY = (SupervisionTick, ControllerReport, CardListed)  # come again and again, and leave rows of their own
+NOT_HISTORY = (
+    SupervisionTick,
+    ControllerReport,
+    CardListed,
+    AddressSeen,
+)  # come again and again, and leave rows of their own
 
 
 class Step:
@@ -320,8 +325,6 @@ class Step:
     def act(self, ticket_id: int, action: str, fields: dict[str, Any], actor: Actor, if_match: int | None) -> Ticket:
         """A person's action on a ticket; rules that follow the ticket hear of it. Raises Refused."""
         ticket = self._desk.act(ticket_id, action, fields, actor, if_match)
-        if (left := left_behind(ticket, action)) is not None:
-            self._tell_rules(left, action, actor.name)
         self._tell_rules(ticket, action, actor.name)
         return ticket
 
@@ -343,7 +346,8 @@ class Step:
         return world.site(subject.site) is not None
 
     def _tell_rules(self, ticket: Ticket, action: str, by: str) -> None:
-        self.decide(ticket_moved(ticket, action, by, self.now), None)
+        for event in heard(ticket, action, by, self.now):
+            self.decide(event, None)
 
     # --- the end ----------------------------------------------------------------------------------------
 

@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Final
 
+from hub.tickets.drills import EVALUATE, EVALUATORS
 from hub.tickets.kind import ANY_STATE, Action, ClockSpec, Escalation, Field, Kind, Tell, Trait, Trigger
 from hub.vocabulary.decisions import Audience, Severity, TicketKind
 from hub.vocabulary.roles import EMERGENCY_STAFF, EVERYONE
@@ -97,6 +98,14 @@ _ACTIONS: Final = {
         milestone="cars_checked",
         fields=(Field("devices", "devices", required=True), Field("note")),
         needs=Trait.MASS,
+    ),
+    EVALUATE: Action(
+        roles=EVALUATORS,
+        from_states=("released", "closed", "false_alarm"),
+        milestone="evaluated",
+        fields=(Field("remarks", required=True), Field("score", "count"), Field("participants")),
+        once=True,
+        needs=Trait.DRILL,
     ),
     "note": Action(roles=EVERYONE, from_states=ANY_STATE, fields=(Field("text", required=True),)),
     "close": Action(

@@ -36,6 +36,7 @@ class TicketFilter(msgspec.Struct, frozen=True, kw_only=True):
     subject: str | None = None
     site: str | None = None
     parent: int | None = None
+    drill: bool | None = None
     sites: frozenset[str] = frozenset()
 
 
@@ -67,6 +68,8 @@ def _filtered(statement: Select[Any], wanted: TicketFilter) -> Select[Any]:
         statement = statement.where(tickets.c.kind == wanted.kind)
     if wanted.subject is not None:
         statement = statement.where(tickets.c.subject_id == wanted.subject)
+    if wanted.drill is not None:
+        statement = statement.where(tickets.c.drill == wanted.drill)
     if wanted.parent is not None:
         statement = statement.where(tickets.c.parent_id == wanted.parent)
     if wanted.site is not None:

@@ -89,6 +89,12 @@ def find(connection: Connection, statement: Select[Any]) -> Ticket | None:
     return ticket_of(row, reached(connection, row.id))
 
 
+def with_milestones(connection: Connection, ticket_id: int) -> Ticket:
+    """The ticket with this id, which exists."""
+    row = connection.execute(select(tickets).where(tickets.c.id == ticket_id)).one()
+    return ticket_of(row, reached(connection, ticket_id))
+
+
 def reached(connection: Connection, ticket_id: int) -> frozenset[str]:
     """Names of the milestones of a ticket that stand."""
     statement = select(ticket_milestones.c.name).where(ticket_milestones.c.ticket_id == ticket_id)

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from enum import StrEnum
 from typing import Any, Final
 
 import msgspec
 
+from hub.tickets.drills import EVALUATE, unmarked
 from hub.tickets.lifecycle import Occasion, Ticket
 from hub.vocabulary.decisions import Notify, TicketKind, WithdrawNotices
-from hub.vocabulary.events import Subject, SubjectType, TicketMoved
+from hub.vocabulary.drills import DrillHeld
+from hub.vocabulary.events import Event, Subject, SubjectType, TicketMoved
 from hub.vocabulary.instants import UtcMs
 
 
@@ -19,6 +21,8 @@ class Over(StrEnum):
 
     SETTLED = "settled"
 
+
+OF_A_ROUND: Final = ("technician", "round", "cars")
 
 DESK: Final = "desk"
 """Whose orders these are, where a rule's name would stand."""
@@ -54,8 +58,8 @@ def params_of(ticket: Ticket) -> dict[str, Any]:
         "floor": ticket.fields.get("floor"),
         "people": people.get("inside") if isinstance(people, Mapping) else None,
         "number": ticket.number,
-        "title": ticket.title,
-        **(last_round if isinstance(last_round, Mapping) else {}),
+        "title": unmarked(ticket.title),
+        **({name: last_round.get(name) for name in OF_A_ROUND} if isinstance(last_round, Mapping) else {}),
     }
 
 
@@ -75,6 +79,18 @@ def ticket_moved(ticket: Ticket, action: str, by: str, now: UtcMs) -> TicketMove
         active=ticket.active,
         by=by,
     )
+
+
+def heard(ticket: Ticket, action: str, by: str, now: UtcMs) -> Iterator[Event]:
+    """All that the rules hear of what a person did, in order."""
+    if (left := left_behind(ticket, action)) is not None:
+        yield ticket_moved(left, action, by, now)
+    yield ticket_moved(ticket, action, by, now)
+    if action == EVALUATE:
+        site, key = ticket.subject.site, f"drill/{ticket.id}"
+        yield DrillHeld(
+            site=site, source_key=key, occurred_at=ticket.opened_at, received_at=now, ticket=ticket.number, by=by
+        )
 
 
 def left_behind(ticket: Ticket, action: str) -> Ticket | None:
