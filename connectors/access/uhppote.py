@@ -89,6 +89,11 @@ class UhppoteConnector:
         """Every board as it stands."""
         return [BoardState(site, device, board.up) for (site, device), board in list(self._boards.items())]
 
+    @property
+    def reaches(self) -> list[tuple[str, str]]:
+        """(site, device) of those that commands go to through here."""
+        return [(each.site, each.device) for each in self._entries]
+
     def alive(self) -> bool:
         """Whether the thread runs, or none is needed."""
         return not self._entries or (self._thread is not None and self._thread.is_alive())

@@ -14,8 +14,9 @@ from typing import Any, Final
 import msgspec
 import yaml
 
-from connectors.codecs import dlt645_profile, json_profile, modbus_profile, uhppote_profile
+from connectors.codecs import dlt645_profile, door_profile, json_profile, modbus_profile, uhppote_profile
 from connectors.codecs.dlt645_profile import Dlt645Profile
+from connectors.codecs.door_profile import DoorProfile
 from connectors.codecs.json_profile import JsonProfile
 from connectors.codecs.modbus_fields import Number
 from connectors.codecs.modbus_profile import ModbusProfile
@@ -29,7 +30,8 @@ MODBUS: Final = "modbus"
 DLT645: Final = "dlt645"
 ACREL_PUSH: Final = "acrel-push"
 UHPPOTE: Final = "uhppote"
-SECTIONS: Final = {MQTT_JSON: "mqtt", MODBUS: "modbus", DLT645: "dlt645", ACREL_PUSH: "acrel", UHPPOTE: "uhppote"}
+DOORS: Final = "mqtt-doors"
+SECTIONS: Final = {MQTT_JSON: "mqtt", MODBUS: "modbus", DLT645: "dlt645", ACREL_PUSH: "acrel", UHPPOTE: "uhppote", DOORS: "doors"}
 """Transports and the section of the file that describes each."""
 
 QUALITY: Final = (
@@ -59,7 +61,7 @@ class Evidence(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
 
 
 class Profile(msgspec.Struct, frozen=True, kw_only=True):
-    """One device model. Exactly one of `mqtt`, `modbus`, `dlt645`, `acrel` and `uhppote` is set, after `transport`."""
+    """One device model. Exactly one of `mqtt`, `modbus`, `dlt645`, `acrel`, `uhppote` and `doors` is set, after `transport`."""
 
     id: str
     name: Mapping[str, str]  # by language: zh-CN, en
@@ -75,6 +77,7 @@ class Profile(msgspec.Struct, frozen=True, kw_only=True):
     dlt645: Dlt645Profile | None = None
     acrel: ModbusProfile | None = None  # registers as a poll would bring them
     uhppote: UhppoteProfile | None = None
+    doors: DoorProfile | None = None
     access: AccessFacts | None = None  # of access controllers
 
     def facts(self) -> ProfileFacts:
@@ -148,7 +151,7 @@ def read(text: str, name: str) -> Profile:
         )
     problems = Problems()
     profile = _header(raw, name, problems)
-    section: JsonProfile | ModbusProfile | UhppoteProfile | None = None  # a Dlt645Profile is a ModbusProfile as well
+    section: JsonProfile | ModbusProfile | UhppoteProfile | DoorProfile | None = None  # a Dlt645Profile is a ModbusProfile as well
     try:
         parse = _PARSERS.get(profile.transport)
         section = parse(raw) if parse is not None else None
@@ -168,11 +171,12 @@ def _parse_acrel(raw: dict[str, Any]) -> ModbusProfile:
         raise ProfileError([problem.replace("modbus", section, 1) for problem in error.problems]) from error
 
 
-_PARSERS: Final[Mapping[str, Callable[[dict[str, Any]], JsonProfile | ModbusProfile | UhppoteProfile]]] = {
+_PARSERS: Final[Mapping[str, Callable[[dict[str, Any]], JsonProfile | ModbusProfile | UhppoteProfile | DoorProfile]]] = {
     MQTT_JSON: json_profile.parse,
     MODBUS: modbus_profile.parse,
     DLT645: dlt645_profile.parse,
     UHPPOTE: uhppote_profile.parse,
+    DOORS: door_profile.parse,
     ACREL_PUSH: _parse_acrel,
 }
 

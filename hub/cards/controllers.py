@@ -68,9 +68,8 @@ def begin_anew(connection: Connection, site: str, device: str) -> int:
 
 def due_at_once(connection: Connection, site: str, device: str, now: UtcMs, *, answered: bool = False) -> None:
     """Whatever is not proved on this controller is to be sent now; `answered`: but not what is on its way already."""
-    open_ = card_permissions.c.reported.not_in([str(Reported.CONFIRMED), str(Reported.REMOVED)])
-    if answered:
-        open_ &= card_permissions.c.reported != str(Reported.SENT)
+    settled = [str(Reported.CONFIRMED), str(Reported.REMOVED), *([str(Reported.SENT)] if answered else [])]
+    open_ = card_permissions.c.reported.not_in(settled)
     connection.execute(
         card_permissions.update()
         .where(card_permissions.c.site == site, card_permissions.c.controller == device, open_)

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from hub.pipeline.step import Step
 
 LIST: Final = "list_cards"
+LOST_AFTER_MS: Final[DurationMs] = 10_000
 READ_ONE: Final = "get_card"
 AT_ONCE: Final = 500  # rows in one step: a bulk expiry must not hold up an alarm
 RECONCILE_EVERY_MS: Final[DurationMs] = 24 * HOUR_MS
@@ -119,6 +120,15 @@ def ask_for_proof(step: Step, site: str, controller: str, args: Mapping[str, Any
         step.commands.send(SendCommand(subject=subject, name=READ_ONE, args=card))
     else:
         ask_for_list(step, site, controller)
+
+
+def forget_lists(step: Step, site: str, controller: str) -> None:
+    """A list that was asked for and got lost on its way is not waited for any more."""
+    waiting = (commands.c.site == site, commands.c.device == controller, commands.c.name == LIST)
+    lost = commands.update().where(
+        *waiting, commands.c.state == "sent", commands.c.created_at < step.now - LOST_AFTER_MS
+    )
+    step.connection.execute(lost.values(state="failed", detail="no answer"))
 
 
 def ask_for_list(step: Step, site: str, controller: str) -> None:

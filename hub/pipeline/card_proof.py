@@ -116,7 +116,8 @@ def _judge(
     """Believe what `listed` proves `about` these rows; True where something was sent after it was asked for."""
     doors_of: dict[tuple[str, str], set[str]] = {}
     for card in listed:
-        doors_of.setdefault(card_doors.same_card(card["format"], card["value"]), set()).update(card["doors"])
+        doors_of.setdefault(card_doors.same_card(card["format"], card["value"]), set()).update(card["doors"] or ())
+    doorless = {card_doors.same_card(card["format"], card["value"]) for card in listed if card["doors"] is None}
     behind = False
     for row in about:
         number = card_doors.same_card(row.format, row.value)
@@ -124,6 +125,11 @@ def _judge(
         if row.desired == Desired.REVOKED:
             # A card that is listed without a door is one that the controller still knows.
             on_it = number in doors_of and not _granted_again(rows, row)
+        elif number in doorless:
+            # A list of numbers alone: it takes nothing back that was proved, and proves no door.
+            on_it = row.reported == Reported.CONFIRMED
+            if not on_it:
+                continue
         proof = permissions.judge(
             Desired(row.desired), Reported(row.reported), row.commanded_at, listed=on_it, asked_at=asked_at
         )

@@ -15,7 +15,7 @@ from hub.cards import controllers
 from hub.pipeline import card_doors, card_proof
 from hub.registry.estate import LAN_GATEWAY
 from hub.tickets.lifecycle import Refused
-from hub.vocabulary.access import CardListed, ControllerReport, EventsMissed, NewEpoch
+from hub.vocabulary.access import AddressSeen, CardListed, ControllerReport, EventsMissed, NewEpoch
 from hub.vocabulary.decisions import ClearProblem, RaiseProblem, Severity
 from hub.vocabulary.events import AccessEvent, Event, Subject, SupervisionTick
 from hub.vocabulary.instants import DAY_MS, SECOND_MS, DurationMs
@@ -131,6 +131,23 @@ def follow_page(step: Step, event: Event) -> None:
     controllers.keep_page(step.connection, event.site, event.device, event.card, step.now)
 
 
+def follow_address(step: Step, event: Event) -> None:
+    """A controller that takes commands by its address only is there: what waits is sent; under another address, it is said."""
+    assert isinstance(event, AddressSeen)
+    subject = _subject(event.site, event.device)
+    if event.expected and event.address != event.expected:
+        detail = {"seen": event.address, "expected": event.expected}
+        step.raise_problem(
+            RaiseProblem(code="controller_moved", subject=subject, severity=Severity.HIGH, detail=detail)
+        )
+        return
+    step.clear_problem(ClearProblem(code="controller_moved", subject=subject))
+    if controllers.standing(step.connection, event.site, event.device).unproved:
+        card_doors.forget_lists(step, event.site, event.device)
+        controllers.due_at_once(step.connection, event.site, event.device, step.now, answered=True)
+        card_doors.send_due(step, event.site)
+
+
 def follow_tick(step: Step, event: Event) -> None:
     """Lists that are over, holes that were shown long enough, leases that run out."""
     assert isinstance(event, SupervisionTick)
@@ -158,7 +175,9 @@ def check_room(step: Step, site: str, doors: Collection[tuple[str, str]]) -> Non
     """Whether one more card fits on every controller of these doors. Raises Refused: at the desk, not at the door."""
     wanted = {device for device, _ in doors}
     limits = {device: card_doors.access_of(step, site, device).capacity for device in wanted}
-    load = controllers.load_of(step.connection, site, [device for device in sorted(wanted) if limits[device] is not None])
+    load = controllers.load_of(
+        step.connection, site, [device for device in sorted(wanted) if limits[device] is not None]
+    )
     for device, number in load.items():
         capacity = limits[device]
         if capacity is not None and number >= capacity:

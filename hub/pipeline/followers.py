@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Final
 
 from hub.meters import topups
 from hub.pipeline import card_doors, card_proof, controllers, gateways
-from hub.vocabulary.access import CardListed, ControllerReport, EventsMissed
+from hub.vocabulary.access import AddressSeen, CardListed, ControllerReport, EventsMissed
 from hub.vocabulary.decisions import TicketKind
 from hub.vocabulary.events import (
     AccessEvent,
@@ -45,6 +45,7 @@ def _topup_settled(step: Step, event: Event) -> None:
 
 FOLLOWERS: Final[Mapping[type[Event], tuple[Callable[[Step, Event], None], ...]]] = {
     AccessEvent: (controllers.follow_access,),
+    AddressSeen: (controllers.follow_address,),
     CardListed: (controllers.follow_page,),
     CommandResult: (_command_answered, card_proof.follow_result),
     ControllerReport: (controllers.follow_report,),

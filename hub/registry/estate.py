@@ -120,6 +120,7 @@ def site_facts(site: SiteConfig) -> SiteFacts:
         name=site.name,
         timezone=site.timezone,
         locale=site.locale,
+        card_rules=site.card_rules,
         holidays=long_holidays(site.timezone, this_year()),
     )
 
@@ -139,11 +140,12 @@ def _device_facts(site: str, device: DeviceConfig, pk: int) -> DeviceFacts:
         expects_test_call=device.expects_test_call,
         doors=tuple(door.id for door in device.doors),
         access=None if device.access is None else device.access.facts,
+        numbers=device.numbers,
     )
 
 
 def _gateway(device: DeviceConfig) -> str:
-    on_the_lan = device.access is not None and device.access.host is not None
+    on_the_lan = device.access is not None and "host" in device.access.settings
     return device.bus or (LAN_GATEWAY if on_the_lan else MQTT_GATEWAY)
 
 
@@ -151,9 +153,8 @@ def _device_entry(site: SiteConfig, device: DeviceConfig) -> DeviceEntry:
     options: dict[str, Any] = {**_periods(device), **device.options}
     if device.doors:
         options["doors"] = {door.id: door.number for door in device.doors}
-    if device.access is not None and device.access.host is not None:
-        board = device.access
-        options |= {"serial": board.serial, "host": board.host, "card_format": board.card_format}
+    if device.access is not None:
+        options |= device.access.settings
     return DeviceEntry(
         site=site.id,
         device=device.id,

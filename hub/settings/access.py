@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import ipaddress
 import re
-from typing import Final
+from collections.abc import Callable, Mapping
+from typing import Any, Final
 
 import msgspec
 
@@ -17,11 +18,14 @@ from hub.settings.once import Once
 from hub.settings.section import Section
 from hub.vocabulary.facts import AccessFacts, DeviceKind, ProfileFacts
 
-BOARDS: Final = "uhppote"
 BOARD_PORT: Final = 60000
-CARD_FORMATS: Final = ("wiegand26", "wiegand34")
+CARD_FORMATS: Final = ("wiegand26", "wiegand34", "uid32")
+BOARD_FORMATS: Final = CARD_FORMATS[:2]
+READER_KINDS: Final = ("rc522", "pn532", "wiegand")
 HOST: Final = re.compile(r"([0-9.]{7,15})(?::([0-9]{1,5}))?")
 HOST_ALLOWED: Final = f'an IPv4 address, with a port when it is not {BOARD_PORT}: "192.168.1.100:60000"'
+IP: Final = re.compile(r"[0-9.]{7,15}")
+IP_ALLOWED: Final = 'the controller\'s IPv4 address, fixed at the router: "192.168.1.50"'
 MAX_SERIAL: Final = 2**32 - 1
 MAX_CAPACITY: Final = 1_000_000
 
@@ -30,21 +34,17 @@ class Controllers:
     """All controllers of one file, device by device."""
 
     def __init__(self) -> None:
-        self._serials, self._hosts = Once("the serial"), Once("the host")
+        self._once = {"serial": Once("the serial"), "host": Once("the host"), "ip": Once("the ip")}
 
     def read(self, section: Section, kind: DeviceKind | None, profile: ProfileFacts | None) -> AccessConfig | None:
         """None for whatever is no access controller."""
         if kind is not DeviceKind.ACCESS_CONTROLLER or profile is None:
             return None
         facts = _facts(section, profile.access or AccessFacts())
-        if profile.channel != BOARDS:
-            return AccessConfig(facts=facts)
-        serial = section.integer("serial", 1, MAX_SERIAL, required=True)
-        host = _host(section)
-        card_format = section.choice("card_format", CARD_FORMATS, required=True)
-        self._serials.new(section, "serial", serial)
-        self._hosts.new(section, "host", host)
-        return AccessConfig(facts=facts, serial=serial, host=host, card_format=card_format)
+        found = {key: READERS[key](section) for key in facts.settings}
+        for key, once in self._once.items():
+            once.new(section, key, found.get(key))
+        return AccessConfig(facts=facts, settings={key: value for key, value in found.items() if value is not None})
 
 
 def _facts(section: Section, known: AccessFacts) -> AccessFacts:
@@ -73,3 +73,37 @@ def _host(section: Section) -> str | None:
         section.wrong("host", f"port {port} is out of range", "1 to 65535")
         return None
     return f"{address}:{port}"
+
+
+def _serial(section: Section) -> int | None:
+    return section.integer("serial", 1, MAX_SERIAL, required=True)
+
+
+def _ip(section: Section) -> str | None:
+    """Commands of some makers are matched by the address alone."""
+    text = section.text("ip", required=True, pattern=IP, allowed=IP_ALLOWED)
+    try:
+        return str(ipaddress.IPv4Address(text)) if text else None
+    except ValueError:
+        section.wrong("ip", f"{text!r} is no IPv4 address", IP_ALLOWED)
+        return None
+
+
+def _card_format(section: Section) -> str | None:
+    """Boards with Wiegand inputs know no UIDs."""
+    words = BOARD_FORMATS if "serial" in section.fields else CARD_FORMATS
+    return section.choice("card_format", words, required=True)
+
+
+def _reader(section: Section) -> str | None:
+    return section.choice("reader", READER_KINDS, default="rc522")
+
+
+READERS: Final[Mapping[str, Callable[[Section], Any]]] = {
+    "serial": _serial,
+    "host": _host,
+    "ip": _ip,
+    "card_format": _card_format,
+    "reader": _reader,
+}
+"""What a profile may ask the site file for (`access: {settings: [...]}`)."""

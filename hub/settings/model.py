@@ -8,7 +8,9 @@ from typing import Any, TypeAlias
 
 import msgspec
 
-from hub.vocabulary.facts import AccessFacts, DeviceKind
+from hub.vocabulary.card_rules import CardRules
+from hub.vocabulary.credentials import NumberProfile
+from hub.vocabulary.facts import AccessFacts, ClockTimes, DeviceKind
 from hub.vocabulary.units import BalanceUnit
 
 RuleLimits: TypeAlias = Mapping[str, Mapping[str, Any]]
@@ -110,6 +112,7 @@ class DeviceConfig(msgspec.Struct, frozen=True, kw_only=True):
     options: Mapping[str, str] = msgspec.field(default_factory=dict)  # what the profile asks for
     rules: RuleLimits = msgspec.field(default_factory=dict)
     access: AccessConfig | None = None  # of access controllers
+    numbers: NumberProfile | None = None  # how their readers spell
 
 
 class HookConfig(msgspec.Struct, frozen=True, kw_only=True):
@@ -226,7 +229,9 @@ class SiteConfig(msgspec.Struct, frozen=True, kw_only=True):
     rules: RuleLimits = msgspec.field(default_factory=dict)
     notifiers: tuple[NotifierConfig, ...] = ()
     notices: NoticePolicy = NoticePolicy()
+    clocks: Mapping[str, Mapping[str, ClockTimes]] = msgspec.field(default_factory=dict)  # kind → clock → own times
     escalation: Mapping[str, str] = msgspec.field(default_factory=dict)  # role → the one that is told in its stead
+    card_rules: tuple[CardRules, ...] = ()
     publishing: SitePublishing = SitePublishing()
 
 

@@ -95,3 +95,10 @@ class CardListed(Event, frozen=True, kw_only=True):
     """One card of a list that comes in pieces and has no end mark: the list is over when nothing more comes."""
 
     card: dict[str, Any]  # {format, value, doors}, as in CommandResult.cards
+
+
+class AddressSeen(Event, frozen=True, kw_only=True):
+    """The network address under which a controller lives, of one that takes commands by its address only."""
+
+    address: str
+    expected: str  # of the site file

@@ -32,6 +32,7 @@ class AccessFacts(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
     capacity: int | None = None
     reads_one: bool = False
     lease_days: int | None = None
+    settings: tuple[str, ...] = ()  # what the site file has to say of each controller of this kind
 
 
 class ProfileFacts(msgspec.Struct, frozen=True, kw_only=True):
@@ -101,3 +102,20 @@ class NotifierFacts(msgspec.Struct, frozen=True, kw_only=True):
     secrets: tuple[str, ...] = ()
     optional: tuple[str, ...] = ()  # settings that may be left out
     registered_texts: bool = False  # the provider takes registered texts by code: `templates` names them
+
+
+class ClockFacts(msgspec.Struct, frozen=True, kw_only=True):
+    """A clock of a kind of ticket, as far as site files are checked against it; all in seconds from its start."""
+
+    within_s: int
+    warnings_s: tuple[int, ...] = ()
+    repeats: bool = False
+
+
+class ClockTimes(msgspec.Struct, frozen=True, kw_only=True):
+    """A site's own times of one clock; None: as in the kind's table."""
+
+    within_s: int | None = None
+    warnings_s: tuple[int, ...] | None = None
+    every_s: int | None = None
+    times: int | None = None

@@ -1,11 +1,12 @@
 """Door boards in a site file: what is right becomes values, and each slip is said with field, line and what is allowed."""
 
+import msgspec
 import pytest
 
 from hub.registry.estate import Estate
 from hub.settings import ConfigurationErrors
 from hub.vocabulary.facts import AccessFacts
-from support.configuration import load_configuration, write_configuration
+from support.configuration import BOARD, load_configuration, write_configuration
 
 SITE = """\
 site: {id: lakeside, name: 湖畔花园, timezone: Asia/Shanghai, locale: zh-CN}
@@ -34,8 +35,8 @@ def test_a_board_has_its_serial_its_address_and_what_its_readers_send(tmp_path):
     assert second.options["host"] == "192.168.1.101:60001"
     assert "host" not in third.options
     facts = estate.facts({("lakeside", name): 1 for name in ("g1", "g2", "g3")})
-    assert facts["lakeside", "g1"].access == AccessFacts(reads_one=True)
-    assert facts["lakeside", "g2"].access == AccessFacts(reads_one=True, capacity=2000, lease_days=14)
+    assert facts["lakeside", "g1"].access == BOARD
+    assert facts["lakeside", "g2"].access == msgspec.structs.replace(BOARD, capacity=2000, lease_days=14)
     assert facts["lakeside", "g3"].access == AccessFacts(capacity=500)
     # What hangs on the network itself does not go down with the broker.
     assert [facts["lakeside", name].gateway for name in ("g1", "g2", "g3")] == ["lan", "lan", "mqtt"]

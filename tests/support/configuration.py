@@ -61,6 +61,8 @@ class LowBalanceLimits(msgspec.Struct, frozen=True):
 
 RULES: Mapping[str, type[msgspec.Struct]] = {"entrapment": EntrapmentLimits, "low_balance": LowBalanceLimits}
 
+BOARD = AccessFacts(reads_one=True, settings=("serial", "host", "card_format"))
+
 PROFILES: Mapping[str, ProfileFacts] = {
     "hub-json": ProfileFacts(kinds=tuple(DeviceKind), channel="mqtt"),
     "car-top-monitor": ProfileFacts(kinds=(DeviceKind.ELEVATOR,), channel="modbus", expects_test_call=True),
@@ -69,7 +71,12 @@ PROFILES: Mapping[str, ProfileFacts] = {
     "acrel-4g-push": ProfileFacts(kinds=(DeviceKind.METER,), channel="acrel", balance_unit="CNY"),
     "dlt645-prepaid": ProfileFacts(kinds=(DeviceKind.METER,), channel="dlt645", balance_unit="$site"),
     "uhppote": ProfileFacts(
-        kinds=(DeviceKind.ACCESS_CONTROLLER,), channel="uhppote", access=AccessFacts(reads_one=True)
+        kinds=(DeviceKind.ACCESS_CONTROLLER,), channel="uhppote", access=BOARD
+    ),
+    "esp-rfid": ProfileFacts(
+        kinds=(DeviceKind.ACCESS_CONTROLLER,),
+        channel="doors",
+        access=AccessFacts(capacity=1000, settings=("ip", "reader", "card_format")),
     ),
     "kwh-meter": ProfileFacts(kinds=(DeviceKind.METER,), channel="modbus", balance_unit="kWh"),
 }

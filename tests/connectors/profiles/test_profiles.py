@@ -36,7 +36,7 @@ def test_every_shipped_profile_says_what_it_is_and_how_far_it_was_tried(name):
     assert profile.file == f"{name}.yaml"
     assert set(profile.name) == {"zh-CN", "en"}
     assert profile.evidence.sources
-    sections = {name: getattr(profile, name) for name in ("mqtt", "modbus", "dlt645", "acrel", "uhppote")}
+    sections = {name: getattr(profile, name) for name in ("mqtt", "modbus", "dlt645", "acrel", "uhppote", "doors")}
     assert [channel for channel, section in sections.items() if section] == [profile.facts().channel]
 
 
