@@ -46,7 +46,7 @@ DEFAULT_PERIOD_MS: Final = 31 * DAY_MS
 XLSX: Final = "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet"
 
 
-class Format(StrEnum):
+class SheetFormat(StrEnum):
     """How a register is wanted."""
 
     JSON = "json"
@@ -71,7 +71,7 @@ def show_register(
     site: Site = None,
     since: Annotated[InstantIn | None, Query(alias="from", description="Left out: 31 days back.")] = None,
     until: Annotated[InstantIn | None, Query(alias="to")] = None,
-    format: Format = Format.JSON,
+    format: SheetFormat = SheetFormat.JSON,
 ) -> Response:
     """A register of a period, oldest row first; at most 5,000 rows."""
     services = services_of(request)
@@ -92,13 +92,13 @@ def show_register(
     sheet = registers.SHEETS[register]
     named = {"Content-Disposition": f'attachment; filename="{register}-{facts.id}.{format}"'}
     match format:
-        case Format.CSV:
+        case SheetFormat.CSV:
             return Response(as_csv(sheet, facts.locale, found), media_type="text/csv; charset=utf-8", headers=named)
-        case Format.XLSX:
+        case SheetFormat.XLSX:
             return Response(as_xlsx(sheet, facts.locale, found), media_type=XLSX, headers=named)
-        case Format.HTML:
+        case SheetFormat.HTML:
             return _as_page(request, facts, sheet, found, (since, until))
-        case Format.JSON:
+        case SheetFormat.JSON:
             title, columns = _headed(sheet, facts.locale)
             shape = shapes_desk.RegisterSheet(title=title, columns=columns, rows=found)
             return Json(msgspec.json.encode(shape))

@@ -64,7 +64,7 @@ class SearchIn(Body):
     site: Id | None = None
 
 
-class SubjectIn(Body):
+class WhoseIn(Body):
     """Whose data: exactly one of a card, a person, an identity number with its site."""
 
     reason: Reason
@@ -186,7 +186,7 @@ def delete_copy(request: Request, principal: ForCustody, card_id: RowId) -> Resp
 # --- a person's rights ------------------------------------------------------------------------------------
 
 
-def _subject(services: Services, principal: Principal, connection: Connection, told: SubjectIn) -> Subject:
+def _subject(services: Services, principal: Principal, connection: Connection, told: WhoseIn) -> Subject:
     given = [name for name in ("card", "person", "id_number") if getattr(told, name) is not None]
     if len(given) != 1:
         raise invalid(("card", "exactly one of card, person, id_number"))
@@ -212,7 +212,7 @@ def _named(subject: Subject) -> dict[str, Any]:
 
 
 @router.post("/privacy/exports", responses=answers(shapes_privacy.PersonData))
-def export(request: Request, principal: ForCustody, told: SubjectIn) -> Response:
+def export(request: Request, principal: ForCustody, told: WhoseIn) -> Response:
     """Everything that is known of a person, for that person (PIPL art. 45)."""
     services = services_of(request)
     with services.store.read() as connection:
@@ -227,7 +227,7 @@ def export(request: Request, principal: ForCustody, told: SubjectIn) -> Response
 
 
 @router.post("/privacy/erasures", responses=answers(shapes_privacy.Erasure))
-def erase(request: Request, principal: ForHolds, told: SubjectIn, idempotency_key: IdempotencyKey = None) -> Response:
+def erase(request: Request, principal: ForHolds, told: WhoseIn, idempotency_key: IdempotencyKey = None) -> Response:
     """Erase a person as far as the law lets us; what stays is named with the reason (PIPL art. 47)."""
     services = services_of(request)
 

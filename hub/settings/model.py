@@ -88,7 +88,9 @@ class AccessConfig(msgspec.Struct, frozen=True, kw_only=True):
     """An access controller: what it can do, and what its profile asks the site file for."""
 
     facts: AccessFacts = AccessFacts()
-    settings: Mapping[str, Any] = msgspec.field(default_factory=dict)  # serial, host (IPv4:port), ip, card_format, reader
+    settings: Mapping[str, Any] = msgspec.field(
+        default_factory=dict
+    )  # serial, host (IPv4:port), ip, card_format, reader
 
 
 class DeviceConfig(msgspec.Struct, frozen=True, kw_only=True):

@@ -13,12 +13,15 @@ from pathlib import Path
 from typing import Final
 
 from hub.settings.access import Controllers
+from hub.settings.card_rules import read_card_rules
+from hub.settings.clocks import NO_CLOCKS, ClockTable, read_clocks
 from hub.settings.duty import read_escalation
 from hub.settings.limits import LimitTypes, merged, read_limits
 from hub.settings.meter_addresses import NO_UNIT_ID, MeterAddresses, read_address
 from hub.settings.mistakes import Mistake, listed, nearest
 from hub.settings.model import BuildingConfig, BusConfig, DeviceConfig, DoorConfig, RuleLimits, SiteConfig
 from hub.settings.notifiers import NotifierTypes, read_notifiers, read_policy
+from hub.settings.number_profiles import read_number_profile
 from hub.settings.once import Once
 from hub.settings.publishing import read_site_publishing
 from hub.settings.section import Section
@@ -49,6 +52,7 @@ def read_site(
     log: list[Mistake],
     notifier_types: NotifierTypes = NO_NOTIFIERS,
     environ: Mapping[str, str] = NO_VARIABLES,
+    clock_table: ClockTable = NO_CLOCKS,
 ) -> SiteConfig:
     """The site; what is wrong is in `log`, and then the result is not to be used."""
     root = Section(document, "", log)
@@ -61,7 +65,9 @@ def read_site(
     notifiers = read_notifiers(root, notifier_types, environ, path.parent)
     policy = read_policy(root, LOCALES, locale)
     escalation = read_escalation(root)
+    clocks = read_clocks(root, clock_table)
     publishing = read_site_publishing(root, environ, path.parent)
+    card_rules = read_card_rules(root)
     root.finish()
     return SiteConfig(
         id=site_id,
@@ -76,7 +82,9 @@ def read_site(
         notifiers=notifiers,
         notices=policy,
         escalation=escalation,
+        clocks=clocks,
         publishing=publishing,
+        card_rules=card_rules,
     )
 
 
@@ -215,6 +223,7 @@ def _read_device(section: Section, estate: _Estate, doors: Once) -> DeviceConfig
         options=_read_options(section, profile),
         rules=read_limits(section, estate.rules, estate.limits.get(building, estate.site_limits)),
         access=estate.controllers.read(section, kind, profile),
+        numbers=read_number_profile(section, kind),
     )
     section.finish()
     return device
