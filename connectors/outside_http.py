@@ -20,11 +20,11 @@ from urllib.parse import urlsplit
 import msgspec
 
 from connectors.codecs.outside_address import Network, is_listed, why_closed
+from connectors.described_http import seconds
 
 TIMEOUT_S: Final = 10.0
 CONNECT_TIMEOUT_S: Final = 5.0
 LARGEST_ANSWER: Final = 64 * 1024
-LONGEST_WAIT_S: Final = 3_600.0
 MOST_ADDRESSES: Final = 4
 """So many of a name's addresses are tried; all of them are checked."""
 
@@ -192,11 +192,4 @@ def _ended_at(sock: socket.socket, deadline: float) -> Iterator[None]:
 def _read(connection: http.client.HTTPConnection) -> Answer:
     answer = connection.getresponse()
     payload = answer.read(LARGEST_ANSWER)
-    return Answer(status=answer.status, retry_after_s=_seconds(answer.getheader("Retry-After")), body=payload)
-
-
-def _seconds(text: str | None) -> float | None:
-    """Of Retry-After; a date is not understood, the publisher's own pace serves then."""
-    if text is None or not text.strip().isdigit() or len(text) > 12:
-        return None
-    return min(float(text), LONGEST_WAIT_S)
+    return Answer(status=answer.status, retry_after_s=seconds(answer.getheader("Retry-After")), body=payload)

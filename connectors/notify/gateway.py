@@ -10,20 +10,18 @@ import re
 import secrets
 import time
 from collections.abc import Mapping
-from typing import Any, Final
-from urllib.parse import quote, urlencode
+from typing import Final
 
 import msgspec
 
-from connectors.notify.description import PARAMS_LIST, PLACEHOLDER, Description
-from connectors.notify.signatures import SIGNATURES, Request, Signing, canonical_query
+from connectors.described_http import filled, judged, prepared, seconds
+from connectors.notify.description import PARAMS_LIST, Description
+from connectors.notify.signatures import Request, canonical_query
 from hub.vocabulary.ports import GiveUp, OutgoingNotice, Retry, Sent
 
 TIMEOUT_S: Final = 10.0
 CONNECT_TIMEOUT_S: Final = 5.0
 LARGEST_ANSWER: Final = 64 * 1024
-LONGEST_WAIT_S: Final = 3_600.0
-CONTROL: Final = re.compile(r"[\x00-\x1f\x7f]")
 
 
 class Text(msgspec.Struct, frozen=True):
@@ -56,7 +54,7 @@ class Gateway:
     def check(self) -> str:
         """What would be asked."""
         description = self._description
-        return f"{description.name}: {description.method} {_filled(description.url, self._values, quoted=True)}"
+        return f"{description.name}: {description.method} {filled(description.url, self._values, quoted=True)}"
 
     def send(self, notice: OutgoingNotice) -> Sent | Retry | GiveUp:
         """One request; never raises."""
@@ -74,18 +72,9 @@ class Gateway:
             return GiveUp(reason=f"no registered text for {notice.template!r} with {description.name}")
         values = self._values | self._notice_values(notice, text)
         parameters = [notice.params.get(name, "") for name in text.params] or list(notice.params.values())
-        headers = {name: _filled(value, values) for name, value in description.headers.items()}
-        if any(CONTROL.search(value) or not value.isascii() for value in headers.values()):
-            return GiveUp(reason="a header would hold what headers cannot: put this value into the body")
-        content_type, body = _body(description, values, parameters)
-        request = Request(
-            method=description.method,
-            url=_filled(description.url, values, quoted=True),
-            query={name: _filled(value, values) for name, value in description.query.items()},
-            headers={**({"Content-Type": content_type} if content_type else {}), **headers},
-            body=body,
-        )
-        return msgspec.structs.replace(request, headers={**request.headers, **self._signed(request, values)})
+        whole = {PARAMS_LIST: parameters}
+        request = prepared(description, values, whole, int(time.time()), secrets.token_hex(16))
+        return request or GiveUp(reason="a header would hold what headers cannot: put this value into the body")
 
     def _notice_values(self, notice: OutgoingNotice, text: Text) -> dict[str, str]:
         number = re.sub(r"[ -]", "", notice.address)
@@ -98,19 +87,6 @@ class Gateway:
             "code": text.code,
             "params_json": msgspec.json.encode(dict(notice.params)).decode(),
         }
-
-    def _signed(self, request: Request, values: Mapping[str, str]) -> Mapping[str, str]:
-        signing = self._description.signing
-        return SIGNATURES[signing.by](
-            request,
-            Signing(
-                key_id=values.get(signing.key_id, ""),
-                secret=values.get(signing.secret, ""),
-                at_s=int(time.time()),
-                nonce=secrets.token_hex(16),
-                options={name: _filled(value, values) for name, value in signing.options.items()},
-            ),
-        )
 
     # --- the answer ---------------------------------------------------------------------------------------
 
@@ -130,88 +106,10 @@ class Gateway:
                     payload += chunk
                     if len(payload) > LARGEST_ANSWER or time.monotonic() > deadline:
                         return Retry(reason="the answer never ends")
-                return self._verdict(answer.status_code, answer.headers.get("Retry-After"), payload)
+                return judged(
+                    self._description, answer.status_code, seconds(answer.headers.get("Retry-After")), payload
+                )
         except httpx2.TimeoutException:
             return Retry(reason=f"no answer within {self._timeout_s:g} s")
         except (httpx2.HTTPError, httpx2.InvalidURL, OSError) as error:
             return Retry(reason=f"{type(error).__name__}: {error}"[:200])
-
-    def _verdict(self, status: int, retry_after: str | None, payload: bytes) -> Sent | Retry | GiveUp:
-        description = self._description
-        answer = _decoded(payload)
-        word = _at(answer, description.success.path) or _at(answer, description.error_path)
-        said = _line(status, word, _at(answer, description.answer_path))
-        if status in description.success.status and description.success.equals == (word or ""):
-            return Sent(answer=said, provider_id=_at(answer, description.message_id) or None)
-        if any(_matches(word or "", pattern) for pattern in description.retry) or status in {408, 425, 429}:
-            return Retry(reason=said, after_s=_seconds(retry_after))
-        if status >= 500 or (status in description.success.status and word is None):
-            return Retry(reason=said, after_s=_seconds(retry_after))
-        return GiveUp(reason=said)
-
-
-def _filled(text: str, values: Mapping[str, str], *, quoted: bool = False) -> str:
-    return PLACEHOLDER.sub(lambda found: _value(values, found[1], quoted=quoted), text)
-
-
-def _value(values: Mapping[str, str], name: str, *, quoted: bool) -> str:
-    value = values.get(name, "")
-    return quote(value, safe="") if quoted else value
-
-
-def _body(description: Description, values: Mapping[str, str], parameters: list[str]) -> tuple[str, bytes]:
-    if description.json is not None:
-        return "application/json; charset=utf-8", msgspec.json.encode(_tree(description.json, values, parameters))
-    if description.form:
-        pairs = {name: _filled(value, values) for name, value in description.form.items()}
-        return "application/x-www-form-urlencoded", urlencode(pairs).encode()
-    return "", b""
-
-
-def _tree(value: Any, values: Mapping[str, str], parameters: list[str]) -> Any:
-    if value == PARAMS_LIST:
-        return parameters
-    if isinstance(value, str):
-        return _filled(value, values)
-    if isinstance(value, Mapping):
-        return {name: _tree(item, values, parameters) for name, item in value.items()}
-    if isinstance(value, list):
-        return [_tree(item, values, parameters) for item in value]
-    return value
-
-
-def _decoded(payload: bytes) -> Any:
-    try:
-        return msgspec.json.decode(payload)
-    except (msgspec.DecodeError, RecursionError, UnicodeDecodeError):
-        return None
-
-
-def _at(answer: Any, path: str) -> str | None:
-    """The word at a dotted path; None where there is none."""
-    if not path:
-        return None
-    for step in path.split("."):
-        if isinstance(answer, list) and step.isdigit() and int(step) < len(answer):
-            answer = answer[int(step)]
-        elif isinstance(answer, Mapping) and step in answer:
-            answer = answer[step]
-        else:
-            return None
-    return answer if isinstance(answer, str) else msgspec.json.encode(answer).decode()
-
-
-def _line(status: int, word: str | None, sentence: str | None) -> str:
-    parts = [f"HTTP {status}", *(part for part in (word, sentence) if part)]
-    return CONTROL.sub(" ", " ".join(parts))[:300]
-
-
-def _matches(word: str, pattern: str) -> bool:
-    return word.startswith(pattern[:-1]) if pattern.endswith("*") else word == pattern
-
-
-def _seconds(text: str | None) -> float | None:
-    """Of Retry-After; a date is not understood, the loop's own pace serves then."""
-    if text is None or not text.strip().isdigit():
-        return None
-    return min(float(text), LONGEST_WAIT_S)
