@@ -24,6 +24,8 @@ def text(ledger: Ledger, lifts: int, days: int, took_s: float) -> str:
             + [("together", sum(ledger.expected.values()), sum(ledger.found.values()), "")],
         ),
         "",
+        f"power cuts of a whole site: {ledger.outages}, cases of a site: {ledger.outages_found}",
+        "",
         *_table(("noise", "times"), sorted(ledger.noises.items())),
         "",
         *_table(("tickets", "number"), sorted(ledger.tickets.items())),

@@ -35,6 +35,7 @@ MISSED_TESTS: Final = 0.002
 """Share of the test calls that do not come."""
 SETTLED_MS: Final = 30 * HOUR_MS
 """So long after the last day everything has to have come to its end."""
+OUTAGES_PER_SITE_YEAR: Final = 0.7
 APART_MS: Final = 8 * HOUR_MS
 """Nothing else happens to a lift for so long after a case: the rescue needs its time."""
 
@@ -71,6 +72,9 @@ class Year:
     noises: dict[str, int] = field(default_factory=dict)
     faults: int = 0  # tickets of kind elevator_fault that have to be there
     missed_tests: int = 0  # each is a ticket of kind device_silent
+    outages: list[tuple[UtcMs, str]] = field(
+        default_factory=list
+    )  # power cuts of a whole site: one case of the site each
 
 
 class Teller:
@@ -198,6 +202,10 @@ WAYS: Final[dict[str, tuple[float, Callable[[Teller, random.Random], None], floa
 }
 
 
+OUTAGE: Final = "power cut of the site"
+KNOWN_WITHIN_S: Final = {way: within for way, (_, _, within) in WAYS.items()} | {OUTAGE: 240}
+
+
 # --- what is not ------------------------------------------------------------------------------------------------
 
 
@@ -322,19 +330,28 @@ def year(seed: int, lifts: int, days: int, start: UtcMs, *, cases_per_lift_year:
         for n in range(lifts)
     ]
     found = Year(cars, start, start + days * DAY_MS)
+    for site in dict.fromkeys(car.site for car in cars):
+        dark = sorted(_moments(chance, OUTAGES_PER_SITE_YEAR * days / 365, days))
+        dark = [at for at, after in pairwise([*dark, days * DAY_MS]) if after - at > 3 * APART_MS]
+        for at in dark:
+            _outage(found, site, [car for car in cars if car.site == site], start + at, chance)
     for number, lift in enumerate(cars):
         _year_of(found, lift, number, chance, days, cases_per_lift_year)
     found.events.sort(key=lambda said: said[0])
     found.cases.sort(key=lambda case: case.at)
     found.calls.sort(key=lambda case: case.at)
+    found.outages.sort()
     return found
 
 
 def _year_of(found: Year, lift: Lift, number: int, chance: random.Random, days: int, rate: float) -> None:
+    dark = [at - found.start for at, site in found.outages if site == lift.site]
     busy = sorted(_moments(chance, rate * days / 365, days))
     cases = [at for at, after in pairwise([*busy, days * DAY_MS]) if after - at > 2 * APART_MS]
+    cases = [at for at in cases if all(abs(at - each) > 2 * APART_MS for each in dark)]
     for at in cases:
         _add_case(found, lift, found.start + at, f"c{number}.{at}", chance)
+    cases += dark
     quiet: list[UtcMs] = []
     for name, (rate_of, tell, faults) in NOISES.items():
         for at in _moments(chance, rate_of * days / 365, days):
@@ -376,6 +393,25 @@ def _add_case(found: Year, lift: Lift, at: UtcMs, tag: str, chance: random.Rando
         found.faults += 1
     if way == "power":
         found.faults += 1
+
+
+def _outage(found: Year, site: str, cars: list[Lift], at: UtcMs, chance: random.Random) -> None:
+    """The feeder trips: every car of the site stops within a minute, most of them empty, and comes back within the hour."""
+    found.outages.append((at, site))
+    found.faults += len(cars)
+    trapped = set(chance.sample(range(len(cars)), min(len(cars), chance.randint(0, 3))))
+    for number, lift in enumerate(cars):
+        teller = Teller(lift, at - 40_000, f"o{site}.{number}.{at}")
+        if number in trapped:
+            found.cases.append(Case(lift, at, OUTAGE, chance.randint(1, 4)))
+            teller.wait(30).boards(chance).state(moving=True, passenger=True).wait(7).alarm(AlarmType.POWER_LOST).wait(
+                1
+            )
+            teller.state(off=True, passenger=True, power=Power.OUTAGE).wait(2).status(online=False)
+        else:
+            teller.leaves().wait(chance.uniform(31, 80)).alarm(AlarmType.POWER_LOST).wait(1).state(power=Power.OUTAGE)
+            teller.wait(chance.uniform(1_500, 3_000)).alarm(AlarmType.POWER_LOST, AlarmState.CLEAR).wait(1).state()
+        found.events += teller.said
 
 
 def _tests(lift: Lift, number: int, found: Year, chance: random.Random) -> Iterator[tuple[UtcMs, Event]]:

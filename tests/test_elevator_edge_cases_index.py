@@ -100,6 +100,7 @@ INDEX: dict[str, tuple[str, ...]] = {
         f"{OUTAGE}::test_three_cars_within_two_minutes_are_one_incident_of_the_site",
         f"{OUTAGE}::test_cars_are_ranked_occupied_unknown_empty_and_the_moving_one_first",
         f"{OUTAGE}::test_the_cars_own_incidents_go_on_beside_it",
+        "stories/test_a_power_cut_stops_forty_cars.py::test_forty_cars_stop_and_each_is_accounted_for_before_the_case_ends",
     ),
     "ARD (auto rescue on battery) moves car and opens": (
         f"{CASE}::test_the_rescue_device_opens_the_doors_and_still_somebody_has_to_ask",
