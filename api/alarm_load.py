@@ -52,7 +52,7 @@ def show_alarm_load(
         raised = load_queries.raisings(connection, mine, since, until)
         stale = load_queries.stale(connection, mine, services.now())
         watched = load_queries.positions(connection, [each.id for each in services.sites])
-    groups = [(f"site {each}", (each,)) for each in mine]
+    groups: list[tuple[str, tuple[str, ...]]] = [(f"site {each}", (each,)) for each in mine]
     groups += [(f"position {' '.join(each)}", each) for each in watched if set(each) <= set(mine)]
     lines = tuple(_line(name, sites, raised, stale, since, until) for name, sites in groups)
     if format is Format.CSV:

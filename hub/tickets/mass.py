@@ -148,7 +148,7 @@ def below(case: Ticket, mass: Ticket, now: UtcMs) -> Change:
 def _car(device: str, known: Mapping[str, Any], mass: Ticket, case: Ticket | None) -> Car:
     checked = _table(mass, "checked").get(device)
     order = _table(mass, "rounds").get(device, {})
-    said = known.get("occupancy")
+    said = str(known.get("occupancy"))
     occupancy, settled = said if said in OCCUPANCY_RANK else "unknown", checked is not None
     if checked is not None:
         occupancy = "empty"

@@ -43,12 +43,14 @@ def raise_ticket(rig: Rig, kind: str = "elevator_fault", device: str = "lift-1",
         "occurred_at": rig.now,
     }
     raised = RaiseTicket(**(values | other))
-    return rig.ask(lambda step: step.desk.raise_ticket(raised, "rule:test"))
+    found: Ticket = rig.ask(lambda step: step.desk.raise_ticket(raised, "rule:test"))
+    return found
 
 
 def act(rig: Rig, ticket: Ticket | int, action: str, by: Actor = OPERATOR, **fields: Any) -> Ticket:
     key = ticket if isinstance(ticket, int) else ticket.id
-    return rig.ask(lambda step: step.act(key, action, fields, by, None))
+    found: Ticket = rig.ask(lambda step: step.act(key, action, fields, by, None))
+    return found
 
 
 def ticket(rig: Rig, key: int = 1) -> Ticket:
@@ -60,17 +62,17 @@ def ticket(rig: Rig, key: int = 1) -> Ticket:
 
 def told(rig: Rig, state: str | None = None) -> list[tuple[str, str]]:
     """(template, audience) of the orders, in order; those in this state."""
-    order = schema.notice_orders.c
+    order = schema.notice_orders
     with rig.store.read() as connection:
-        found = connection.execute(select(order).order_by(order.id)).all()
+        found = connection.execute(select(order).order_by(order.c.id)).all()
     return [(row.template, row.audience) for row in found if state in {None, row.state}]
 
 
 def trail(rig: Rig, key: int = 1, *entries: str) -> list[tuple[str, str]]:
     """(name, reason) of the timeline, of these entries."""
-    line = schema.ticket_timeline.c
+    line = schema.ticket_timeline
     with rig.store.read() as connection:
-        found = connection.execute(select(line).where(line.ticket_id == key).order_by(line.id)).all()
+        found = connection.execute(select(line).where(line.c.ticket_id == key).order_by(line.c.id)).all()
     return [(row.name, row.reason) for row in found if not entries or row.entry in entries]
 
 
