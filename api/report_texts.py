@@ -8,7 +8,8 @@ from typing import Any
 
 from api.console.catalogue import fill, text, ticket_title
 from hub.tickets.forms import MAX_COURSE, Form
-from hub.tickets.records import Line, LineKind, Record
+from hub.tickets.record_lines import Line, LineKind
+from hub.tickets.records import Record
 from hub.vocabulary.instants import UtcMs
 
 

@@ -7,7 +7,7 @@ from typing import Any, Literal
 
 from api.shapes import Instant, Shape
 from hub.tickets.forms import FieldType, FormName
-from hub.tickets.records import LineKind
+from hub.tickets.record_lines import LineKind
 
 
 class RecordSubject(Shape, frozen=True):

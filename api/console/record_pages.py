@@ -25,7 +25,8 @@ from api.shapes_records import Report
 from hub.store.accounts import Principal
 from hub.tickets import records
 from hub.tickets.forms import FORMS, MEASURE_KEYS, REPORT_WRITERS, FormName
-from hub.tickets.records import LineKind, Record
+from hub.tickets.record_lines import LineKind
+from hub.tickets.records import Record
 from hub.vocabulary.roles import EMERGENCY_STAFF
 
 router = APIRouter(include_in_schema=False)

@@ -6,28 +6,20 @@ ticket refers to stays as long as the ticket, and rescues' notices four years an
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from datetime import tzinfo
-from enum import StrEnum
 from typing import Any, Final
 
 import msgspec
-from sqlalchemy import Connection, Row, or_, select
+from sqlalchemy import Connection, Row, select
 
-from hub.store.schema import (
-    case_reports,
-    devices,
-    events,
-    notice_attempts,
-    notice_merges,
-    notice_orders,
-    notices,
-    tickets,
-)
+from hub.store.schema import case_reports, devices, events, tickets
 from hub.tickets import forms, queries
 from hub.tickets.forms import Version
 from hub.tickets.kinds import KINDS
 from hub.tickets.queries import TicketHistory
-from hub.tickets.telling import DESK
+from hub.tickets.record_lines import Line, LineKind, Point
+from hub.tickets.record_notices import notice_lines, told_points
 from hub.vocabulary.events import SubjectType
 from hub.vocabulary.instants import MINUTE_MS, UtcMs, iso
 
@@ -37,39 +29,6 @@ MAX_SIGNALS: Final = 1_000
 ENDED: Final = "ended"
 """Of a clock: the case was over before it was met or ran out."""
 SIGNAL_KINDS: Final = ("ElevatorAlarm", "DeviceStatus")
-
-
-class LineKind(StrEnum):
-    """What a line of the course is."""
-
-    SIGNAL = "signal"  # what a device said
-    DECISION = "decision"  # what a rule made of it, with its reason
-    ACTION = "action"  # what a person did
-    CLOCK = "clock"  # a deadline that fell due
-    NOTICE = "notice"  # what was sent to whom, and what came of it
-    REPORT = "report"  # a form was saved or signed
-
-
-class Line(msgspec.Struct, frozen=True, kw_only=True):
-    """One line of the course. `at` is when the hub wrote it down, `occurred_at` when it happened at its source."""
-
-    at: UtcMs
-    occurred_at: UtcMs
-    kind: LineKind
-    name: str
-    reason: str = ""
-    by: str = ""
-    state_from: str | None = None
-    state_to: str | None = None
-    data: dict[str, Any] = {}
-
-
-class Point(msgspec.Struct, frozen=True, kw_only=True):
-    """One of the record's times; `at` None: it did not happen, or nobody wrote it down."""
-
-    name: str
-    at: UtcMs | None
-    by: str = ""
 
 
 class Record(msgspec.Struct, frozen=True, kw_only=True):
@@ -85,6 +44,8 @@ class Record(msgspec.Struct, frozen=True, kw_only=True):
 TIMES: Final = (
     "opened",
     "acknowledged",
+    "supervisor_told",
+    "manager_told",
     "voice_contact",
     "confirmed",
     "guard_sent",
@@ -92,6 +53,7 @@ TIMES: Final = (
     "firm_told",
     "firm_answered",
     "technician_arrived",
+    "power_isolated",
     "fire_called",
     "released",
     "welfare",
@@ -108,24 +70,25 @@ def record_of(connection: Connection, ticket_id: int, now: UtcMs) -> Record | No
     if history is None:
         return None
     row = history.ticket
+    told = notice_lines(connection, row)
     course = [
         *_signals(connection, history, now),  # what was said comes before what was made of it
         *_from_timeline(history),
-        *_from_notices(connection, row),
+        *told,
         *(_from_version(version) for version, _ in versions(connection, ticket_id)),
     ]
     return Record(
         ticket=row,
         fields=msgspec.json.decode(row.fields_json),
-        points=_points(history),
+        points=_points(history, told_points(told)),
         clocks=_clocks(history),
         course=tuple(sorted(course, key=lambda line: line.at)),  # stable: what was written at once keeps its order
     )
 
 
-def _points(history: TicketHistory) -> tuple[Point, ...]:
+def _points(history: TicketHistory, told: Iterable[Point]) -> tuple[Point, ...]:
     """The first time of each milestone, but the last release; those that a record must name also where they are missing."""
-    reached: dict[str, Point] = {}
+    reached = {point.name: point for point in (*told, *_isolated(history))}
     for item in history.milestones:
         if item.name not in reached or item.name in {"released", "closed"}:
             reached[item.name] = Point(name=item.name, at=item.at, by=item.by)
@@ -136,6 +99,14 @@ def _points(history: TicketHistory) -> tuple[Point, ...]:
         *sorted(found, key=lambda point: point.at or 0),
         *(Point(name=name, at=None) for name in missing),
     )
+
+
+def _isolated(history: TicketHistory) -> list[Point]:
+    """The first loss of power after a technician has come: rescuers isolate the main switch first."""
+    came = min((item.at for item in history.milestones if item.name == "technician_arrived"), default=None)
+    lost = (entry for entry in history.timeline if entry.entry == "signal" and entry.name == "power_lost")
+    after = [entry for entry in lost if came is not None and entry.recorded_at >= came]
+    return [Point(name="power_isolated", at=after[0].occurred_at, by=after[0].by)] if after else []
 
 
 def _clocks(history: TicketHistory) -> tuple[tuple[str, UtcMs, UtcMs, str], ...]:
@@ -196,63 +167,6 @@ def _signals(connection: Connection, history: TicketHistory, now: UtcMs) -> list
         )
         for event in connection.execute(statement)
     ]
-
-
-def _from_notices(connection: Connection, ticket: Row[Any]) -> list[Line]:
-    """Every order, also one that reached nobody; one line per recipient and channel. No addresses: names are enough here."""
-    orders = connection.execute(
-        select(notice_orders)
-        .where(
-            or_(
-                notice_orders.c.ticket_id == ticket.id,
-                (notice_orders.c.rule == DESK) & notice_orders.c.key.startswith(f"t{ticket.id}/", autoescape=True),
-            )
-        )
-        .order_by(notice_orders.c.id)
-    ).all()
-    ids = [order.id for order in orders]
-    sent: dict[int, list[Row[Any]]] = {}
-    for notice in connection.execute(select(notices).where(notices.c.order_id.in_(ids)).order_by(notices.c.id)):
-        sent.setdefault(notice.order_id, []).append(notice)
-    merged = (
-        select(notice_merges.c.order_id.label("of_order"), notices)
-        .join(notices, notices.c.id == notice_merges.c.notice_id)
-        .where(notice_merges.c.order_id.in_(ids))
-    )
-    for notice in connection.execute(merged):
-        sent.setdefault(notice.of_order, []).append(notice)
-    tries: dict[int, list[dict[str, Any]]] = {}
-    mine = [notice.id for each in sent.values() for notice in each]
-    attempts = select(notice_attempts).where(notice_attempts.c.notice_id.in_(mine)).order_by(notice_attempts.c.id)
-    for attempt in connection.execute(attempts):
-        tries.setdefault(attempt.notice_id, []).append(
-            {"at": attempt.at, "ok": bool(attempt.ok), "answer": attempt.answer}
-        )
-    nobody: list[Row[Any] | None] = [None]
-    return [_notice_line(order, notice, tries) for order in orders for notice in sent.get(order.id) or nobody]
-
-
-def _notice_line(order: Row[Any], notice: Row[Any] | None, tries: dict[int, list[dict[str, Any]]]) -> Line:
-    data: dict[str, Any] = {"audience": order.audience, "order": order.state}
-    if notice is not None:
-        data |= {
-            "recipient": notice.recipient,
-            "channel": notice.channel,
-            "receipt": notice.state,
-            "outcome": notice.outcome,
-            "sent_at": notice.sent_at,
-            "delivered_at": notice.delivered_at,
-            "attempts": tries.get(notice.id, []),
-        }
-    return Line(
-        at=order.created_at,
-        occurred_at=order.created_at,
-        kind=LineKind.NOTICE,
-        name=order.template,
-        reason=order.key.partition("/")[2] if order.rule == DESK else order.key,
-        by=order.rule,
-        data=data,
-    )
 
 
 # --- versions of forms ------------------------------------------------------------------------------------
@@ -356,7 +270,9 @@ def record_view(record: Record, zone: tzinfo) -> dict[str, Any]:
     }
 
 
-_MOMENTS: Final = frozenset({"at", "due_at", "sent_at", "delivered_at", "occurred_at", "received_at", "device_at"})
+_MOMENTS: Final = frozenset(
+    {"at", "due_at", "sent_at", "delivered_at", "answered_at", "occurred_at", "received_at", "device_at"}
+)
 
 
 def _with_moments(value: Any, zone: tzinfo) -> Any:

@@ -20,8 +20,8 @@ from hub.store.database import Store, open_store
 from hub.tickets import forms, records
 from hub.tickets.forms import FormName
 from hub.tickets.lifecycle import Actor, Refused
-from hub.tickets.records import LineKind
-from hub.vocabulary.decisions import RaiseTicket, Severity, TicketKind
+from hub.tickets.record_lines import LineKind
+from hub.vocabulary.decisions import MoveTicket, RaiseTicket, Severity, TicketKind
 from hub.vocabulary.elevator import AlarmState, AlarmType
 from hub.vocabulary.events import ElevatorAlarm, Subject, SubjectType
 from hub.vocabulary.roles import Role
@@ -268,6 +268,76 @@ def test_the_record_holds_every_signal_decision_action_deadline_and_notice_in_or
     assert "138" not in msgspec.json.encode(records.record_view(found, ZONE)).decode()
     assert found.ticket.id == 1
     assert found.points[0].at == START + 5_000
+
+
+def test_the_record_names_when_each_of_the_two_had_the_report_and_that_one_of_them_answered(rig: Rig) -> None:
+    alarm(rig)
+    with rig.store.write() as connection:
+        person = {
+            "site": SITE,
+            "code": "p1",
+            "name": "周主管",
+            "locale": "zh-CN",
+            "role": "duty_supervisor",
+            "zone": "",
+            "created_at": 0,
+        }
+        connection.execute(schema.people.insert().values(id=7, **person))
+        order = (
+            connection.execute(select(schema.notice_orders.c.id).order_by(schema.notice_orders.c.id)).scalars().first()
+        )
+        sent = {
+            "order_id": order,
+            "site": SITE,
+            "person_id": 7,
+            "recipient": "周主管",
+            "rank": 1,
+            "title": "t",
+            "body": "b",
+            "attempts": 1,
+        }
+        for channel, state, at in (("sms", "delivered", 20_000), ("wecom", "sent", 9_000), ("mail", "failed", 1_000)):
+            times = {
+                "created_at": START,
+                "sent_at": START + at,
+                "delivered_at": START + at if state == "delivered" else None,
+            }
+            connection.execute(
+                schema.notices.insert().values(channel=channel, address=channel, state=state, **sent, **times)
+            )
+        use = {
+            "signature": "x",
+            "ticket_id": 1,
+            "person_id": 7,
+            "action": "acknowledge",
+            "used_at": START + 30_000,
+            "expires_at": 0,
+        }
+        connection.execute(schema.link_uses.insert().values(**use))
+    found = record(rig)
+    points = {point.name: (point.at, point.by) for point in found.points}
+    assert points["supervisor_told"] == (START + 9_000, "周主管")
+    assert points["manager_told"] == (None, "")
+    told = [line.data for line in found.course if line.kind is LineKind.NOTICE and "recipient" in line.data]
+    assert {each["answered_at"] for each in told} == {START + 30_000}
+
+
+def test_power_that_goes_after_the_technician_has_come_is_power_that_was_isolated(rig: Rig) -> None:
+    alarm(rig)
+
+    def power_lost() -> None:
+        lost = MoveTicket(
+            kind=TicketKind.ENTRAPMENT, subject=LIFT, trigger="power_lost", reason=Why.TRAPPED, occurred_at=rig.now
+        )
+        rig.ask(lambda step: step._desk.move_ticket(lost, "rule:entrapment"))
+
+    power_lost()
+    assert {point.name: point.at for point in record(rig).points}["power_isolated"] is None
+    rig.advance(MINUTE)
+    act(rig, "technician_arrived")
+    rig.advance(MINUTE)
+    power_lost()
+    assert {point.name: point.at for point in record(rig).points}["power_isolated"] == rig.now
 
 
 def test_a_notice_that_was_ordered_when_the_case_was_over_is_on_its_record(rig: Rig) -> None:
