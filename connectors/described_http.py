@@ -17,8 +17,8 @@ from urllib.parse import quote, urlencode, urlsplit
 import msgspec
 import yaml
 
-from connectors.notify.signatures import SIGNATURES, Request
-from connectors.notify.signatures import Signing as SigningInput
+from connectors.signatures import SIGNATURES, Request
+from connectors.signatures import Signing as SigningInput
 from hub.vocabulary.facts import NotifierFacts
 from hub.vocabulary.ports import GiveUp, Retry, Sent
 
@@ -76,7 +76,7 @@ class RequestDescription(msgspec.Struct, frozen=True, forbid_unknown_fields=True
     def check_request(self, own: frozenset[str]) -> None:
         """Raise ValueError with what is wrong; `own`: names that the sender gives values to."""
         known = own | {*self.settings, *self.defaults, *self.secrets}
-        for text in self._texts():
+        for text in self.texts():
             for name in PLACEHOLDER.findall(text):
                 if name not in known:
                     raise ValueError(f"{{{name}}} is neither a setting nor a secret nor one of {sorted(own)}")
@@ -94,7 +94,8 @@ class RequestDescription(msgspec.Struct, frozen=True, forbid_unknown_fields=True
         if self.signing.by != "none" and not self.signing.secret:
             raise ValueError("signing names no secret")
 
-    def _texts(self) -> Iterator[str]:
+    def texts(self) -> Iterator[str]:
+        """Every text in which a name may stand."""
         yield self.url
         for group in (self.headers, self.query, self.form, self.signing.options):
             yield from group.values()

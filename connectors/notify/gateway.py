@@ -16,7 +16,7 @@ import msgspec
 
 from connectors.described_http import filled, judged, prepared, seconds
 from connectors.notify.description import PARAMS_LIST, Description
-from connectors.notify.signatures import Request, canonical_query
+from connectors.signatures import Request, canonical_query
 from hub.vocabulary.ports import GiveUp, OutgoingNotice, Retry, Sent
 
 TIMEOUT_S: Final = 10.0

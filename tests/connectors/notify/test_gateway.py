@@ -9,8 +9,8 @@ import pytest
 from connectors.notify import complaint, describe, make_sender, types
 from connectors.notify.description import Description, Signing, Success, read_description, shipped
 from connectors.notify.gateway import Gateway, Text
-from connectors.notify.signatures import Request, aliyun_v3, hmac_sha256, tencent_v3
-from connectors.notify.signatures import Signing as Signed
+from connectors.signatures import Request, aliyun_v3, hmac_sha256, tencent_v3
+from connectors.signatures import Signing as Signed
 from hub.vocabulary.instants import parse_iso
 from hub.vocabulary.ports import GiveUp, OutgoingNotice, Retry, Sent
 from support.far_side import DROP, HANG, far_side

@@ -1,4 +1,4 @@
-"""How SMS gateways want their requests signed: pure functions from a request and a moment to headers.
+"""How SMS gateways and city platforms want their requests signed: pure functions from a request and a moment to headers.
 
 Rule: a closed set. A signature is added here with the example of its provider's own documentation as a test, never as
 configuration.
