@@ -83,9 +83,11 @@ def _check_role(form: Form, wish: Save) -> None:
 def _acted(step: Step, form: Form, wish: Save, before: Record, version: int) -> Record:
     """Do what the signature means; the record as it stands after that."""
     note = f"{form.name} {version}: {(wish.signatory or '').strip()}"
-    wanted = KINDS[before.ticket.kind].actions[form.action].fields
-    field = "text" if any(each.name == "text" for each in wanted) else "note"
-    step.act(wish.ticket_id, form.action, {field: note}, wish.by, None)
+    wanted = {field.name for field in KINDS[before.ticket.kind].actions[form.action].fields}
+    given = {"text" if "text" in wanted else "note": note}
+    if "safety_officer" in wanted:
+        given["safety_officer"] = (wish.signatory or "").strip()
+    step.act(wish.ticket_id, form.action, given, wish.by, None)
     after = records.record_of(step.connection, wish.ticket_id, step.now)
     assert after is not None
     return after

@@ -72,7 +72,9 @@ _ACTIONS: Final = {
     ),
     "welfare": _step("welfare", from_states=("released", "closed")),
     "report": _step("report", from_states=("released", "closed", "false_alarm")),
-    "back_in_service": _step("back_in_service", from_states=("released", "closed", "false_alarm")),
+    "back_in_service": _step(
+        "back_in_service", (Field("safety_officer"), *_NOTE), from_states=("released", "closed", "false_alarm")
+    ),
     "rebind": Action(
         roles=EMERGENCY_STAFF,
         from_states=_RESCUE,
