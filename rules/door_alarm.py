@@ -50,6 +50,7 @@ ENDS: Final = {
 }
 CARDS_WATCHED: Final = 50  # a stranger with a bag of cards must not fill the state
 TAIL: Final = 4
+UNKNOWN_CARD: Final = "unknown_card"
 
 
 class DoorAlarmLimits(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -112,8 +113,9 @@ class DoorAlarm:
 def _access(event: AccessEvent, state: DoorAlarmState, limits: DoorAlarmLimits) -> Outcome:
     if event.reason == AccessReason.DURESS:
         return _danger(event, event.door, DoorReason.DURESS, state)
-    card = None if event.card is None else f"{event.card.format} {event.card.value}"
-    if card is None or not limits.denials:
+    # A reader may leave the number out: then it is the door that is tried.
+    card = f"{event.door} {UNKNOWN_CARD}" if event.card is None else f"{event.card.format} {event.card.value}"
+    if not limits.denials or (event.card is None and event.result is AccessResult.GRANTED):
         return Outcome(state)
     if event.result is AccessResult.GRANTED:
         # Only tries in a row are a try-out.
@@ -127,7 +129,8 @@ def _access(event: AccessEvent, state: DoorAlarmState, limits: DoorAlarmLimits) 
     if len(times) < limits.denials:
         return Outcome(state)
     key = f"{event.door}:{DoorReason.REPEATED_DENIAL}"
-    more = {"card": f"…{card[-TAIL:]}", "denials": len(times), "card_reason": event.reason or ""}
+    shown = UNKNOWN_CARD if event.card is None else f"…{card[-TAIL:]}"
+    more = {"card": shown, "denials": len(times), "card_reason": event.reason or ""}
     return _alarm(event, event.door, key, DoorReason.REPEATED_DENIAL, Severity.MEDIUM, state, more)
 
 

@@ -1,11 +1,12 @@
 """A lost card at a reader: refused, it is one ticket with its repeats counted; let in, guards go at once and the door leaks.
 
 'Was it lost then?' is judged at the event's corrected time, so that a replayed old use is evidence and no alarm. The hub
-looks the number up itself, because most devices only say 'unknown card'. Source: domain/access.md 2.7, 8.
+looks the number up itself, because most devices only say 'unknown card'; a number that is only near is a hint. Source: domain/access.md 2.7, 8.
 """
 
 from __future__ import annotations
 
+import re
 from enum import StrEnum
 from typing import Any, Final
 
@@ -26,6 +27,7 @@ from hub.vocabulary.facts import Facts
 from hub.vocabulary.instants import MINUTE_MS, DurationMs, UtcMs
 from hub.vocabulary.rule import Outcome
 
+_SEPARATORS: Final = re.compile(r"[\s:,/.-]+")
 REPLAYED_AFTER_MS: Final[DurationMs] = 5 * MINUTE_MS
 
 
@@ -36,6 +38,7 @@ class LostCardReason(StrEnum):
     LOST_CARD_GRANTED = "lost_card_granted"
     USED_BEFORE_THE_LOSS = "used_before_the_loss"
     LOST_CARD_REPLAYED = "lost_card_replayed"
+    POSSIBLE_MATCH = "possible_match"
 
 
 class LostCardLimits(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -55,9 +58,10 @@ class Loss(msgspec.Struct, frozen=True):
 
 
 class LostCardState(msgspec.Struct, frozen=True, kw_only=True):
-    """Lost cards of the site, by every text that a reader may name them by (`format value`)."""
+    """Lost cards of the site, by every text that a reader may name them by (`format value`), and by what is only near."""
 
     lost: dict[str, Loss] = {}
+    near: dict[str, str] = {}  # another spelling → the name under which the card stands in `lost`
 
 
 class LostCard:
@@ -80,13 +84,13 @@ class LostCard:
     def decide(self, event: Event, state: LostCardState, facts: Facts, now: UtcMs) -> Outcome:
         """Remember losses, forget what was found, and look every presented card up."""
         if isinstance(event, CardLost):
-            return Outcome(_with(state, _loss(event)))
+            return Outcome(_with(state, _loss(event), event.near))
         if isinstance(event, CardFound):
             return Outcome(_without(state, event.card))
         assert isinstance(event, AccessEvent)
         loss = None if event.card is None else state.lost.get(_key(event.card))
         if loss is None:
-            return Outcome(state)
+            return Outcome(state, _hint(event, state))
         if event.occurred_at < loss.lost_at:
             return Outcome(state, [_evidence(LostCardReason.USED_BEFORE_THE_LOSS, event, loss)])
         if not event.live or (_replayed(event) and event.result is AccessResult.DENIED):
@@ -161,12 +165,21 @@ def _loss(event: CardLost) -> Loss:
     )
 
 
-def _with(state: LostCardState, loss: Loss) -> LostCardState:
-    return LostCardState(lost={**state.lost, **dict.fromkeys(loss.names, loss)})
+def _hint(event: AccessEvent, state: LostCardState) -> list[Decision]:
+    """A number that would be a lost card's if the reader spelled otherwise: kept to be looked at, never a ticket."""
+    name = None if event.card is None else state.near.get(_SEPARATORS.sub("", event.card.value).upper())
+    loss = None if name is None else state.lost.get(name)
+    return [] if loss is None else [_evidence(LostCardReason.POSSIBLE_MATCH, event, loss)]
+
+
+def _with(state: LostCardState, loss: Loss, near: tuple[str, ...] = ()) -> LostCardState:
+    hints = dict.fromkeys(near, loss.names[0])
+    return LostCardState(lost={**state.lost, **dict.fromkeys(loss.names, loss)}, near={**state.near, **hints})
 
 
 def _without(state: LostCardState, card: int) -> LostCardState:
-    return LostCardState(lost={name: loss for name, loss in state.lost.items() if loss.card != card})
+    left = {name: loss for name, loss in state.lost.items() if loss.card != card}
+    return LostCardState(lost=left, near={text: name for text, name in state.near.items() if name in left})
 
 
 def _key(number: CardNumber) -> str:

@@ -12,7 +12,7 @@ from zoneinfo import ZoneInfo
 import msgspec
 from sqlalchemy import Row
 
-from hub.cards import copies, deposits, ledger, numbers
+from hub.cards import collisions, copies, deposits, ledger, numbers
 from hub.cards import works as renovations
 from hub.cards.kinds import CardKind, span_of
 from hub.cards.ledger import CardState, EndReason, ObjectState
@@ -94,8 +94,9 @@ def report_loss(step: Step, card: int, report: LossReport, by: str, revision: in
             received_at=step.now,
             card=card,
             told=CardNumber(row.format, row.value),
-            numbers=_names(row),
+            numbers=_names(step, row),
             unit=row.unit,
+            near=tuple(sorted(numbers.search_keys(Number(row.format, row.raw_hex, row.bits)))),
         )
     )
 
@@ -189,7 +190,15 @@ def _latest(step: Step, row: Row[Any]) -> UtcMs:
     return span.end(until - 1 if kind is CardKind.PARKING else row.first_issued_at, zone)
 
 
-def _names(row: Row[Any]) -> tuple[CardNumber, ...]:
-    """Every text that a reader of this format would mean this card by, and the text that controllers were told."""
-    meant = numbers.texts_of(Number(row.format, row.raw_hex, row.bits)) | {row.value}
-    return tuple(CardNumber(row.format, text) for text in sorted(meant))
+def _names(step: Step, row: Row[Any]) -> tuple[CardNumber, ...]:
+    """Every text that a reader of this format would mean this card by, what controllers were told, and what readers with
+    a profile of their own make of it.
+    """
+    number = Number(row.format, row.raw_hex, row.bits)
+    found = {CardNumber(row.format, text) for text in numbers.texts_of(number) | {row.value}}
+    for device in step.devices_of(row.site).values():
+        if device.numbers is not None:
+            seen = collisions.seen_as(number, device.numbers)
+            found.add(CardNumber(seen.format, numbers.spell(seen, device.numbers.spelling)))
+            found |= {CardNumber(seen.format, text) for text in numbers.texts_of(seen)}
+    return tuple(sorted(found, key=lambda each: (each.format, each.value)))

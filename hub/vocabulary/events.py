@@ -372,9 +372,9 @@ class CardLost(Event, frozen=True, kw_only=True):
     told: CardNumber  # as controllers were told it
     numbers: tuple[CardNumber, ...]
     unit: str | None
+    near: tuple[str, ...] = ()  # other spellings, without separators: a hint, never a proof
 
     def subject(self) -> Subject:
-        """The card."""
         return Subject(self.site, SubjectType.CARD, str(self.card))
 
 

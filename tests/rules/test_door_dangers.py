@@ -81,6 +81,17 @@ def test_refusals_that_are_far_apart_or_of_several_cards_are_none() -> None:
     assert told(timeline) == []
 
 
+def test_refusals_of_cards_that_the_reader_does_not_name_are_an_unknown_card_and_not_nothing() -> None:
+    timeline = line()
+    for at in range(4):
+        timeline.push(use(at * 60, card=None))
+    timeline.push(use(250, card=None, granted=True))  # an exit button is no card
+    assert told(timeline) == []
+    timeline.push(use(300, card=None))
+    assert told(timeline) == [("medium", "open", "main", 1)]
+    assert timeline.tickets[0].fields["card"] == "unknown_card"
+
+
 def test_a_card_that_is_let_in_in_between_starts_anew() -> None:
     timeline = line()
     for at in range(4):

@@ -7,7 +7,7 @@ from typing import Any
 import msgspec
 import pytest
 
-from hub.vocabulary.decisions import SendCommand
+from hub.vocabulary.decisions import SendCommand, Verdict
 from hub.vocabulary.events import AccessEvent, AccessResult, CardFound, CardLost, CardNumber
 from hub.vocabulary.facts import DeviceKind, Facts
 from rules.lost_card import LostCard, LostCardLimits, LostCardState
@@ -123,3 +123,16 @@ def test_a_use_that_was_kept_in_a_controllers_list_for_hours_is_replayed_though_
     )  # fmt: skip
     [ticket] = [each for each in story.push(kept) if hasattr(each, "severity")]
     assert (str(ticket.severity), ticket.fields["replayed"]) == ("high", True)
+
+
+def test_a_number_that_is_only_near_is_a_hint_and_no_ticket(story: Story) -> None:
+    """A reader that is set wrongly says the number backwards: to be looked at, never an alarm of its own."""
+    story.push(
+        msgspec.structs.replace(lost(card=8), told=CardNumber("uid32", "5630F009"), numbers=(), near=("0166735958",))
+    )
+    (seen,) = story.push(swipe(800, card=CardNumber("wiegand34", "0166735958")))
+    assert isinstance(seen, Verdict)
+    assert (seen.reason, seen.facts["card"]) == ("possible_match", 8)
+    assert story.push(swipe(801, card=CardNumber("wiegand34", "0166735959"))) == []
+    story.push(CardFound(site=SITE.id, occurred_at=T0, received_at=T0, card=8))
+    assert story.push(swipe(802, card=CardNumber("wiegand34", "0166735958"))) == []
