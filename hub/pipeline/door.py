@@ -24,7 +24,7 @@ __all__ = ["Actor", "ByHand", "Door", "Refused"]
 
 T = TypeVar("T")
 ANSWER_WITHIN_S = 10.0
-KEPT_BY_THE_HUB = frozenset({"evaluation", "rounds", "last_round", "checked", "roll_up", "gathered"})
+KEPT_BY_THE_HUB = frozenset({"evaluation", "rounds", "last_round", "checked", "gathered", "kinds"})
 """Fields that come from actions alone: who raises a ticket cannot sign a drill's evaluation on the way."""
 
 

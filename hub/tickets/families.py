@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, Protocol
 
-from sqlalchemy import Connection, func, select
+from sqlalchemy import Connection, Row, func, select
 
 from hub.store.schema import tickets
 from hub.tickets import lifecycle, mass, rollup, rows
@@ -87,26 +87,27 @@ class Families:
             self._desk.store(mass.below(case, whole, self._now), None)
 
     def _gather(self, ticket: Ticket) -> None:
-        subject = site_of(ticket.subject)
         recent = self._recent(ticket)
         if len(recent) < rollup.FLOOD_ENDS_BELOW:
             return
-        parent = rows.active_of(self._connection, ticket.kind, subject)
-        if not rollup.floods(len(recent), gathering=parent is not None and rollup.is_roll_up(parent)):
+        subject = site_of(ticket.subject)
+        parent = rows.active_of(self._connection, TicketKind.ALARM_FLOOD, subject)
+        if not rollup.floods(len(recent), gathering=rollup.gathers(parent, ticket.kind)):
             return
         if parent is None:
             raised = rollup.raised(ticket, self._now)
-            named = self._desk.named(subject, ticket.kind)
+            named = self._desk.named(subject, raised.kind)
             parent = self._desk.open(lifecycle.opened(raised, rollup.BY_HUB, named, self._now), None)
-        for child in recent:
-            if rollup.may_be_gathered(child) and child.parent_id is None:
+        for ticket_id in (row.id for row in recent if row.parent_id is None):
+            child = rows.with_milestones(self._connection, ticket_id)
+            if rollup.may_be_gathered(child):
                 parent = self._desk.store(rollup.with_child(parent, child, self._now), None)
                 self._desk.store(rollup.below(child, parent, self._now), None)
 
-    def _recent(self, ticket: Ticket) -> list[Ticket]:
-        """Tickets of the kind that the site opened within the window; no more than it takes to know."""
+    def _recent(self, ticket: Ticket) -> list[Row[Any]]:
+        """Tickets of the kind that the site opened within the window, oldest first; no more than it takes to know."""
         found = (
-            select(tickets)
+            select(tickets.c.id, tickets.c.parent_id)
             .where(
                 tickets.c.site == ticket.subject.site,
                 tickets.c.kind == ticket.kind,
@@ -117,8 +118,7 @@ class Families:
             .order_by(tickets.c.opened_at.desc(), tickets.c.id.desc())
             .limit(rollup.FLOOD_ABOVE + 1)
         )
-        newest_first = self._connection.execute(found).all()
-        return [rows.ticket_of(row, rows.reached(self._connection, row.id)) for row in reversed(newest_first)]
+        return list(reversed(self._connection.execute(found).all()))
 
     def _end_when_empty(self, parent_id: int) -> None:
         active = select(func.count()).where(tickets.c.parent_id == parent_id, tickets.c.active)

@@ -89,5 +89,6 @@ KINDS: Final[Mapping[str, Kind]] = {
         _plain(TicketKind.DOOR_ALARM, "门禁报警", "Door alarm", Severity.HIGH, _RECOVERED),
         _plain(TicketKind.DEVICE_SILENT, "设备失联", "Device silent", Severity.MEDIUM, _RECOVERED),
         _plain(TicketKind.INTAKE_PROBLEM, "接收异常", "Intake problem", Severity.HIGH, _RECOVERED),
+        _plain(TicketKind.ALARM_FLOOD, "告警集中", "Alarm flood", Severity.MEDIUM, _RECOVERED),
     )
 }

@@ -12,7 +12,7 @@ from sqlalchemy import Connection, case, func, select
 
 from hub.store.schema import suppressions, ticket_timeline, tickets, users
 from hub.tickets.alarm_load import LIMITS, Raising
-from hub.vocabulary.decisions import Severity
+from hub.vocabulary.decisions import Severity, TicketKind
 from hub.vocabulary.instants import UtcMs
 from hub.vocabulary.roles import Role
 
@@ -29,7 +29,7 @@ class StaleTicket(msgspec.Struct, frozen=True, kw_only=True):
     updated_at: UtcMs
 
 
-_COUNTED = (~tickets.c.drill, tickets.c.reason != "rolled_up")
+_COUNTED = (~tickets.c.drill, tickets.c.kind != str(TicketKind.ALARM_FLOOD))
 
 
 def raisings(connection: Connection, sites: Collection[str], since: UtcMs, until: UtcMs) -> list[Raising]:

@@ -21,7 +21,7 @@ from hub.vocabulary.instants import MINUTE_MS, UtcMs
 FLOOD_WINDOW_MS: Final = 10 * MINUTE_MS
 FLOOD_ABOVE: Final = 10
 FLOOD_ENDS_BELOW: Final = 5
-NEVER_GATHERED: Final = NEVER_QUIET | {TicketKind.INTAKE_PROBLEM}
+NEVER_GATHERED: Final = NEVER_QUIET | {TicketKind.INTAKE_PROBLEM, TicketKind.ALARM_FLOOD}
 """The hub's own trouble is about its gateways and the site: few, and each needs somebody."""
 BY_HUB: Final = "hub"
 
@@ -51,30 +51,41 @@ def floods(opened_in_window: int, *, gathering: bool) -> bool:
 
 
 def raised(first: Ticket, now: UtcMs) -> RaiseTicket:
-    """The roll-up itself: of the same kind, about the site, so that the database knows at most one."""
+    """The roll-up itself: about the site, so that the database knows at most one, whichever kinds flood."""
     return RaiseTicket(
-        kind=TicketKind(first.kind),
+        kind=TicketKind.ALARM_FLOOD,
         subject=Subject(first.subject.site, SubjectType.SITE, first.subject.site),
         reason=RollUp.ROLLED_UP,
         severity=first.severity,
         occurred_at=now,
-        fields={"roll_up": True, "gathered": 0},
+        fields={"gathered": 0, "kinds": {}},
     )
 
 
 def is_roll_up(ticket: Ticket) -> bool:
     """Whether the ticket gathers others."""
-    return ticket.fields.get("roll_up") is True
+    return ticket.kind == TicketKind.ALARM_FLOOD
+
+
+def gathers(parent: Ticket | None, kind: str) -> bool:
+    """Whether tickets of this kind are being gathered already."""
+    return parent is not None and kind in _kinds(parent)
+
+
+def _kinds(parent: Ticket) -> dict[str, int]:
+    found = parent.fields.get("kinds")
+    return found if isinstance(found, dict) else {}
 
 
 def with_child(parent: Ticket, child: Ticket, now: UtcMs) -> Change:
     """The roll-up has one more below it; as severe as the worst of them."""
     worse = SEVERITY_RANK[child.severity] < SEVERITY_RANK[parent.severity]
-    gathered = int(parent.fields.get("gathered", 0)) + 1
+    kinds = _kinds(parent)
+    kinds = {**kinds, child.kind: kinds.get(child.kind, 0) + 1}
     after = msgspec.structs.replace(
         parent,
         severity=child.severity if worse else parent.severity,
-        fields={**parent.fields, "roll_up": True, "gathered": gathered},
+        fields={**parent.fields, "gathered": sum(kinds.values()), "kinds": kinds},
         updated_at=now,
         revision=parent.revision + 1,
     )
@@ -95,9 +106,8 @@ def by_itself(child: Ticket, now: UtcMs) -> Change:
 
 def over(parent: Ticket, now: UtcMs) -> MoveTicket:
     """Nothing below it is active any more."""
-    kind = TicketKind(parent.kind)
-    reason = RollUp.ALL_OVER
-    return MoveTicket(kind=kind, subject=parent.subject, trigger="recovered", reason=reason, occurred_at=now)
+    why, about = RollUp.ALL_OVER, parent.subject
+    return MoveTicket(kind=TicketKind.ALARM_FLOOD, subject=about, trigger="recovered", reason=why, occurred_at=now)
 
 
 def _line(ticket: Ticket, reason: RollUp, data: dict[str, str], now: UtcMs) -> Entry:

@@ -34,6 +34,7 @@ class TicketKind(StrEnum):
     DOOR_ALARM = "door_alarm"
     DEVICE_SILENT = "device_silent"
     INTAKE_PROBLEM = "intake_problem"
+    ALARM_FLOOD = "alarm_flood"  # gathers tickets of kinds that flood (hub.tickets.rollup); no rule raises it
 
 
 class RaiseTicket(msgspec.Struct, frozen=True, kw_only=True):

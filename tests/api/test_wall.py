@@ -257,7 +257,7 @@ def _raise(hub, kind, severity, device, age_s=0, *, drill=False):
 def _raise_many(hub, number):
     for i in range(number):
         severity = ("critical", "high", "medium", "low")[i % 4]
-        _raise(hub, "device_silent", severity, f"x-{i}", i * 7919 % number)
+        _raise(hub, "intake_problem", severity, f"x-{i}", i * 7919 % number)  # a kind that is never gathered
 
 
 # Every visible text against the nearest background below it, after WCAG 2.2 (1.4.3): 4.5, large text 3.
@@ -280,3 +280,47 @@ CONTRAST = """() => {
   }
   return weak;
 }"""
+
+
+def test_what_is_kept_quiet_is_counted_and_listed_and_the_wall_is_not_called_calm(small_hub, open_wall, client_of):
+    page = open_wall()
+    ticket = small_hub.ticket(type=AlarmType.FAULT)
+    page.wait_for_selector("li.ticket")
+    operator = client_of(small_hub, Role.CONTROL_ROOM)
+    body = {"minutes": 30, "reason": EVIL}
+    assert operator.post(f"/api/v1/tickets/{ticket}/actions/shelve", json=body).status_code == 200
+    page.wait_for_selector("#quiet li")
+    page.wait_for_selector("li.ticket", state="detached")
+    assert page.inner_text("#quiet-sign") == "1"
+    assert EVIL in page.inner_text("#quiet-list")
+    assert page.inner_text("#empty-title") == "No other alarms; 1 on the shelf"
+    assert page.get_attribute("#empty", "data-calm") == "no"
+    assert operator.post(f"/api/v1/tickets/{ticket}/actions/unshelve", json={}).status_code == 200
+    page.wait_for_selector("li.ticket")
+    page.wait_for_selector("#quiet", state="hidden")
+    assert page.errors == []
+
+
+def test_a_drill_has_its_band_and_the_cars_of_a_mass_case_are_listed_in_order(small_hub, open_wall, client_of):
+    page = open_wall("?lang=zh-CN")
+    assert not page.is_visible("#drill-banner")
+    operator = client_of(small_hub, Role.CONTROL_ROOM)
+    drill = {"site": "lakeside", "device": "b1-e2", "scenario": "x"}
+    assert operator.post("/api/v1/drills", json=drill).status_code == 201
+    page.wait_for_selector("#drill-banner:visible")
+    assert page.get_attribute("body", "data-alarming") == "no"
+    children = {
+        "b1-e1": {"rank": 2, "name": "一号", "occupancy": "empty"},
+        "b1-e2": {"rank": 1, "name": "二号", "occupancy": "occupied"},
+    }
+    mass = {
+        "kind": "entrapment",
+        "site": "lakeside",
+        "subject": {"type": "site", "id": "lakeside"},
+        "fields": {"children": children},
+    }
+    assert operator.post("/api/v1/tickets", json=mass).status_code == 201
+    page.wait_for_selector("[data-slot=below]:visible")
+    page.click("[data-slot=below]:visible summary")
+    assert page.locator("[data-slot=below]:visible li").all_inner_texts() == ["二号 · 有人", "一号 · 无人"]
+    assert page.errors == []

@@ -58,12 +58,12 @@ def test_ten_are_no_flood_and_the_eleventh_gathers_all_of_them_below_one(rig: Ri
     flood(rig, 1, first=10)
     (parent,) = roll_ups(rig)
     assert (parent.kind, parent.subject, parent.severity) == (
-        "device_silent",
+        "alarm_flood",
         Subject(SITE, SubjectType.SITE, SITE),
         Severity.MEDIUM,
     )
     assert [child.parent_id for child in children(rig)] == [parent.id] * 11
-    assert parent.fields["gathered"] == 11
+    assert (parent.fields["gathered"], parent.fields["kinds"]) == (11, {"device_silent": 11})
     assert all(child.active and child.state == "open" for child in children(rig))
     assert trail(rig, 1)[-1] == ("rolled_up", "rolled_up")
     assert feed(rig, "ticket_changed")[-1]["parent"] in {parent.id, None}
@@ -88,6 +88,20 @@ def test_other_kinds_and_drills_do_not_add_up(rig: Rig) -> None:
     for number in range(10, 20):
         raise_ticket(rig, "device_silent", f"lift-{number}", drill=True)
     assert roll_ups(rig) == []
+
+
+def test_two_kinds_that_flood_at_once_are_below_one(rig: Rig) -> None:
+    flood(rig, 11)
+    flood(rig, 11, kind="door_alarm")
+    (parent,) = roll_ups(rig)
+    assert parent.fields["kinds"] == {"device_silent": 11, "door_alarm": 11}
+    assert len(children(rig)) == 22
+
+
+def test_a_kind_that_does_not_flood_itself_does_not_join_another(rig: Rig) -> None:
+    flood(rig, 11)
+    flood(rig, 9, kind="door_alarm")
+    assert len(children(rig)) == 11
 
 
 def test_a_critical_one_is_never_gathered_and_one_that_becomes_critical_leaves(rig: Rig) -> None:
