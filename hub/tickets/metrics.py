@@ -10,13 +10,13 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime, tzinfo
-from typing import Final
+from typing import Any, Final
 
 import msgspec
 from sqlalchemy import Connection, func, select
 
 from hub.store.schema import case_reports, devices, ticket_milestones, tickets
-from hub.tickets.forms import CauseKind, FormName
+from hub.tickets.forms import CauseKind, Classification, FormName
 from hub.vocabulary.decisions import TicketKind
 from hub.vocabulary.events import SubjectType
 from hub.vocabulary.facts import DeviceKind
@@ -42,6 +42,7 @@ class Case(msgspec.Struct, frozen=True, kw_only=True):
     accident_candidate: bool
     arrival_late: bool = False
     cause: str | None = None  # of the newest signed report
+    accident: bool = False  # classified so in the newest signed report
     of_lift: bool = True  # False: of a whole site
 
 
@@ -81,6 +82,7 @@ class Figures(msgspec.Struct, frozen=True, kw_only=True):
     auto_resolved_percent: float | None
     repeats_within_30_days: int
     accident_candidates: int
+    accidents: int  # classified so by a person, in a signed report
     causes: Mapping[str, int]  # every kind of cause, and `not_known`
     by_hour: Mapping[str, int]  # `00` … `23` of the site's clock, in which they occurred
 
@@ -111,10 +113,10 @@ def cases(connection: Connection, site: str, since: UtcMs, until: UtcMs) -> list
     for row in connection.execute(reached.order_by(ticket_milestones.c.id)):
         mine = at.setdefault(row.ticket_id, {})
         mine[row.name] = row.at if row.name == "released" else mine.get(row.name, row.at)
-    causes = _causes(connection, list(at))
+    reports = _reports(connection, list(at))
     found = []
     for row in connection.execute(select(tickets).where(of_site).order_by(tickets.c.occurred_at, tickets.c.id)):
-        fields = msgspec.json.decode(row.fields_json)
+        fields, report = msgspec.json.decode(row.fields_json), reports.get(row.id, {})
         found.append(
             Case(
                 site=row.site,
@@ -127,22 +129,23 @@ def cases(connection: Connection, site: str, since: UtcMs, until: UtcMs) -> list
                 people=_people(fields),
                 accident_candidate=fields.get("accident_candidate") is True,
                 arrival_late=fields.get("arrival_late") is True,
-                cause=causes.get(row.id),
+                cause=report.get("cause_kind"),
+                accident=report.get("classification") == Classification.ACCIDENT,
                 of_lift=row.subject_type == SubjectType.DEVICE,
             )
         )
     return found
 
 
-def _causes(connection: Connection, ids: Sequence[int]) -> dict[int, str]:
-    """Ticket → kind of cause in its newest signed report."""
+def _reports(connection: Connection, ids: Sequence[int]) -> dict[int, dict[str, Any]]:
+    """Ticket → the fields of its newest signed report."""
     reports = case_reports.c
     statement = (
         select(reports.ticket_id, reports.fields_json)
         .where(reports.ticket_id.in_(ids), reports.form == str(FormName.MAJOR_INCIDENT), reports.signed)
         .order_by(reports.id)
     )
-    return {row.ticket_id: msgspec.json.decode(row.fields_json)["cause_kind"] for row in connection.execute(statement)}
+    return {row.ticket_id: msgspec.json.decode(row.fields_json) for row in connection.execute(statement)}
 
 
 def lifts_of(connection: Connection, site: str) -> int:
@@ -199,6 +202,7 @@ def figures(of: Sequence[Case], earlier: Iterable[Case], zone: tzinfo = UTC, lif
         auto_resolved_percent=_percent(auto, len(of)),
         repeats_within_30_days=sum(_is_repeat(case, before) for case in of),
         accident_candidates=sum(case.accident_candidate for case in of),
+        accidents=sum(case.accident for case in of),
         causes=_by_cause(of),
         by_hour=_by_hour(of, zone),
     )

@@ -71,10 +71,16 @@ def test_the_cause_is_that_of_the_newest_signed_report(small_hub, client):
     path = "/api/v1/tickets/1/reports/major_incident"
     texts = dict.fromkeys(("fault", "course", "injuries", "cause", "responsible", "remedy", "prevention"), "x")
     for cause, sign in (("human", True), ("door_system", True), ("external", False)):
-        fields = texts | {"cause_kind": cause, "measures": [{"measure": "a", "effect": "b"}]}
+        fields = texts | {
+            "cause_kind": cause,
+            "measures": [{"measure": "a", "effect": "b"}],
+            "classification": "accident",
+        }
         saved = client.post(path, json={"fields": fields, "sign": sign, "signatory": "陈"})
         assert saved.status_code == 201, saved.text
-    causes = client.get(PATH, params={"site": "lakeside"}).json()["items"][0]["figures"]["causes"]
+    figures = client.get(PATH, params={"site": "lakeside"}).json()["items"][0]["figures"]
+    assert figures["accidents"] == 1
+    causes = figures["causes"]
     assert {name: count for name, count in causes.items() if count} == {"door_system": 1}
 
 

@@ -157,5 +157,12 @@ def test_a_power_cut_of_a_site_is_no_event_of_its_own_and_no_lifts_repeat() -> N
     assert (found.events, found.mass_outages, found.repeats_within_30_days) == (1, 1, 0)
 
 
+def test_an_accident_is_what_a_person_called_one_whether_it_was_flagged_or_not() -> None:
+    found = figures(
+        [case(accident_candidate=True), case(accident=True), case(accident_candidate=True, accident=True)], []
+    )
+    assert (found.accident_candidates, found.accidents) == (2, 2)
+
+
 def test_a_late_arrival_is_one_after_the_sites_own_time() -> None:
     assert figures([case(arrival_late=True), case()], []).arrivals_late == 1
