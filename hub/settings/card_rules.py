@@ -97,7 +97,7 @@ def _amount(section: Section, key: str) -> int | None:
     return int(Decimal(text) * 100)
 
 
-def _found(value: object) -> str:
+def _found(value: Any) -> str:
     return f"{value[:40]!r} is no amount" if isinstance(value, str) else f"{names_of(value)} stands here"
 
 
