@@ -140,7 +140,7 @@ def prepared(
     content_type, body = _body(description, values, whole)
     request = Request(
         method=description.method,
-        url=filled(description.url, values, quoted=True),
+        url=address(description, values),
         query={name: filled(value, values) for name, value in description.query.items()},
         headers={**({"Content-Type": content_type} if content_type else {}), **headers},
         body=body,
@@ -159,11 +159,20 @@ def prepared(
     return msgspec.structs.replace(request, headers={**request.headers, **signed})
 
 
-def filled(text: str, values: Mapping[str, str], *, quoted: bool = False) -> str:
-    """The text with its values; `quoted`: encoded for a path."""
-    return PLACEHOLDER.sub(
-        lambda found: quote(values.get(found[1], ""), safe="") if quoted else values.get(found[1], ""), text
-    )
+def address(description: RequestDescription, values: Mapping[str, str]) -> str:
+    """The URL: settings stand as the site file has them (a host with its port), everything else is encoded."""
+    own = {*description.settings, *description.defaults}
+
+    def value(found: re.Match[str]) -> str:
+        text = values.get(found[1], "")
+        return text if found[1] in own else quote(text, safe="")
+
+    return PLACEHOLDER.sub(value, description.url)
+
+
+def filled(text: str, values: Mapping[str, str]) -> str:
+    """The text with its values."""
+    return PLACEHOLDER.sub(lambda found: values.get(found[1], ""), text)
 
 
 def _body(description: RequestDescription, values: Mapping[str, str], whole: Mapping[str, Any]) -> tuple[str, bytes]:

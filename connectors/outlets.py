@@ -4,32 +4,42 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 from connectors.codecs import cap
 from connectors.codecs.cloudevents import Source
 from connectors.codecs.outside_address import read_networks
 from connectors.mqtt_tickets import TicketTopics
 from connectors.outside_http import Outside
+from connectors.platforms import read_platform, shipped
+from connectors.platforms.way import PlatformWay
 from connectors.webhook import FORMATS, WebhookWay
 from hub.vocabulary.instants import UtcMs
-from hub.vocabulary.ports import TopicPublisher, WayOrder, WayOut
+from hub.vocabulary.ports import PlatformOrder, TopicPublisher, WayOrder, WayOut
+
+
+class OutsideRules(Protocol):
+    """`publishing` of hub.yaml: networks beside the public ones, and a file of authorities beside the system's."""
+
+    @property
+    def private_networks(self) -> Sequence[str]: ...
+    @property
+    def ca(self) -> Path | None: ...
 
 
 class WayMaker:
-    """Makes the ways out of one hub. `networks` and `ca` as hub.yaml's `publishing` gives them."""
+    """Makes the ways out of one hub."""
 
     def __init__(
         self,
         hub: str,
-        networks: Sequence[str],
-        ca: Path | None,
+        rules: OutsideRules,
         topics: TopicPublisher,
         clock: Callable[[], UtcMs],
     ) -> None:
         """Raises ValueError (no network), OSError (no such file), ssl.SSLError (no certificate in it)."""
         self._hub = hub
-        self._outside = Outside(read_networks(networks), None if ca is None else str(ca))
+        self._outside = Outside(read_networks(rules.private_networks), None if rules.ca is None else str(rules.ca))
         self._topics = topics
         self._clock = clock
 
@@ -40,7 +50,17 @@ class WayMaker:
             return TicketTopics(self._topics)
         if order.channel == "webhook" and order.format in FORMATS:
             return WebhookWay(self._outside, order.url, FORMATS[order.format], order.keys, source, self._clock)
+        if order.channel == "platform" and order.platform is not None:
+            return self._platform(order.platform, order)
         return None
+
+    def _platform(self, wanted: PlatformOrder, order: WayOrder) -> PlatformWay | None:
+        found = (
+            read_platform(Path(wanted.description)) if wanted.description is not None else shipped().get(wanted.type)
+        )
+        if found is None:
+            return None
+        return PlatformWay(self._outside, found, wanted.values, wanted.elevators, order.zone, self._clock)
 
     def cap(self, ticket: Mapping[str, Any], locale: str) -> bytes | None:
         """A ticket as a CAP 1.2 message; None: it is no incident."""

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 import msgspec
 from prometheus_client import CollectorRegistry
 
-from connectors import notify, profiles
+from connectors import notify, platforms, profiles
 from connectors.access.board import Resume
 from connectors.access.mqtt_doors import MqttDoors
 from connectors.access.uhppote import UhppoteConnector
@@ -103,7 +103,7 @@ def rule_limits() -> Mapping[str, type[msgspec.Struct]]:
 
 def notifier_types() -> NotifierTypes:
     """What settings need to know of the ways out to people."""
-    return NotifierTypes(notify.types(), notify.describe, notify.complaint)
+    return NotifierTypes(notify.types(), notify.describe, notify.complaint, platforms.types(), platforms.describe)
 
 
 def child_command(command: Sequence[str]) -> list[str]:
@@ -190,8 +190,7 @@ class _Assembly:
             clock,
             self.link_key,
         )
-        outside = settings.publishing
-        self.ways = WayMaker(settings.mqtt.client_id, outside.private_networks, outside.ca, self.mqtt, clock)
+        self.ways = WayMaker(settings.mqtt.client_id, settings.publishing, self.mqtt, clock)
         self.publisher, self.webhooks = make_publisher(settings, store, self.feed, self.ways, clock)
         self.core = self._core()
         self.engine = self._engine()

@@ -14,7 +14,7 @@ from typing import Final
 
 import msgspec
 
-from connectors.described_http import filled, judged, prepared, seconds
+from connectors.described_http import address, judged, prepared, seconds
 from connectors.notify.description import PARAMS_LIST, Description
 from connectors.signatures import Request, canonical_query
 from hub.vocabulary.ports import GiveUp, OutgoingNotice, Retry, Sent
@@ -54,7 +54,7 @@ class Gateway:
     def check(self) -> str:
         """What would be asked."""
         description = self._description
-        return f"{description.name}: {description.method} {filled(description.url, self._values, quoted=True)}"
+        return f"{description.name}: {description.method} {address(description, self._values)}"
 
     def send(self, notice: OutgoingNotice) -> Sent | Retry | GiveUp:
         """One request; never raises."""

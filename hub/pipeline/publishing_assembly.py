@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import UTC, tzinfo
+from functools import partial
 from pathlib import Path
 from typing import TypeAlias
 from zoneinfo import ZoneInfo
 
 from hub.pipeline.feed import FeedBoard
+from hub.pipeline.publication_case import with_case
 from hub.pipeline.publication_keys import KEY_FILE, WebhookKeys, new_master
 from hub.pipeline.publications import Publication, Wanted
 from hub.pipeline.publisher import Keys, Outlets, Publisher
@@ -19,7 +21,7 @@ from hub.store.database import Store, StoreError
 from hub.store.key_file import read_or_make
 from hub.vocabulary import signing_keys
 from hub.vocabulary.instants import UtcMs
-from hub.vocabulary.ports import WayOrder, WayOut
+from hub.vocabulary.ports import PlatformOrder, WayOrder, WayOut
 from hub.vocabulary.publications import TICKET_TYPES, Channel, Origin
 
 Make: TypeAlias = Callable[[WayOrder], WayOut | None]
@@ -31,6 +33,7 @@ def make_publisher(
     """The publisher of all sites, and what people do with it. Raises StoreError: the file of the keys cannot be used."""
     zones: Mapping[str, tzinfo] = {site.id: ZoneInfo(site.timezone) for site in settings.sites}
     locales = {site.id: site.locale for site in settings.sites}
+    platforms = dict(_platforms(settings.sites))
 
     def make_way(publication: Publication, keys: Keys) -> WayOut | None:
         wanted = publication.wanted
@@ -46,6 +49,7 @@ def make_publisher(
                 zone=zones[wanted.site],
                 locale=locales[wanted.site],
                 keys=keys,
+                platform=platforms.get((wanted.site, wanted.name)),
             )
         )
 
@@ -55,6 +59,7 @@ def make_publisher(
         make_way=make_way,
         ring=keys,
         file_keys=dict(_file_keys(settings.sites)),
+        case=partial(with_case, store, lambda site: zones.get(site, UTC)),
     )
     publisher = Publisher(store, feed, outlets, lambda site: zones.get(site, UTC), clock)
     return publisher, WebhookDesk(store, publisher, keys, clock)
@@ -83,6 +88,15 @@ def wanted_of(site: SiteConfig) -> Iterator[Wanted]:
             types=each.types,
             kinds=each.kinds,
         )
+    for platform in site.publishing.platforms:
+        yield Wanted(
+            site=site.id,
+            name=platform.id,
+            channel=Channel.PLATFORM,
+            origin=Origin.FILE,
+            format=platform.type,
+            types=TICKET_TYPES,
+        )
     if site.publishing.mqtt_tickets:
         yield Wanted(
             site=site.id,
@@ -92,6 +106,19 @@ def wanted_of(site: SiteConfig) -> Iterator[Wanted]:
             format="ticket",
             types=TICKET_TYPES,
         )
+
+
+def _platforms(sites: Sequence[SiteConfig]) -> Iterator[tuple[tuple[str, str], PlatformOrder]]:
+    for site in sites:
+        for each in site.publishing.platforms:
+            values = {**each.settings, **{name: secret.reveal() for name, secret in each.secrets.items()}}
+            order = PlatformOrder(
+                type=each.type,
+                values=values,
+                elevators=each.elevators,
+                description=None if each.description is None else str(each.description),
+            )
+            yield (site.id, each.id), order
 
 
 def _file_keys(sites: Sequence[SiteConfig]) -> Iterator[tuple[tuple[str, str], list[bytes]]]:

@@ -41,6 +41,9 @@ class NotifierTypes:
     """Raises ValueError with what is wrong."""
     complaint: Callable[[str, str], str | None] = lambda _type, _url: None
     """What is wrong with an address of this type, in words that do not repeat it."""
+    platforms: Mapping[str, NotifierFacts] = field(default_factory=dict)
+    """City platforms that may be told of cases (hub.settings.publishing), and how to read the description of another one."""
+    describe_platform: Callable[[Path], NotifierFacts] = _no_description
 
 
 @dataclass(frozen=True)
@@ -71,7 +74,7 @@ def _read_notifier(section: Section, source: _Source) -> NotifierConfig:
     notifier_id = section.id()
     known = [*source.types.known, HTTP]
     kind = section.choice("type", known, required=True) or ""
-    description = _description(section, kind, source.base)
+    description = read_description(section, kind, source.base)
     facts = _facts(section, kind, description, source.types)
     if facts is None:
         section.fields.clear()  # what else stands here cannot be judged
@@ -111,7 +114,8 @@ def _facts(section: Section, kind: str, description: Path | None, types: Notifie
         return None
 
 
-def _description(section: Section, kind: str, base: Path) -> Path | None:
+def read_description(section: Section, kind: str, base: Path) -> Path | None:
+    """The file that describes an interface of type `http`; None for the others, and with the reason in the log."""
     if kind != HTTP:
         section.refuse("description", f"type {kind!r} brings its own", "leave it out")
         return None

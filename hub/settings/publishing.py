@@ -6,24 +6,35 @@ The networks stand in hub.yaml alone: whoever may edit a site or add a webhook m
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from ipaddress import ip_network
 from pathlib import Path
-from typing import Final
+from typing import Final, TypeVar
 
 from hub.settings.mistakes import Mistake, listed, nearest
-from hub.settings.model import PublishingSettings, Secret, SitePublishing, WebhookConfig
-from hub.settings.notifiers import read_secret
+from hub.settings.model import (
+    DeviceConfig,
+    PlatformConfig,
+    PublishingSettings,
+    Secret,
+    SitePublishing,
+    WebhookConfig,
+)
+from hub.settings.notifiers import HTTP, NotifierTypes, read_description, read_secret
+from hub.settings.once import Once
 from hub.settings.section import Section, checked_text
 from hub.settings.urls import UrlError
 from hub.settings.webhook_url import ALLOWED as URL_ALLOWED
 from hub.settings.webhook_url import webhook_url
 from hub.vocabulary import signing_keys
 from hub.vocabulary.decisions import TicketKind
+from hub.vocabulary.facts import DeviceKind
 from hub.vocabulary.publications import FEED_TYPES, WEBHOOK_FORMATS
 
 NETWORK: Final = re.compile(r"[0-9A-Fa-f.:]{2,45}(/[0-9]{1,3})?")
 NETWORK_ALLOWED: Final = "networks such as 10.20.0.0/16 or 192.168.7.9/32, without host bits"
+CODE: Final = re.compile(r"[A-Za-z0-9-]{1,40}")
+CODE_ALLOWED: Final = 'the registration code, quoted: "31101108002016030001"'
 MQTT_TICKETS: Final = "mqtt-tickets"
 """The name of the publication over MQTT; no webhook may take it."""
 
@@ -47,23 +58,83 @@ def read_publishing(root: Section, base: Path) -> PublishingSettings:
     return PublishingSettings(private_networks=networks, ca=ca)
 
 
-def read_site_publishing(root: Section, environ: Mapping[str, str], base: Path) -> SitePublishing:
+def read_site_publishing(
+    root: Section,
+    environ: Mapping[str, str],
+    base: Path,
+    types: NotifierTypes,
+    devices: Sequence[DeviceConfig],
+) -> SitePublishing:
     """Of a site file; nobody is told where nothing stands."""
     section = root.section("publishing")
     if section is None:
         return SitePublishing()
-    webhooks: dict[str, WebhookConfig] = {}
-    for entry in section.sections("webhooks"):
-        webhook = _read_webhook(entry, environ, base)
-        if webhook.id == MQTT_TICKETS:
-            entry.wrong("id", f"{MQTT_TICKETS!r} is the hub's own word", "another id")
-        elif webhook.id in webhooks:
-            entry.wrong("id", f"webhook {webhook.id!r} stands twice", "each once")
-        elif webhook.id:
-            webhooks[webhook.id] = webhook
+    names = Once("publication")
+    webhooks = [_named(entry, names, _read_webhook(entry, environ, base)) for entry in section.sections("webhooks")]
+    elevators = [device.id for device in devices if device.kind is DeviceKind.ELEVATOR]
+    platforms = [
+        _named(entry, names, _read_platform(entry, environ, base, types, elevators))
+        for entry in section.sections("platforms")
+    ]
     mqtt_tickets = section.flag("mqtt_tickets")
     section.finish()
-    return SitePublishing(mqtt_tickets=mqtt_tickets, webhooks=tuple(webhooks.values()))
+    return SitePublishing(mqtt_tickets=mqtt_tickets, webhooks=tuple(webhooks), platforms=tuple(platforms))
+
+
+T = TypeVar("T", WebhookConfig, PlatformConfig)
+
+
+def _named(section: Section, names: Once, each: T) -> T:
+    if each.id == MQTT_TICKETS:
+        section.wrong("id", f"{MQTT_TICKETS!r} is the hub's own word", "another id")
+    names.new(section, "id", each.id)
+    return each
+
+
+def _read_platform(
+    section: Section, environ: Mapping[str, str], base: Path, types: NotifierTypes, elevators: Sequence[str]
+) -> PlatformConfig:
+    """A city platform: of a shipped type, or `type: http` with a description of its own."""
+    name = section.id()
+    kind = section.choice("type", [*types.platforms, HTTP], required=True) or ""
+    description = read_description(section, kind, base)
+    try:
+        facts = types.platforms.get(kind) if description is None else types.describe_platform(description)
+    except (ValueError, OSError) as error:
+        section.wrong("description", str(error)[:300], "a file as in docs, or one of the types that are shipped")
+        facts = None
+    if facts is None:
+        section.fields.clear()  # what else stands here cannot be judged
+        return PlatformConfig(id=name, type=kind)
+    settings = {key: section.text(key, required=key in facts.settings) for key in (*facts.settings, *facts.optional)}
+    found = {key: read_secret(section, key, environ, base) for key in facts.secrets}
+    codes = _read_codes(section, elevators)
+    section.finish()
+    return PlatformConfig(
+        id=name,
+        type=kind,
+        settings={key: value for key, value in settings.items() if value},
+        secrets={key: secret for key, secret in found.items() if secret is not None},
+        description=description,
+        elevators=codes,
+    )
+
+
+def _read_codes(section: Section, elevators: Sequence[str]) -> dict[str, str]:
+    """Our elevator's id → the code under which the city knows it; one code once."""
+    inner = section.section("elevators", required=True)
+    if inner is None:
+        return {}
+    codes = Once("the registration code")
+    found: dict[str, str] = {}
+    for device in list(inner.fields):
+        code = inner.text(device, pattern=CODE, allowed=CODE_ALLOWED)
+        if device not in elevators:
+            inner.wrong(device, f"there is no elevator {device!r}{nearest(device, elevators)}", listed(elevators))
+        elif codes.new(inner, device, code):
+            found[device] = code
+    inner.finish()
+    return found
 
 
 def _read_webhook(section: Section, environ: Mapping[str, str], base: Path) -> WebhookConfig:

@@ -66,7 +66,7 @@ def read_site(
     policy = read_policy(root, LOCALES, locale)
     escalation = read_escalation(root)
     clocks = read_clocks(root, clock_table)
-    publishing = read_site_publishing(root, environ, path.parent)
+    publishing = read_site_publishing(root, environ, path.parent, notifier_types, devices)
     card_rules = read_card_rules(root)
     root.finish()
     return SiteConfig(

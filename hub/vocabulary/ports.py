@@ -186,6 +186,18 @@ class WayOut(Protocol):
         """Tell it, within a time-out of its own. GiveUp: it wants nothing more at all. Never raises for the far side."""
 
 
+class PlatformOrder(msgspec.Struct, frozen=True, kw_only=True):
+    """What a way out to a city platform is made from: its type, settings with secrets, and our device → its code.
+
+    `description`: the file of a description of the site's own.
+    """
+
+    type: str
+    values: Mapping[str, str]
+    elevators: Mapping[str, str]
+    description: str | None = None
+
+
 class WayOrder(msgspec.Struct, frozen=True, kw_only=True):
     """What a way out is made from. `keys` gives those that sign now, newest first; zone and locale are the site's."""
 
@@ -197,6 +209,7 @@ class WayOrder(msgspec.Struct, frozen=True, kw_only=True):
     zone: tzinfo
     locale: str
     keys: Callable[[], Sequence[bytes]]
+    platform: PlatformOrder | None = None
 
 
 class TopicPublisher(Protocol):

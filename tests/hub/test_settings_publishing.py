@@ -2,19 +2,27 @@
 
 import pytest
 
-from hub.settings import ConfigurationErrors, load
+from connectors import platforms
+from hub.settings import ConfigurationErrors, NotifierTypes, load
 from hub.settings.urls import UrlError
 from hub.settings.webhook_url import webhook_url
 from support.configuration import HUB_YAML, PROFILES, RULES, SITE_YAML, write_configuration
 
 SECRET = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"
 ENVIRON = {"CRM": SECRET, "OLD": "whsec_" + "QUJD" * 10, "SHORT": "whsec_QUJD"}
+TYPES = NotifierTypes(platforms=platforms.types(), describe_platform=platforms.describe)
+CITY = """\
+publishing:
+  platforms:
+    - {id: city, type: city-96333, host: 96333.example, unit_code: U-17, app_key_env: SHORT, app_secret_env: CRM,
+       elevators: {b1-e1: "31101108002016030001"}}
+"""
 HOOK = "{id: crm, url: 'https://crm.example/hook', secret_env: CRM}"
 
 
 def read(tmp_path, part, hub_part=""):
     path = write_configuration(tmp_path, HUB_YAML + hub_part, lakeside=SITE_YAML + part)
-    return load(path, ENVIRON, PROFILES, RULES)
+    return load(path, ENVIRON, PROFILES, RULES, TYPES)
 
 
 def mistakes(tmp_path, part, hub_part=""):
@@ -139,3 +147,46 @@ def test_addresses_that_may_not_are_refused_without_being_repeated(text):
     with pytest.raises(UrlError) as caught:
         webhook_url(text)
     assert "token" not in caught.value.problem
+
+
+def test_a_city_platform_with_the_codes_of_its_elevators(tmp_path):
+    (city,) = read(tmp_path, CITY).sites[0].publishing.platforms
+    assert (city.id, city.type) == ("city", "city-96333")
+    assert city.settings == {"host": "96333.example", "unit_code": "U-17"}
+    assert city.elevators == {"b1-e1": "31101108002016030001"}
+    assert city.secrets["app_secret"].reveal() == SECRET
+    assert SECRET not in repr(city)
+
+
+def test_a_description_of_ones_own_beside_the_site_file(tmp_path):
+    write_configuration(tmp_path)
+    text = (platforms.SHIPPED / "city-96333.yaml").read_text(encoding="utf-8").replace("unit_code", "firm_code")
+    (tmp_path / "sites" / "own.yaml.txt").write_text(text, encoding="utf-8")
+    part = CITY.replace("type: city-96333", "type: http, description: own.yaml.txt").replace("unit_code", "firm_code")
+    (city,) = read(tmp_path, part).sites[0].publishing.platforms
+    assert city.description == tmp_path / "sites" / "own.yaml.txt"
+    assert city.settings["firm_code"] == "U-17"
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "field", "word"),
+    [
+        ("type: city-96333", "type: city-96366", "type", "did you mean"),
+        ("type: city-96333", "type: http", "description", "missing"),
+        ("type: city-96333", "type: http, description: none.yaml", "description", "no file"),
+        ("host: 96333.example, ", "", "host", "missing"),
+        ("app_key_env: SHORT, ", "", "app_key_env", "missing"),
+        ('elevators: {b1-e1: "31101108002016030001"}', "colour: red", "elevators", "missing"),
+        ("b1-e1:", "b1-e9:", "elevators.b1-e9", "no elevator"),
+        ("b1-e1:", "m-0101:", "elevators.m-0101", "no elevator"),
+        ('b1-e1: "31101108002016030001"', "b1-e1: 31101108002016030001", "elevators.b1-e1", "number"),
+        ('b1-e1: "1"', 'b1-e1: "1", b1-e2: "1"', "elevators.b1-e2", "twice"),
+        ("id: city,", "id: mqtt-tickets,", "id", "own word"),
+    ],
+)
+def test_each_mistake_of_a_platform_is_named(tmp_path, old, new, field, word):
+    part = CITY.replace("31101108002016030001", "1") if '"1"' in old else CITY
+    assert old in part
+    found = mistakes(tmp_path, part.replace(old, new))
+    assert f"publishing.platforms[0].{field}" in [each.field for each in found]
+    assert any(word in f"{each.problem} {each.allowed}" for each in found)

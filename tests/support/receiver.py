@@ -14,6 +14,13 @@ from support.certificates import TlsFiles
 DRIP, ENDLESS, HANG, DROP = "drip", "endless", "hang", "drop"
 
 
+class _Server(ThreadingHTTPServer):
+    daemon_threads = True
+
+    def handle_error(self, request: Any, client_address: Any) -> None:
+        """Clients that hang up are the test's wish."""
+
+
 class HookServer:
     """`script` holds statuses or DRIP, ENDLESS, HANG, DROP for the next requests; afterwards 204."""
 
@@ -24,9 +31,7 @@ class HookServer:
         self.requests: list[tuple[str, str, dict[str, str], bytes]] = []
         self.connections = 0
         self.over = threading.Event()
-        self._server = ThreadingHTTPServer(("127.0.0.1", 0), self._handler())
-        self._server.daemon_threads = True
-        self._server.handle_error = lambda *_: None  # type: ignore[method-assign]  clients that hang up are the test's wish
+        self._server = _Server(("127.0.0.1", 0), self._handler())
         self.scheme = "https" if tls else "http"
         if tls is not None:
             context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
