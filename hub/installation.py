@@ -1,15 +1,22 @@
-"""What belongs to this installation and to no configuration: keys in files of their own beside the data."""
+"""What belongs to this installation and to no configuration: its clock, and keys in files of their own beside the data."""
 
 from __future__ import annotations
 
 import secrets
+import time
 from pathlib import Path
 from typing import Final
 
 from hub.process import HubError
 from hub.registry import links
+from hub.vocabulary.instants import UtcMs
 
 BROKER_SECRET_FILE: Final = "broker.password"  # noqa: S105 - a file's name
+
+
+def utc_ms() -> UtcMs:
+    """Now."""
+    return time.time_ns() // 1_000_000
 
 
 def link_key(data_dir: Path) -> links.LinkKey:

@@ -39,9 +39,10 @@ class StopRequestedError(BaseException):
 def load_settings(config: Path) -> Settings:
     """The whole configuration. Raises ConfigurationErrors."""
     from hub import settings, wiring
+    from hub.tickets.site_clocks import clock_facts
 
     kinds, limits, notifiers = wiring.profile_kinds(), wiring.rule_limits(), wiring.notifier_types()
-    return in_a_child(lambda: settings.load(config, os.environ, kinds, limits, notifiers))
+    return in_a_child(lambda: settings.load(config, os.environ, kinds, limits, notifiers, clock_facts()))
 
 
 def rule_limits() -> Mapping[str, type[msgspec.Struct]]:

@@ -6,10 +6,9 @@ import importlib.metadata
 import logging
 import signal
 import socket
-import time
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from functools import cache, partial
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
@@ -28,6 +27,7 @@ from connectors.codecs.door_decoder import DoorDecoder
 from connectors.codecs.json_decoder import JsonDecoder
 from connectors.codecs.modbus_decoder import ModbusDecoder
 from connectors.codecs.uhppote import UhppoteDecoder
+from connectors.dead_man import DeadManCall
 from connectors.modbus.check import check_bus
 from connectors.modbus.connector import BusConnector
 from connectors.mqtt import MqttConnector
@@ -39,15 +39,17 @@ from hub.cards.secrecy import KeyRing
 from hub.connections import Connections
 from hub.dispatch import Dispatch
 from hub.health import HealthBook
-from hub.installation import broker_secret, link_key
+from hub.installation import broker_secret, link_key, utc_ms
 from hub.jobs import Jobs
 from hub.metrics import HubCollector
 from hub.notices.assembly import check_notifiers, make_post
+from hub.notices.settled import Settled
 from hub.pipeline import problems
 from hub.pipeline.auditor import Auditor
 from hub.pipeline.board import DeviceBoard
 from hub.pipeline.canary import CanaryWatch
 from hub.pipeline.core import Core
+from hub.pipeline.dead_man import make_dead_man
 from hub.pipeline.door import Door
 from hub.pipeline.engine import Engine
 from hub.pipeline.feed import FeedBoard
@@ -66,6 +68,7 @@ from hub.settings import MqttSettings, NotifierTypes, Settings
 from hub.store.check import probe
 from hub.store.database import Store, get_meta, open_store, set_meta
 from hub.tickets.load_figures import AlarmLoadCollector
+from hub.tickets.site_clocks import SiteClocks
 from hub.vocabulary.events import Subject
 from hub.vocabulary.instants import UtcMs
 from hub.vocabulary.ports import Decoder, DeviceEntry, Lane
@@ -79,11 +82,6 @@ log = logging.getLogger(__name__)
 VERSION = importlib.metadata.version("property-hub")
 SESSION_KEY: Final = "mqtt_session/"
 BUSES_CHECKED_AT_ONCE: Final = 16
-
-
-def utc_ms() -> UtcMs:
-    """Now."""
-    return time.time_ns() // 1_000_000
 
 
 @cache
@@ -182,14 +180,7 @@ class _Assembly:
         self.boards = self._boards()
         self.acrel = AcrelListener(self.estate.bus_entries(), self.inbox, clock=clock)
         self.link_key = link_key(settings.data_dir)
-        self.post = make_post(
-            settings,
-            notify.make_sender,
-            store,
-            lambda over: self.inbox.ask(partial(settle, settled=over)),
-            clock,
-            self.link_key,
-        )
+        self.post = make_post(settings, notify.make_sender, store, self._settle, clock, self.link_key)
         self.ways = WayMaker(settings.mqtt.client_id, settings.publishing, self.mqtt, clock)
         self.publisher, self.webhooks = make_publisher(settings, store, self.feed, self.ways, clock)
         self.core = self._core()
@@ -198,7 +189,8 @@ class _Assembly:
         self.connections = Connections(
             list(self.estate.sites), self.mqtt, (self.buses, self.acrel), self.broker, self.canary.missing
         )
-        self.auditor = Auditor(store, self.inbox, list(self.estate.sites), clock)
+        self.dead_man = make_dead_man(settings.dead_man, DeadManCall, list(self.estate.sites), clock)
+        self.auditor = Auditor(store, self.inbox, list(self.estate.sites), clock, self.dead_man.proved)
         self.health = HealthBook(self.engine, self.canary, self.connections.lines)
 
     def hub(self, listener: socket.socket) -> Hub:
@@ -234,7 +226,7 @@ class _Assembly:
         )
         watch = Watch(self.inbox, self.canary, self._conditions, self.clock, self._active_problems)
         parts: list[Part] = [self.engine, self.post, *([self.broker] if self.broker else [])]
-        parts += [self.mqtt, self.buses, self.acrel, self.boards, watch, self.publisher]
+        parts += [self.mqtt, self.buses, self.acrel, self.boards, watch, self.publisher, self.dead_man]
         return Hub(
             store=self.store,
             api=ApiServer(app, listener, app.state.streams.close),
@@ -265,7 +257,8 @@ class _Assembly:
             self.feed.load(connection)
             for failure in rules.load(connection):
                 log.error("rule %s: %s", failure.rule, failure.error)
-        return Core(self.world, board, rules, timers, self.feed, self._dispatch(), self.post.wake)
+        clocks = {site.id: site.clocks for site in self.settings.sites}
+        return Core(self.world, board, rules, timers, self.feed, self._dispatch(), self.post.wake, SiteClocks(clocks))
 
     def _engine(self) -> Engine:
         decoders: dict[str, Decoder] = {
@@ -301,13 +294,18 @@ class _Assembly:
 
     def _dispatch(self) -> Dispatch:
         doors = MqttDoors(_sections("doors"), self.devices, self.mqtt, self.inbox, self.clock)
-        return Dispatch(self.mqtt, {**dict.fromkeys(doors.reaches, doors), **dict.fromkeys(self.boards.reaches, self.boards)})
+        return Dispatch(
+            self.mqtt, {**dict.fromkeys(doors.reaches, doors), **dict.fromkeys(self.boards.reaches, self.boards)}
+        )
 
     @property
     def _session_key(self) -> str:
         return SESSION_KEY + self.settings.mqtt.client_id
 
     # --- what parts ask of each other -------------------------------------------------------------------
+
+    def _settle(self, over: Sequence[Settled]) -> Future[int]:
+        return self.inbox.ask(partial(settle, settled=over))
 
     def _send_canary(self, number: int) -> None:
         self.mqtt.publish_canary(number)

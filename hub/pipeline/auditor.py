@@ -1,7 +1,9 @@
-"""The auditor: proves every minute that each running clock of a ticket has its deadline, and that none is overdue.
+"""The auditor: proves every minute that each running clock of a ticket has its deadline, that none is overdue, and that
+each open case (an entrapment, or anything critical) has a next one.
 
-It reads what is committed, in one statement, so that it sees clocks and deadlines of the same moment. A deadline that was
-lost is set again; that it was lost stays said until nothing is found any more.
+It reads what is committed, so that it sees clocks and deadlines of the same moment. A deadline that was lost is set again, a
+case without any is watched anew; that it was so stays said until nothing is found any more. Where nothing is found, a step
+writes the proof down, and only then is the dead man told (hub.pipeline.dead_man).
 """
 
 from __future__ import annotations
@@ -11,16 +13,18 @@ from functools import partial
 from typing import Any, Final
 
 import msgspec
-from sqlalchemy import BigInteger, Connection, String, and_, case, cast, literal, select
+from sqlalchemy import BigInteger, Connection, String, and_, case, cast, exists, literal, or_, select
 
 from hub.pipeline.deadlines import CLOCK
 from hub.pipeline.inbox import Inbox
 from hub.pipeline.step import Step
 from hub.pipeline.watch import Condition, Trouble
-from hub.store.database import Store
+from hub.store.database import Store, set_meta
 from hub.store.schema import ticket_clocks, tickets, timers
+from hub.tickets.entrapment import ENTRAPMENT
+from hub.vocabulary.decisions import Severity, TicketKind
 from hub.vocabulary.events import Subject, SubjectType
-from hub.vocabulary.instants import MINUTE_MS, UtcMs
+from hub.vocabulary.instants import MINUTE_MS, UtcMs, iso
 
 AUDIT_EVERY_MS: Final = MINUTE_MS
 OVERDUE_AFTER_MS: Final = MINUTE_MS
@@ -42,8 +46,29 @@ _RUNNING = (
 )
 
 
+WITHOUT: Final = "-"
+"""Stands for the clock of a case that has no deadline at all."""
+_HAS_DEADLINE = exists().where(
+    ticket_clocks.c.ticket_id == tickets.c.id,
+    timers.c.rule == CLOCK,
+    timers.c.site == tickets.c.site,
+    timers.c.key == _KEY,
+)
+_UNWATCHED = select(tickets.c.site, tickets.c.number, tickets.c.id, tickets.c.opened_at).where(
+    tickets.c.active,
+    or_(tickets.c.kind == str(TicketKind.ENTRAPMENT), tickets.c.severity == str(Severity.CRITICAL)),
+    tickets.c.state.not_in(
+        sorted(ENTRAPMENT.done_states)
+    ),  # nobody is inside any more: paper is left, and has its own clock
+    tickets.c.parent_id.is_(None),  # a child's clocks run on its parent
+    ~_HAS_DEADLINE,
+)
+PROVED_AT: Final = "audit/proved_at"
+"""Row of `meta`: when it was last proved that no deadline is lost."""
+
+
 class Finding(msgspec.Struct, frozen=True, kw_only=True):
-    """A running clock without a deadline (`lost`), or with one that should have fired."""
+    """A running clock without a deadline (`lost`), or with one that should have fired; or a case without any (`WITHOUT`)."""
 
     site: str
     ticket: str
@@ -54,7 +79,7 @@ class Finding(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def audit(connection: Connection, now: UtcMs) -> list[Finding]:
-    """All clocks with which something is wrong; oldest ticket first."""
+    """All clocks with which something is wrong, oldest ticket first; then the cases without a deadline."""
     overdue = cast(literal(now - OVERDUE_AFTER_MS), BigInteger)
     wrong = _RUNNING.where(timers.c.due_at.is_(None) | (timers.c.due_at < overdue))
     return [
@@ -67,17 +92,29 @@ def audit(connection: Connection, now: UtcMs) -> list[Finding]:
             lost=bool(row.lost),
         )
         for row in connection.execute(wrong.order_by(tickets.c.id, ticket_clocks.c.name))
+    ] + [
+        Finding(site=row.site, ticket=row.number, ticket_id=row.id, clock=WITHOUT, due_at=row.opened_at, lost=True)
+        for row in connection.execute(_UNWATCHED.order_by(tickets.c.id))
     ]
 
 
 class Auditor:
     """A condition of each site for the watch, found out once a minute."""
 
-    def __init__(self, store: Store, inbox: Inbox, sites: Sequence[str], clock: Callable[[], UtcMs]) -> None:
+    def __init__(
+        self,
+        store: Store,
+        inbox: Inbox,
+        sites: Sequence[str],
+        clock: Callable[[], UtcMs],
+        proved: Callable[[UtcMs], None] | None = None,
+    ) -> None:
+        """`proved` hears of each audit that found nothing, after a step has written it down."""
         self._store = store
         self._inbox = inbox
         self._sites = tuple(sites)
         self._clock = clock
+        self._proved = proved
         # The first look comes a minute after the start: what fell due while the hub was down is fired first.
         self._looked_at = clock()
         self._conditions: list[Condition] = []
@@ -95,7 +132,14 @@ class Auditor:
             for each in found:
                 if each.lost:
                     self._inbox.ask(partial(set_again, finding=each))
+            if not found and self._proved is not None:
+                self._prove(now, self._proved)
         return self._conditions
+
+    def _prove(self, at: UtcMs, proved: Callable[[UtcMs], None]) -> None:
+        """Through the engine: one that hangs proves nothing."""
+        written = self._inbox.ask(lambda step: set_meta(step.connection, PROVED_AT, iso(at)))
+        written.add_done_callback(lambda done: None if done.cancelled() or done.exception() else proved(at))
 
     @staticmethod
     def _condition(site: str, found: Sequence[Finding]) -> Condition:
@@ -109,5 +153,8 @@ class Auditor:
 
 
 def set_again(step: Step, finding: Finding) -> None:
-    """A lost deadline is a row again; one that is past fires at once."""
-    step.desk.rearm(finding.ticket_id, finding.clock)
+    """A lost deadline is a row again, one that is past fires at once; a case without any gets one."""
+    if finding.clock == WITHOUT:
+        step.desk.watch_anew(finding.ticket_id)
+    else:
+        step.desk.rearm(finding.ticket_id, finding.clock)

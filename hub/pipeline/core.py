@@ -15,6 +15,7 @@ from hub.pipeline.rulebook import RuleBook
 from hub.pipeline.timers import Timers
 from hub.pipeline.world import World
 from hub.tickets.desk import Names
+from hub.tickets.site_clocks import STANDARD, SiteClocks
 from hub.vocabulary.events import Event, MeterReading
 from hub.vocabulary.facts import DeviceFacts
 from hub.vocabulary.ports import RawMessage
@@ -37,11 +38,12 @@ class Core:
     feed: FeedBoard
     dispatch: Callable[[Sequence[Outgoing]], None]
     notices_ordered: Callable[[], None] = lambda: None  # wakes whoever sends them
+    clocks: SiteClocks = STANDARD
 
     @property
     def names(self) -> Names:
         """What things are called."""
-        return Names(site=self.world.site, device=self.world.device)
+        return Names(site=self.world.site, device=self.world.device, clocks=self.clocks.of)
 
     def zone(self, site: str) -> ZoneInfo:
         """The site's time zone."""

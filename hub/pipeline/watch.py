@@ -36,6 +36,7 @@ class Trouble(StrEnum):
     BROKER_RESTARTED = "broker_restarted"
     FIELDS_UNSUPPORTED = "fields_unsupported"
     DEADLINE_OVERDUE = "deadline_overdue"
+    DEAD_MAN_UNREACHABLE = "dead_man_unreachable"
     PUBLICATION_FAILING = "publication_failing"
     PUBLICATION_DISABLED = "publication_disabled"
     PUBLICATION_SET_ASIDE = "publication_set_aside"

@@ -14,6 +14,7 @@ from typing import Final
 
 import msgspec
 
+from hub.settings.clocks import NO_CLOCKS, ClockTable
 from hub.settings.dead_man import read_dead_man
 from hub.settings.hooks import read_hooks
 from hub.settings.keys import read_keys
@@ -63,10 +64,12 @@ def load(
     profile_kinds: Profiles,
     rule_limits: LimitTypes,
     notifier_types: NotifierTypes = NO_NOTIFIERS,
+    clock_table: ClockTable = NO_CLOCKS,
 ) -> Settings:
     """The whole configuration. Raises ConfigurationErrors with every mistake that was found; then nothing is loaded.
 
-    `profile_kinds` maps a profile's name to its facts, `rule_limits` a rule's name to its Limits struct.
+    `profile_kinds` maps a profile's name to its facts, `rule_limits` a rule's name to its Limits struct, `clock_table` a
+    kind's clocks to their facts.
     """
     log: list[Mistake] = []
     path = path.absolute()
@@ -80,7 +83,13 @@ def load(
     http = _read_http(root)
     mqtt = _read_mqtt(root, path.parent, environ)
     read = partial(
-        read_site, profiles=profile_kinds, rules=rule_limits, log=log, notifier_types=notifier_types, environ=environ
+        read_site,
+        profiles=profile_kinds,
+        rules=rule_limits,
+        log=log,
+        notifier_types=notifier_types,
+        environ=environ,
+        clock_table=clock_table,
     )
     sites = _read_sites(root, path.parent, read)
     publishing = read_publishing(root, path.parent)

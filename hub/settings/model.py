@@ -199,7 +199,6 @@ class PlatformConfig(msgspec.Struct, frozen=True, kw_only=True):
     secrets: Mapping[str, Secret] = msgspec.field(default_factory=dict)
     description: Path | None = None
     elevators: Mapping[str, str] = msgspec.field(default_factory=dict)
-    drills: bool = False
 
 
 class SitePublishing(msgspec.Struct, frozen=True, kw_only=True):

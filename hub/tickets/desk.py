@@ -5,7 +5,7 @@ One desk lives for one step. Every ticket that it touched is announced on the fe
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 from typing import Any, Final
 from zoneinfo import ZoneInfo
@@ -14,18 +14,20 @@ import msgspec
 from sqlalchemy import Connection, Row, select
 
 from hub.store.schema import ticket_clocks, ticket_milestones, ticket_numbers, ticket_timeline, tickets
-from hub.tickets import escalation, lifecycle, rows
+from hub.tickets import drills, escalation, lifecycle, rows
 from hub.tickets.escalation import Moment
 from hub.tickets.families import Families
+from hub.tickets.kind import ClockSpec
 from hub.tickets.kinds import KINDS
 from hub.tickets.lifecycle import Actor, Change, Refused, Ticket
 from hub.tickets.quiet import Quiet
+from hub.tickets.site_clocks import STANDARD
 from hub.tickets.suppression import EndReason, Suppressed, Suppression
 from hub.tickets.telling import notice_of, withdrawal
 from hub.vocabulary.decisions import Audience, MoveTicket, Notify, RaiseTicket, Severity, WithdrawNotices
 from hub.vocabulary.events import Subject, SubjectType
 from hub.vocabulary.facts import DeviceFacts, SiteFacts
-from hub.vocabulary.instants import UtcMs
+from hub.vocabulary.instants import SECOND_MS, UtcMs
 
 OF_THE_CAR: Final = frozenset(
     {"floor", "mode", "doors", "door_zone", "power", "occupancy", "occupancy_unknown", "telemetry"}
@@ -37,6 +39,7 @@ class Names(msgspec.Struct, frozen=True, kw_only=True):
 
     site: Callable[[str], SiteFacts | None]
     device: Callable[[str, str], DeviceFacts | None]
+    clocks: Callable[[str, str], Mapping[str, ClockSpec]] = STANDARD.of  # of (site, kind)
 
 
 class ClockTimer(msgspec.Struct, frozen=True, kw_only=True):
@@ -70,7 +73,11 @@ class Desk:
         maintenance = (active is None or active.maintenance) and self.quiet.explains(raised)
         if active is None:
             change = lifecycle.opened(
-                raised, by, self.named(raised.subject, raised.kind), self._now, maintenance=maintenance
+                raised,
+                by,
+                self.named(raised.subject, raised.kind, drill=raised.drill),
+                self._now,
+                maintenance=maintenance,
             )
             return self.open(change, event_key)
         return self.store(lifecycle.repeated(active, raised, by, self._now, maintenance=maintenance), event_key)
@@ -104,6 +111,10 @@ class Desk:
         self.families.demand(ticket, action, fields, lifecycle.allowed_to(ticket, actor))
         if action == "rebind":
             change = msgspec.structs.replace(change, ticket=self._rebound(change.ticket, str(fields["device"])))
+        if action == drills.EVALUATE:
+            seen = [drills.ClockSeen(row.name, row.state) for row in self._clocks(ticket_id)]
+            after = drills.evaluated(change.ticket, change.entry.data, seen, actor.name, self._now)
+            change = msgspec.structs.replace(change, ticket=after)
         if change.ticket.active:
             self._only_active(change.ticket)
         stored = self.store(change, None)
@@ -162,7 +173,7 @@ class Desk:
     def fall_due(self, ticket_id: int, clock: str, due_at: UtcMs) -> None:
         """A deadline of a clock fell due: a warning, the breach, or a page again."""
         ticket, row = self._ticket(ticket_id), self._clock(ticket_id, clock)
-        spec = None if ticket is None else KINDS[ticket.kind].clocks.get(clock)
+        spec = None if ticket is None else self._clock_specs(ticket).get(clock)
         if ticket is None or row is None or spec is None or row.state == "met" or spec.stop in ticket.milestones:
             return
         what = escalation.fallen(spec, row.started_at, due_at)
@@ -176,14 +187,28 @@ class Desk:
     def rearm(self, ticket_id: int, clock: str) -> None:
         """Set the deadline of a running clock again: its row was lost (hub.pipeline.auditor)."""
         ticket, row = self._ticket(ticket_id), self._clock(ticket_id, clock)
-        spec = None if ticket is None else KINDS[ticket.kind].clocks.get(clock)
+        spec = None if ticket is None else self._clock_specs(ticket).get(clock)
         if ticket is None or row is None or spec is None or row.state != "running":
             return
         passed = min(self._now, row.due_at - 1)
         self._set_timer(ticket, clock, escalation.next_due(spec, row.started_at, passed, passed))
 
+    def watch_anew(self, ticket_id: int) -> None:
+        """A case whose clocks have all done what they can: those that page again and still wait begin anew."""
+        ticket = self._ticket(ticket_id)
+        if ticket is None or not ticket.active:
+            return
+        for name, spec in self._clock_specs(ticket).items():
+            waits = spec.start in ticket.milestones and spec.stop not in ticket.milestones
+            if waits and spec.every_s and not spec.once:
+                self._begin_clock(ticket, name, spec, self._now)
+
     def _ticket(self, ticket_id: int) -> Ticket | None:
         return rows.find(self._connection, select(tickets).where(tickets.c.id == ticket_id))
+
+    def _clocks(self, ticket_id: int) -> Sequence[Row[Any]]:
+        found = select(ticket_clocks).where(ticket_clocks.c.ticket_id == ticket_id)
+        return self._connection.execute(found.order_by(ticket_clocks.c.name)).all()
 
     def _clock(self, ticket_id: int, clock: str) -> Row[Any] | None:
         here = (ticket_clocks.c.ticket_id == ticket_id, ticket_clocks.c.name == clock)
@@ -263,14 +288,22 @@ class Desk:
         for name in change.stopped:
             self._end_clock(ticket, name)
         for start in change.started:
-            self._connection.execute(
-                ticket_clocks.delete().where(ticket_clocks.c.ticket_id == ticket.id, ticket_clocks.c.name == start.name)
-            )
-            values = {"started_at": start.started_at, "due_at": start.due_at, "state": "running"}
-            self._connection.execute(ticket_clocks.insert().values(ticket_id=ticket.id, name=start.name, **values))
-            self._set_timer(ticket, start.name, start.next_at)
+            self._begin_clock(ticket, start.name, self._clock_specs(ticket)[start.name], start.started_at)
         if not ticket.active:
             self._stop_all(ticket)
+
+    def _begin_clock(self, ticket: Ticket, name: str, spec: ClockSpec, started_at: UtcMs) -> None:
+        self._connection.execute(
+            ticket_clocks.delete().where(ticket_clocks.c.ticket_id == ticket.id, ticket_clocks.c.name == name)
+        )
+        due_at = started_at + spec.within_s * SECOND_MS
+        values = {"started_at": started_at, "due_at": due_at, "state": "running"}
+        self._connection.execute(ticket_clocks.insert().values(ticket_id=ticket.id, name=name, **values))
+        self._set_timer(ticket, name, escalation.first_due(spec, started_at))
+
+    def _clock_specs(self, ticket: Ticket) -> Mapping[str, ClockSpec]:
+        """The clocks of this ticket, with the times of its site."""
+        return self._names.clocks(ticket.subject.site, ticket.kind)
 
     def _set_clock(self, ticket_id: int, name: str, state: str) -> None:
         where = (
@@ -288,7 +321,7 @@ class Desk:
 
     def _stop_all(self, ticket: Ticket) -> None:
         """A ticket that is over has no clocks but those of its report; a false alarm has none."""
-        clocks = KINDS[ticket.kind].clocks
+        clocks = self._clock_specs(ticket)
         for name in (
             self._connection.execute(select(ticket_clocks.c.name).where(ticket_clocks.c.ticket_id == ticket.id))
             .scalars()
@@ -302,16 +335,16 @@ class Desk:
 
     # --- names and numbers ------------------------------------------------------------------------------
 
-    def named(self, subject: Subject, kind: str) -> tuple[str, str, str]:
+    def named(self, subject: Subject, kind: str, *, drill: bool = False) -> tuple[str, str, str]:
         """Name, place and title of a ticket of this kind about this subject."""
         site = self._names.site(subject.site)
         device = self._names.device(subject.site, subject.id)
         is_device = subject.type is SubjectType.DEVICE and device is not None
         name = device.name if is_device and device is not None else self._plain_name(subject, site)
         place = device.place if is_device and device is not None else ""
-        titles = KINDS[kind].title
-        title = titles.get(site.locale if site else "en", titles["en"])
-        return name, place, f"{title} · {name}"
+        titles, locale = KINDS[kind].title, site.locale if site else "en"
+        title = f"{titles.get(locale, titles['en'])} · {name}"
+        return name, place, drills.marked(title, locale) if drill else title
 
     @staticmethod
     def _plain_name(subject: Subject, site: SiteFacts | None) -> str:

@@ -110,6 +110,7 @@ class ClockSpec(msgspec.Struct, frozen=True, kw_only=True):
     from_occurrence: bool = False  # runs from when it happened, not from when the hub heard of it
     restarts: bool = False  # whatever people do sets it back: it measures that nothing moves
     survives_end: bool = False  # runs on when the ticket is no longer active
+    at_least: Severity | None = None  # runs only on tickets of this severity or a higher one
 
 
 class Kind(msgspec.Struct, frozen=True, kw_only=True):

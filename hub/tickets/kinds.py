@@ -28,7 +28,12 @@ PLAIN_ACTIONS: Final = {
     "acknowledge": Action(
         roles=EVERYONE, from_states=("open",), to_state="acknowledged", milestone="acknowledged", fields=_NOTE
     ),
-    "assign": Action(roles=EVERYONE, from_states=_AT_WORK, fields=(Field("assignee", required=True), Field("note"))),
+    "assign": Action(
+        roles=EVERYONE,
+        from_states=_AT_WORK,
+        milestone="assigned",
+        fields=(Field("assignee", required=True), Field("note")),
+    ),
     "note": Action(roles=EVERYONE, from_states=ANY_STATE, fields=_TEXT_REQUIRED),
     "resolve": Action(roles=EVERYONE, from_states=_AT_WORK, to_state="resolved", milestone="resolved", fields=_NOTE),
     "close": Action(roles=EVERYONE, from_states=("resolved",), to_state="closed", milestone="closed", fields=_NOTE),
@@ -46,14 +51,40 @@ PLAIN_ACTIONS: Final = {
 
 _TIMELINE_ONLY: Final = Trigger()
 
+
 # Written down for every ticket; only where alarms may be missed is it worth waking people.
-_UNACKNOWLEDGED: Final = Escalation(
-    tell=tuple(
-        Tell(audience=audience, template="ticket_unacknowledged", urgency=Urgency.URGENT)
+def _told(template: str) -> tuple[Tell, ...]:
+    return tuple(
+        Tell(audience=audience, template=template, urgency=Urgency.URGENT)
         for audience in (Audience.CONTROL_ROOM, Audience.DUTY_SUPERVISOR)
+    )
+
+
+_UNACKNOWLEDGED: Final = Escalation(tell=_told("ticket_unacknowledged"), only_critical=True)
+
+PLAIN_CLOCKS: Final = {
+    "acknowledge": ClockSpec(start="opened", stop="acknowledged", within_s=1800, otherwise=_UNACKNOWLEDGED),
+    # What is critical is asked for until somebody answers; what somebody answered and left lying, until it is resolved.
+    "unanswered": ClockSpec(
+        start="opened",
+        stop="acknowledged",
+        within_s=3600,
+        otherwise=_UNACKNOWLEDGED,
+        every_s=3600,
+        times=48,
+        at_least=Severity.CRITICAL,
     ),
-    only_critical=True,
-)
+    "progress": ClockSpec(
+        start="acknowledged",
+        stop="resolved",
+        within_s=1800,  # reliability.md 2.4 F3: time-out of an acknowledgement
+        otherwise=Escalation(tell=_told("ticket_idle")),
+        every_s=1800,
+        times=48,
+        restarts=True,
+        at_least=Severity.HIGH,
+    ),
+}
 
 
 def _plain(name: TicketKind, zh: str, en: str, severity: Severity, triggers: Mapping[str, Trigger]) -> Kind:
@@ -66,9 +97,7 @@ def _plain(name: TicketKind, zh: str, en: str, severity: Severity, triggers: Map
         active_states=frozenset(_AT_WORK),
         actions=PLAIN_ACTIONS,
         triggers={"note": _TIMELINE_ONLY, **triggers},
-        clocks={
-            "acknowledge": ClockSpec(start="opened", stop="acknowledged", within_s=1800, otherwise=_UNACKNOWLEDGED)
-        },
+        clocks=PLAIN_CLOCKS,
     )
 
 

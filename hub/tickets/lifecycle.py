@@ -7,7 +7,7 @@ from typing import Any
 
 import msgspec
 
-from hub.tickets import escalation, mass
+from hub.tickets import drills, escalation, mass
 from hub.tickets.entrapment import NEEDS_HELP_NOW
 from hub.tickets.escalation import Fallen, Moment
 from hub.tickets.kind import ANY_STATE, OPENED, REOPENED, ClockSpec, Kind, Tell, Trait
@@ -95,6 +95,7 @@ def repeated(ticket: Ticket, raised: RaiseTicket, by: str, now: UtcMs, *, mainte
         count=ticket.count + (1 if raised.count else 0),
         fields=merged(ticket.fields, raised.fields),
         drill=ticket.drill and raised.drill,
+        title=ticket.title if raised.drill else drills.unmarked(ticket.title),
         maintenance=ticket.maintenance and maintenance,
         updated_at=now,
         revision=ticket.revision + 1,
@@ -103,7 +104,7 @@ def repeated(ticket: Ticket, raised: RaiseTicket, by: str, now: UtcMs, *, mainte
     anew = (state != ticket.state and ticket.state in kind.done_states) or marks
     word: EntryWord = "repeat" if raised.count else "signal"
     entry = _entry(word, ticket.kind, raised.reason, by, raised.occurred_at, ticket.state, state, raised.evidence)
-    return _with_milestones(after, entry, (REOPENED,) if anew else (), now)
+    return _with_milestones(after, entry, (REOPENED,) if anew else (), now, was=ticket.severity)
 
 
 def triggered(ticket: Ticket, move: MoveTicket, by: str, now: UtcMs) -> Change | None:
@@ -135,6 +136,7 @@ def acted(ticket: Ticket, name: str, fields: Mapping[str, Any], actor: Actor, no
     demand_done(name, action, ticket.milestones, allowed)
     given = checked(action.fields, fields)
     demand_all_out(name, ticket.fields, given)
+    drills.demand_score(given if name == drills.EVALUATE else {})
     after = _moved(ticket, action.to_state, ticket.fields, now)
     after = _with_action_fields(after, name, given, actor, now)
     entry = _entry("action", name, name, actor.name, now, ticket.state, after.state, given)
@@ -247,7 +249,13 @@ def _with_action_fields(ticket: Ticket, name: str, given: Mapping[str, Any], act
 
 
 def _with_milestones(
-    ticket: Ticket, entry: Entry, names: tuple[str, ...], now: UtcMs, *, by_hand: bool = False
+    ticket: Ticket,
+    entry: Entry,
+    names: tuple[str, ...],
+    now: UtcMs,
+    *,
+    by_hand: bool = False,
+    was: Severity | None = None,
 ) -> Change:
     kind = KINDS[ticket.kind]
     after = msgspec.structs.replace(
@@ -256,7 +264,11 @@ def _with_milestones(
     started = tuple(
         _start(name, spec, after, names, now)
         for name, spec in kind.clocks.items()
-        if _starts(spec, ticket.milestones, after.milestones, names, by_hand=by_hand)
+        if _serious(spec, after.severity)
+        and (
+            _starts(spec, ticket.milestones, after.milestones, names, by_hand=by_hand)
+            or _is_serious_now(spec, was, after.milestones)
+        )
     )
     stopped = tuple(name for name, spec in kind.clocks.items() if spec.stop in names)
     told = tuple(
@@ -273,6 +285,15 @@ def _starts(
     if spec.start in names:
         return not (spec.once and spec.start in before)
     return (REOPENED in names and spec.start == OPENED) or (by_hand and spec.restarts and spec.start in after)
+
+
+def _serious(spec: ClockSpec, severity: Severity) -> bool:
+    return spec.at_least is None or SEVERITY_RANK[severity] <= SEVERITY_RANK[spec.at_least]
+
+
+def _is_serious_now(spec: ClockSpec, was: Severity | None, reached: frozenset[str]) -> bool:
+    """A clock that the ticket's severity kept from running begins when a further signal makes it worse."""
+    return was is not None and not _serious(spec, was) and spec.start in reached and spec.stop not in reached
 
 
 def _start(name: str, spec: ClockSpec, ticket: Ticket, names: tuple[str, ...], now: UtcMs) -> ClockStart:
