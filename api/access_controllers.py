@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import msgspec
-from fastapi import APIRouter, Request
+from fastapi import Request
 from fastapi.responses import Response
 from sqlalchemy import Connection, Row
 
@@ -13,11 +13,12 @@ from api import shapes
 from api.auth import ForCardWatchers, services_of
 from api.openapi import answers
 from api.requests import Json, Site
+from api.routing import noun_router
 from api.services import Services
 from api.shapes_access import AccessController, AccessControllerList, ForeignCard
 from hub.cards import controllers
 
-router = APIRouter(prefix="/access-controllers", tags=["cards"])
+router = noun_router("cards", "/access-controllers")
 
 
 @router.get("", responses=answers(AccessControllerList))
@@ -53,6 +54,7 @@ def _shape(services: Services, connection: Connection, row: Row[Any]) -> AccessC
             ForeignCard(format=each["format"], value=each["value"], doors=tuple(each["doors"]))
             for each in controllers.foreign_of(row)
         ),
+        last_index=row.last_index,
         missed=row.missed,
         missed_at=shapes.instant(row.missed_at, zone),
         clock_offset_ms=row.clock_offset_ms,

@@ -14,7 +14,7 @@ from typing import Annotated, Any
 from urllib.parse import parse_qsl
 
 import msgspec
-from fastapi import APIRouter, Depends, Path, Request
+from fastapi import Depends, Path, Request
 from fastapi.responses import Response
 
 from api import shapes_duty
@@ -22,10 +22,11 @@ from api.auth import FOR_ALL, services_of
 from api.openapi import answers
 from api.problem_details import ProblemError, invalid
 from api.requests import Id, Json
+from api.routing import noun_router
 from hub.pipeline.link_desk import Answer, take_answer
 from hub.settings.model import HookConfig
 
-router = APIRouter(prefix="/hooks", tags=["hooks"])
+router = noun_router("hooks", "/hooks")
 
 FORM = "application/x-www-form-urlencoded"
 MOST_FIELDS = 200

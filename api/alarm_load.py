@@ -5,13 +5,14 @@ from __future__ import annotations
 from typing import Annotated
 
 import msgspec
-from fastapi import APIRouter, Query, Request
+from fastapi import Query, Request
 from fastapi.responses import Response
 
 from api.auth import services_of
 from api.openapi import answers
 from api.problem_details import invalid
 from api.requests import InstantIn, Json, Site
+from api.routing import noun_router
 from api.services import Services
 from api.shapes_alarm_load import AlarmLoad, Chattering, FloodLine, LoadLine, StaleLine
 from api.statistics import ForEmergencyStaff, Format, sheet
@@ -21,7 +22,7 @@ from hub.tickets.load_queries import StaleTicket
 from hub.vocabulary.decisions import Severity, TicketKind
 from hub.vocabulary.instants import DAY_MS, UtcMs, iso
 
-router = APIRouter(prefix="/statistics", tags=["statistics"])
+router = noun_router("statistics", "/statistics")
 
 LONGEST_MS = 31 * DAY_MS
 

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import msgspec
-from fastapi import APIRouter, Request
+from fastapi import Request
 from fastapi.responses import Response
 
 from api.auth import ForInputStaff, services_of
 from api.openapi import answers
 from api.requests import Json, Site
+from api.routing import noun_router
 from api.shapes_buses import BusList
 
-router = APIRouter(prefix="/buses", tags=["buses"])
+router = noun_router("buses", "/buses")
 
 
 @router.get("", responses=answers(BusList))

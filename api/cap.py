@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-from fastapi import APIRouter, Request
+from fastapi import Request
 from fastapi.responses import Response
 from sqlalchemy import select
 
 from api.auth import ForStaff, services_of, visible
 from api.problem_details import not_found
 from api.requests import RowId
+from api.routing import noun_router
 from hub.store.schema import tickets
 from hub.tickets.rows import find
 from hub.tickets.view import ticket_view
 
-router = APIRouter(prefix="/tickets", tags=["tickets"])
+router = noun_router("tickets", "/tickets")
 
 MEDIA_TYPE = "application/cap+xml"
 

@@ -1,4 +1,3 @@
-# ruff: noqa: FAST003  (the card's id is taken by the shared dependency)
 """Acts on a card that are a certain person's: a manager holds and resumes, the custodian puts into stock, heads sign.
 
 The roles stand beside each act; the desk as a whole ends the cards of somebody who has left.
@@ -9,7 +8,7 @@ from __future__ import annotations
 from enum import StrEnum
 from typing import Annotated, Final
 
-from fastapi import APIRouter, Depends, Request
+from fastapi import Depends, Request
 from fastapi.responses import Response
 
 from api import shapes_cards
@@ -18,12 +17,13 @@ from api.card_life import Edit, ForEdits, ReturnIn
 from api.cards import Body
 from api.openapi import answers
 from api.requests import IdempotencyKey, IfMatch, RowId, Words, revision
+from api.routing import noun_router
 from hub.cards.kinds import Document
 from hub.cards.ledger import EndReason
 from hub.pipeline import card_desk, card_ends
 from hub.vocabulary.roles import Role
 
-router = APIRouter(prefix="/cards", tags=["cards"])
+router = noun_router("cards", "/cards")
 
 
 class Hold(StrEnum):

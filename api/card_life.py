@@ -1,4 +1,3 @@
-# ruff: noqa: FAST003  (the card's id is taken by the shared dependency `_edit`)
 """What happens to a card at the desk after it was entered: paid, lost, found, returned, replaced, extended.
 
 Every route here is an edit: If-Match guards against a card that was changed meanwhile, Idempotency-Key against repeats.
@@ -10,7 +9,7 @@ from collections.abc import Callable
 from typing import Annotated, Literal
 
 import msgspec
-from fastapi import APIRouter, Depends, Request
+from fastapi import Depends, Request
 from fastapi.responses import Response
 from pydantic import BaseModel, Field
 
@@ -19,6 +18,7 @@ from api.auth import CARD_CUSTODY, ForCards, services_of
 from api.cards import Body, CredentialIn, PaymentIn, Short, card_answer, find_card, number_of, paid_of
 from api.openapi import answers
 from api.requests import IdempotencyKey, IfMatch, InstantIn, RowId, Words, once, revision
+from api.routing import noun_router
 from api.services import Services
 from hub.cards import ledger
 from hub.cards.kinds import CardKind, Document
@@ -27,7 +27,7 @@ from hub.pipeline.card_desk import Wish
 from hub.pipeline.step import Step
 from hub.store.accounts import Principal
 
-router = APIRouter(prefix="/cards", tags=["cards"])
+router = noun_router("cards", "/cards")
 
 
 class LossIn(Body):

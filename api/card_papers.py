@@ -13,7 +13,7 @@ from typing import Annotated, Any, Final
 
 import msgspec
 import xlsxwriter
-from fastapi import APIRouter, Query, Request
+from fastapi import Query, Request
 from fastapi.responses import Response
 from sqlalchemy import Row
 
@@ -27,6 +27,7 @@ from api.openapi import answers
 from api.privacy import ReasonQuery
 from api.problem_details import invalid, not_found
 from api.requests import InstantIn, Json, RowId, Site
+from api.routing import noun_router
 from api.services import Services
 from api.statistics import BYTE_ORDER_MARK, STARTS_A_FORMULA
 from hub.cards import deposits, ledger, permissions, registers
@@ -40,7 +41,7 @@ from hub.vocabulary.card_rules import rules_on
 from hub.vocabulary.facts import SiteFacts
 from hub.vocabulary.instants import DAY_MS, UtcMs, iso
 
-router = APIRouter(tags=["cards"])
+router = noun_router("cards")
 
 DEFAULT_PERIOD_MS: Final = 31 * DAY_MS
 XLSX: Final = "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet"

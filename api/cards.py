@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from typing import Annotated, Any
 
 import msgspec
-from fastapi import APIRouter, Query, Request
+from fastapi import Query, Request
 from fastapi.responses import Response
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 from sqlalchemy import Connection, Row
@@ -35,6 +35,7 @@ from api.requests import (
     once,
     versioned,
 )
+from api.routing import noun_router
 from api.services import Services
 from api.shapes_meters import Money
 from api.topups import Amount, MoneyIn
@@ -51,7 +52,7 @@ from hub.vocabulary.facts import SiteFacts
 from hub.vocabulary.instants import iso
 from hub.vocabulary.units import BalanceUnit, credit_text, to_credit
 
-router = APIRouter(prefix="/cards", tags=["cards"])
+router = noun_router("cards", "/cards")
 
 Short = Annotated[str, StringConstraints(min_length=1, max_length=100, pattern=r"^[^\x00-\x1f\x7f]+$")]
 Phone = Annotated[str, StringConstraints(pattern=r"^[+]?[0-9][0-9 -]{2,29}$")]

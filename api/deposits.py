@@ -1,4 +1,3 @@
-# ruff: noqa: FAST003  (the card's id is taken by the shared dependency)
 """Deposits over HTTP: what is held for a pass, paying it back, keeping it for a reason, taking a mistake back.
 
 Answers are the whole ledger of the pass, so that the clerk sees the sums after every step; documents are printed from it.
@@ -10,7 +9,7 @@ from collections.abc import Callable, Sequence
 from typing import Annotated, Any
 
 import msgspec
-from fastapi import APIRouter, Request
+from fastapi import Request
 from fastapi.responses import Response
 from pydantic import Field
 from sqlalchemy import Connection, Row
@@ -21,6 +20,7 @@ from api.card_life import Edit, ForEdits
 from api.cards import Body, Short, find_card, money
 from api.openapi import answers
 from api.requests import MAX_ID, Json, RowId, Words, once
+from api.routing import noun_router
 from api.services import Services
 from api.topups import Amount, MoneyIn
 from hub.cards import deposits, works
@@ -35,7 +35,7 @@ from hub.store.accounts import Principal
 from hub.vocabulary.instants import iso
 from hub.vocabulary.units import BalanceUnit, to_credit
 
-router = APIRouter(prefix="/cards", tags=["cards"])
+router = noun_router("cards", "/cards")
 
 
 class RefundIn(Body):

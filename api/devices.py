@@ -6,7 +6,7 @@ from datetime import tzinfo
 from typing import Annotated, Any
 
 import msgspec
-from fastapi import APIRouter, Path, Request
+from fastapi import Path, Request
 from fastapi.responses import Response
 from sqlalchemy import Connection, Row
 
@@ -16,6 +16,7 @@ from api.openapi import answers
 from api.problem_details import ProblemError, not_found
 from api.problems import problem_shape
 from api.requests import Cursor, Id, Json, Limit, Site, before
+from api.routing import noun_router
 from api.services import Services
 from hub.pipeline import problem_queries
 from hub.registry import device_queries as queries
@@ -26,7 +27,7 @@ from hub.vocabulary.facts import DeviceKind
 
 ENVELOPE = frozenset({"event", *Event.__struct_fields__}) - {"extra"}
 
-router = APIRouter(prefix="/devices", tags=["devices"])
+router = noun_router("devices", "/devices")
 
 DeviceId = Annotated[Id, Path(description="Id of a device, unique within its site.")]
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Annotated, Any
 
 import msgspec
-from fastapi import APIRouter, Request, Security
+from fastapi import Request, Security
 from fastapi.responses import Response
 from pydantic import BaseModel, ConfigDict
 
@@ -14,6 +14,7 @@ from api.auth import ForStaff, Guard, actor, services_of, visible
 from api.openapi import answers
 from api.problem_details import not_found
 from api.requests import Cursor, Id, IdempotencyKey, Json, Limit, Site, Words, before, once
+from api.routing import noun_router
 from api.services import Services
 from hub.pipeline import drill_desk
 from hub.store.accounts import Principal
@@ -22,7 +23,7 @@ from hub.tickets.ticket import Ticket
 from hub.vocabulary.events import Subject, SubjectType
 from hub.vocabulary.instants import iso
 
-router = APIRouter(prefix="/drills", tags=["drills"])
+router = noun_router("drills", "/drills")
 
 ForStarters = Annotated[Principal, Security(Guard(drills.STARTERS))]
 

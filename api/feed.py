@@ -4,17 +4,18 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from fastapi import APIRouter, Header, Query, Request
+from fastapi import Header, Query, Request
 from fastapi.responses import Response
 
 from api import shapes
 from api.auth import ForStaff, services_of
 from api.openapi import answers
 from api.requests import MAX_ID, Cursor, Json, Limit, before
+from api.routing import noun_router
 from api.stream import EventStreamResponse, FeedStream, hidden_types, item_json, may_read
 from hub.pipeline import feed_queries
 
-router = APIRouter(prefix="/feed", tags=["feed"])
+router = noun_router("feed", "/feed")
 
 After = Annotated[int | None, Query(ge=0, le=MAX_ID, description="Changes after this number.")]
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Annotated
 
 import msgspec
-from fastapi import APIRouter, Query, Request
+from fastapi import Query, Request
 from fastapi.responses import Response
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -28,6 +28,7 @@ from api.requests import (
     once,
     versioned,
 )
+from api.routing import noun_router
 from api.services import Services
 from hub.pipeline import moves
 from hub.registry import households
@@ -36,7 +37,7 @@ from hub.registry.people import FieldError
 from hub.store.accounts import Principal
 from hub.vocabulary.instants import iso
 
-router = APIRouter(tags=["people"])
+router = noun_router("people")
 
 
 class MemberIn(BaseModel):

@@ -6,7 +6,7 @@ from datetime import tzinfo
 from typing import Annotated, Any
 
 import msgspec
-from fastapi import APIRouter, Request
+from fastapi import Request
 from fastapi.responses import Response
 from pydantic import BaseModel, ConfigDict, StringConstraints
 from sqlalchemy import Connection, Row
@@ -17,6 +17,7 @@ from api.devices import DeviceId, find_device
 from api.openapi import answers
 from api.problem_details import invalid
 from api.requests import Id, IdempotencyKey, InstantIn, Json, Site, Words, once
+from api.routing import noun_router
 from api.services import Services
 from hub.meters import lives, reading_queries
 from hub.meters.lives import CounterBreak, Entry, Life
@@ -26,7 +27,7 @@ from hub.vocabulary.facts import DeviceKind
 from hub.vocabulary.instants import HOUR_MS, UtcMs, iso
 from hub.vocabulary.units import BalanceUnit, to_credit
 
-router = APIRouter(prefix="/meters", tags=["meters"])
+router = noun_router("meters", "/meters")
 
 FRESH_MS = HOUR_MS
 

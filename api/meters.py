@@ -8,7 +8,7 @@ from enum import StrEnum
 from typing import Annotated, Any
 
 import msgspec
-from fastapi import APIRouter, Query, Request
+from fastapi import Query, Request
 from fastapi.responses import Response
 from sqlalchemy import Connection, Row
 
@@ -17,6 +17,7 @@ from api.auth import ForMeterStaff, services_of
 from api.devices import DeviceId, Standing, find_device
 from api.openapi import answers
 from api.requests import MAX_ID, InstantIn, Json, Limit, Site
+from api.routing import noun_router
 from api.services import Services
 from hub.meters import reading_queries as queries
 from hub.pipeline import problem_queries
@@ -25,7 +26,7 @@ from hub.vocabulary.facts import DeviceKind
 from hub.vocabulary.instants import DAY_MS, UtcMs, iso
 from hub.vocabulary.units import BalanceUnit, Relay
 
-router = APIRouter(prefix="/meters", tags=["meters"])
+router = noun_router("meters", "/meters")
 
 
 class Step(StrEnum):

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Annotated, Any, Literal
 
 import msgspec
-from fastapi import APIRouter, Path, Request
+from fastapi import Path, Request
 from fastapi.responses import Response
 from pydantic import BaseModel, ConfigDict, StringConstraints
 from sqlalchemy import Row
@@ -15,13 +15,14 @@ from api.auth import ForMeterStaff, ForTextEditors, services_of
 from api.openapi import answers
 from api.problem_details import invalid, not_found
 from api.requests import Id, IdempotencyKey, Json, once
+from api.routing import noun_router
 from api.services import Services
 from hub.notices import text_book, texts
 from hub.notices.text_book import TextBook
 from hub.notices.texts import Text, TextError
 from hub.store.accounts import Principal
 
-router = APIRouter(prefix="/notice-templates", tags=["notices"])
+router = noun_router("notices", "/notice-templates")
 
 Locale = Literal["zh-CN", "en"]
 Name = Annotated[Id, Path(json_schema_extra={"enum": sorted(texts.parameters())})]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Annotated, Any
 
 import msgspec
-from fastapi import APIRouter, Query, Request
+from fastapi import Query, Request
 from fastapi.responses import Response
 from pydantic import BaseModel, ConfigDict
 
@@ -14,6 +14,7 @@ from api.auth import ForMeterStaff, ForReceipts, reads_personal_data, services_o
 from api.openapi import answers
 from api.problem_details import not_found
 from api.requests import MAX_ID, Cursor, Filter, Id, IdempotencyKey, Json, Limit, RowId, Site, Words, before, once
+from api.routing import noun_router
 from api.services import Services
 from hub.notices import queries
 from hub.notices.plan import NoticeState
@@ -23,7 +24,7 @@ from hub.store.accounts import Principal
 from hub.vocabulary.events import SubjectType
 from hub.vocabulary.instants import iso
 
-router = APIRouter(tags=["notices"])
+router = noun_router("notices")
 
 TicketFilter = Annotated[int | None, Query(ge=1, le=MAX_ID, description="Id of a ticket.")]
 

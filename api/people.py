@@ -6,7 +6,7 @@ import zlib
 from typing import Annotated, Any, Literal
 
 import msgspec
-from fastapi import APIRouter, Query, Request
+from fastapi import Query, Request
 from fastapi.responses import Response
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -29,6 +29,7 @@ from api.requests import (
     revision,
     versioned,
 )
+from api.routing import noun_router
 from api.services import Services
 from hub.registry import people
 from hub.registry.people import ChannelEdit, FieldError, PersonEdit, PersonView, TakenError
@@ -36,7 +37,7 @@ from hub.store.accounts import Principal
 from hub.vocabulary.instants import iso
 from hub.vocabulary.roles import Role
 
-router = APIRouter(prefix="/people", tags=["people"])
+router = noun_router("people", "/people")
 
 Locale = Literal["zh-CN", "en"]
 

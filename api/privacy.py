@@ -10,7 +10,7 @@ import binascii
 from typing import Annotated, Any, Literal
 
 import msgspec
-from fastapi import APIRouter, Query, Request
+from fastapi import Query, Request
 from fastapi.responses import Response
 from pydantic import Field, StringConstraints
 from sqlalchemy import Connection, Row, select
@@ -22,6 +22,7 @@ from api.cards import Body, IdNumber, find_card
 from api.openapi import answers
 from api.problem_details import ProblemError, invalid, not_found
 from api.requests import MAX_ID, Cursor, Filter, Id, IdempotencyKey, Json, Limit, RowId, Site, before, once
+from api.routing import noun_router
 from api.services import Services
 from hub.cards import audit, copies, subjects
 from hub.cards.audit import Action
@@ -33,7 +34,7 @@ from hub.store.accounts import Principal
 from hub.store.schema import people
 from hub.vocabulary.instants import iso
 
-router = APIRouter(tags=["privacy"])
+router = noun_router("privacy")
 
 Reason = Annotated[
     str, StringConstraints(min_length=2, max_length=300, pattern=r"^[^\x00-\x1f\x7f]*\S[^\x00-\x1f\x7f]*$")

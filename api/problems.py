@@ -6,7 +6,7 @@ from datetime import tzinfo
 from typing import Annotated, Any
 
 import msgspec
-from fastapi import APIRouter, Query, Request
+from fastapi import Query, Request
 from fastapi.responses import Response
 from sqlalchemy import Row
 
@@ -15,11 +15,12 @@ from api.auth import ForStaff, services_of
 from api.console.catalogue import LANGUAGES, fill, text
 from api.openapi import answers
 from api.requests import Cursor, Json, Limit, Site, before
+from api.routing import noun_router
 from hub.pipeline import problem_queries
 from hub.vocabulary.events import SubjectType
 from hub.vocabulary.instants import iso
 
-router = APIRouter(prefix="/problems", tags=["problems"])
+router = noun_router("problems", "/problems")
 
 
 def problem_shape(row: Row[Any], zone: tzinfo) -> shapes.Problem:

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Annotated, Any
 
 import msgspec
-from fastapi import APIRouter, Query, Request, Security
+from fastapi import Query, Request, Security
 from fastapi.responses import Response
 from pydantic import BaseModel, ConfigDict
 from sqlalchemy import Connection
@@ -18,6 +18,7 @@ from api.openapi import answers
 from api.problem_details import not_found
 from api.report_texts import prefilled
 from api.requests import Fields, IdempotencyKey, IfMatch, Json, RowId, Words, once, revision, versioned
+from api.routing import noun_router
 from api.services import Services
 from hub.pipeline import case_reports
 from hub.pipeline.case_reports import Save
@@ -28,7 +29,7 @@ from hub.tickets.records import Record
 from hub.vocabulary.instants import iso
 from hub.vocabulary.roles import EMERGENCY_STAFF
 
-router = APIRouter(prefix="/tickets", tags=["records"])
+router = noun_router("records", "/tickets")
 
 ForRecords = Annotated[Principal, Security(Guard(EMERGENCY_STAFF))]
 ForReports = Annotated[Principal, Security(Guard(REPORT_WRITERS))]

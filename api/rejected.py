@@ -6,7 +6,7 @@ import base64
 from typing import Annotated, Any
 
 import msgspec
-from fastapi import APIRouter, Query, Request
+from fastapi import Query, Request
 from fastapi.responses import Response
 from sqlalchemy import Row
 
@@ -15,12 +15,13 @@ from api.auth import ForInputStaff, actor, services_of
 from api.openapi import answers
 from api.problem_details import not_found
 from api.requests import Cursor, IdempotencyKey, Json, Limit, RowId, Site, before, once
+from api.routing import noun_router
 from hub.pipeline import rejected_queries as queries
 from hub.store.accounts import Principal
 from hub.vocabulary.instants import iso
 from hub.vocabulary.rejected import RejectReason
 
-router = APIRouter(prefix="/rejected", tags=["rejected"])
+router = noun_router("rejected", "/rejected")
 
 PREVIEW_CHARS = 500
 

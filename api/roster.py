@@ -6,7 +6,7 @@ from datetime import date
 from typing import Annotated, Any
 
 import msgspec
-from fastapi import APIRouter, Path, Query, Request
+from fastapi import Path, Query, Request
 from fastapi.responses import Response
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 from sqlalchemy import Connection, Row
@@ -29,6 +29,7 @@ from api.requests import (
     before,
     once,
 )
+from api.routing import noun_router
 from api.services import Services
 from hub.registry import people, roster_rows
 from hub.registry.people import FieldError
@@ -39,7 +40,7 @@ from hub.store.schema import duty_assignments
 from hub.vocabulary.instants import iso
 from hub.vocabulary.roles import Role
 
-router = APIRouter(prefix="/roster", tags=["roster"])
+router = noun_router("roster", "/roster")
 
 TIME = r"^([01][0-9]|2[0-3]):[0-5][0-9]$"
 ShiftName = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9._-]{1,32}$")]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Annotated, Any
 
 import msgspec
-from fastapi import APIRouter, Request
+from fastapi import Request
 from fastapi.responses import Response
 from pydantic import BaseModel, ConfigDict, StringConstraints
 from sqlalchemy import Row
@@ -16,6 +16,7 @@ from api.openapi import answers
 from api.people import refused_field
 from api.requests import Cursor, Id, IdempotencyKey, InstantIn, Json, Limit, RowId, Site, before, once
 from api.roster import Person, Zone, end_row, find_row, person_shape, site_of, zone_of
+from api.routing import noun_router
 from api.services import Services
 from hub.registry import roster_rows
 from hub.registry.people import FieldError
@@ -25,7 +26,7 @@ from hub.store.schema import duty_overrides
 from hub.vocabulary.instants import iso
 from hub.vocabulary.roles import Role
 
-router = APIRouter(prefix="/roster/overrides", tags=["roster"])
+router = noun_router("roster", "/roster/overrides")
 
 Note = Annotated[str, StringConstraints(max_length=500, pattern=r"^[^\x00]*$")]
 

@@ -16,8 +16,8 @@ class ForeignCard(Shape, frozen=True):
 class AccessController(Shape, frozen=True):
     """How a controller stands. Null: never said. `epoch` counts its lives: a replaced or reset one begins another.
 
-    `wanted` cards it is to hold; `unproved` doors of cards that are not yet as they are to be; `missed` events of this
-    epoch that were overwritten unread.
+    `wanted` cards it is to hold; `unproved` doors of cards that are not yet as they are to be; `last_index` is the
+    number of its newest event that is stored; `missed` events of this epoch were overwritten unread.
     """
 
     id: str
@@ -33,6 +33,7 @@ class AccessController(Shape, frozen=True):
     unproved: int
     listed_at: str | None
     foreign: tuple[ForeignCard, ...]
+    last_index: int | None
     missed: int
     missed_at: str | None
     clock_offset_ms: int | None

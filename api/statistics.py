@@ -9,13 +9,14 @@ from enum import StrEnum
 from typing import Annotated, Any, Final, Literal
 
 import msgspec
-from fastapi import APIRouter, Query, Request, Security
+from fastapi import Query, Request, Security
 from fastapi.responses import Response
 from sqlalchemy import Connection
 
 from api.auth import Guard, services_of
 from api.openapi import answers
 from api.requests import Json, Site
+from api.routing import noun_router
 from api.services import Services
 from api.shapes_statistics import EntrapmentFigures, EntrapmentStatistics
 from hub.store.accounts import Principal
@@ -23,7 +24,7 @@ from hub.tickets import metrics
 from hub.vocabulary.facts import SiteFacts
 from hub.vocabulary.roles import EMERGENCY_STAFF
 
-router = APIRouter(prefix="/statistics", tags=["statistics"])
+router = noun_router("statistics", "/statistics")
 
 ForEmergencyStaff = Annotated[Principal, Security(Guard(EMERGENCY_STAFF))]
 Month = Annotated[

@@ -9,7 +9,7 @@ from enum import StrEnum
 from typing import Annotated, Any
 
 import msgspec
-from fastapi import APIRouter, Query, Request, Security
+from fastapi import Query, Request, Security
 from fastapi.responses import Response
 from pydantic import BaseModel, ConfigDict, Field
 from sqlalchemy import Row
@@ -19,6 +19,7 @@ from api.auth import ForStaff, Guard, actor, services_of, visible
 from api.openapi import answers
 from api.problem_details import ProblemError, invalid, not_found
 from api.requests import Cursor, Id, IdempotencyKey, Json, Limit, RowId, Site, Words, before, once
+from api.routing import noun_router
 from api.services import Services
 from hub.pipeline import suppression_desk
 from hub.store.accounts import Principal
@@ -36,7 +37,7 @@ from hub.vocabulary.decisions import TicketKind
 from hub.vocabulary.events import Subject, SubjectType
 from hub.vocabulary.instants import iso
 
-router = APIRouter(prefix="/suppressions", tags=["suppressions"])
+router = noun_router("suppressions", "/suppressions")
 
 ForMaintainers = Annotated[Principal, Security(Guard(MAINTAINERS))]
 
@@ -55,7 +56,7 @@ class State(StrEnum):
     ENDED = "ended"
 
 
-class SubjectIn(BaseModel):
+class SuppressedIn(BaseModel):
     """What is kept quiet."""
 
     model_config = ConfigDict(extra="forbid")
@@ -71,7 +72,7 @@ class NewSuppression(BaseModel):
 
     what: Begun
     site: Id | None = None
-    subject: SubjectIn | None = None
+    subject: SuppressedIn | None = None
     kind: TicketKind | None = None
     minutes: Annotated[int, Field(ge=1, le=100_000)]
     reason: Words

@@ -7,7 +7,7 @@ from datetime import tzinfo
 from typing import Annotated, Any
 
 import msgspec
-from fastapi import APIRouter, Body, Path, Query, Request
+from fastapi import Body, Path, Query, Request
 from fastapi.responses import Response
 from pydantic import BaseModel, ConfigDict
 from sqlalchemy import Connection, Row, select
@@ -36,6 +36,7 @@ from api.requests import (
     revision,
     versioned,
 )
+from api.routing import noun_router
 from api.services import Services
 from hub.store.accounts import Principal
 from hub.store.schema import tickets
@@ -49,7 +50,7 @@ from hub.vocabulary.decisions import Severity, TicketKind
 from hub.vocabulary.events import Subject, SubjectType
 from hub.vocabulary.instants import UtcMs, iso
 
-router = APIRouter(prefix="/tickets", tags=["tickets"])
+router = noun_router("tickets", "/tickets")
 
 STATES = sorted({state for kind in KINDS.values() for state in kind.states} | {"active", "closed"})
 ACTIONS = sorted({name for kind in KINDS.values() for name in kind.actions})

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Annotated, Any, Literal
 
 import msgspec
-from fastapi import APIRouter, Request
+from fastapi import Request
 from fastapi.responses import Response
 from pydantic import BaseModel, ConfigDict, StringConstraints
 from sqlalchemy import Row
@@ -16,6 +16,7 @@ from api.devices import find_device
 from api.openapi import answers
 from api.problem_details import not_found
 from api.requests import Cursor, Filter, Id, IdempotencyKey, InstantIn, Json, Limit, RowId, Site, before, once
+from api.routing import noun_router
 from api.services import Services
 from hub.meters import topups
 from hub.pipeline.meter_desk import Meter, report_topup
@@ -24,7 +25,7 @@ from hub.vocabulary.facts import DeviceKind
 from hub.vocabulary.instants import iso
 from hub.vocabulary.units import BalanceUnit, credit_text, to_credit
 
-router = APIRouter(prefix="/topups", tags=["topups"])
+router = noun_router("topups", "/topups")
 
 Amount = Annotated[
     str, StringConstraints(pattern=r"^([1-9][0-9]{0,6}(\.[0-9]{1,2})?|0\.([1-9][0-9]?|0[1-9]))$", max_length=10)

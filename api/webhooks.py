@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import Annotated, Literal
 
 import msgspec
-from fastapi import APIRouter, Query, Request
+from fastapi import Query, Request
 from fastapi.responses import Response
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 
@@ -31,6 +31,7 @@ from api.requests import (
     revision,
     versioned,
 )
+from api.routing import noun_router
 from api.services import Services
 from hub.pipeline.publications import Publication
 from hub.pipeline.webhook_desk import WebhookDesk, as_wanted, new_webhook
@@ -40,7 +41,7 @@ from hub.vocabulary.instants import iso
 from hub.vocabulary.ports import Sent
 from hub.vocabulary.publications import FEED_TYPES
 
-router = APIRouter(prefix="/webhooks", tags=["webhooks"])
+router = noun_router("webhooks", "/webhooks")
 
 REPLAYED = "Idempotency-Replayed"
 Name = Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9_-]{0,62}$", max_length=63)]

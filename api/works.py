@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import msgspec
-from fastapi import APIRouter, Request
+from fastapi import Request
 from fastapi.responses import Response
 from sqlalchemy import Connection, Row
 
@@ -31,13 +31,14 @@ from api.requests import (
     revision,
     versioned,
 )
+from api.routing import noun_router
 from api.services import Services
 from hub.cards import deposits, works
 from hub.pipeline import card_ends
 from hub.store.accounts import Principal
 from hub.vocabulary.instants import iso
 
-router = APIRouter(prefix="/works", tags=["cards"])
+router = noun_router("cards", "/works")
 
 
 class NewWorks(Body):

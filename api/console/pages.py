@@ -87,7 +87,8 @@ def show_wall(request: Request, principal: ForPages, lang: LanguageChoice = None
     names = {site.id: site.name for site in services.sites if principal.may_see(site.id)}
     now = services.now()
     tickets = wall.active_tickets(services, principal)
-    rows = [wall.row(language, ticket, names, now) for ticket in tickets if wall.shown(ticket)]
+    active = {ticket.id for ticket in tickets}
+    rows = [wall.row(language, ticket, names, now) for ticket in tickets if wall.shown(ticket, active, now)]
     start = {
         "language": language,
         "csrf": principal.csrf,

@@ -5,7 +5,7 @@ The ES module draws the same rows again and keeps them live; both use the catalo
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
 from itertools import pairwise
 from typing import Any
@@ -92,10 +92,11 @@ def row(language: str, ticket: shapes.Ticket, sites: Mapping[str, str], now: Utc
     }
 
 
-def shown(ticket: shapes.Ticket) -> bool:
-    """Whether the ticket has a row of its own at first: what is on the shelf or below a roll-up is listed elsewhere."""
+def shown(ticket: shapes.Ticket, active: Collection[int], now: UtcMs) -> bool:
+    """Whether the ticket has a row of its own: what is on the shelf, or below one of the `active`, is listed elsewhere."""
     grave = ticket.severity == Severity.CRITICAL or ticket.kind in NEVER_QUIET
-    return grave or (ticket.shelved_until is None and ticket.parent is None)
+    shelved = ticket.shelved_until is not None and parse_iso(ticket.shelved_until) > now
+    return grave or not (shelved or ticket.parent in active)
 
 
 def _place(language: str, ticket: shapes.Ticket, fields: Mapping[str, Any], sites: Mapping[str, str]) -> str:
