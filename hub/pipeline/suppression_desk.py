@@ -75,6 +75,8 @@ def fall_due(step: Step, suppression_id: int) -> None:
 def _known(step: Step, subject: Subject) -> bool:
     if subject.type is SubjectType.BUILDING:
         return any(device.building == subject.id for device in step.devices_of(subject.site).values())
+    if subject.type is SubjectType.SITE and subject.id != subject.site:
+        return False
     return step.knows(subject)
 
 

@@ -107,26 +107,32 @@ def demand(
     """Raises Refused where the cars do not let the case of the site go on."""
     ordered = cars(mass, cases)
     if action == "check_cars":
-        inside = {car.device: car for car in ordered if car.ticket_state in IN_CAR}
-        wrong = [inside[device] for device in given.get("devices") or () if device in inside]
+        own = {car.device: car for car in ordered if car.ticket_state in IN_CAR}
+        wrong = [own[device] for device in given.get("devices") or () if device in own]
         if wrong:
-            raise Refused("conflict", f"These cars have cases of their own, which are released there: {_names(wrong)}.")
-    if action in ENDS_RESCUE:
-        open_cases = [car for car in ordered if car.ticket_state in IN_CAR]
-        if open_cases:
             raise Refused(
-                "conflict", f"{action!r} is not possible before these cars are released: {_names(open_cases)}.", allowed
+                "conflict",
+                f"These cars have cases of their own, which are released there: {_listed([car.name for car in wrong])}.",
+            )
+    if action in ENDS_RESCUE:
+        inside = [case for case in cases if case.state in IN_CAR]  # also of a car that the case was re-bound to
+        if inside:
+            raise Refused(
+                "conflict", f"{action!r} is not possible before these cars are released: {_cases(inside)}.", allowed
             )
         unsaid = [car for car in ordered if not car.settled and car.occupancy != "empty"]
         if unsaid:
             raise Refused(
-                "conflict", f"Nobody has said whether anybody is inside: {_names(unsaid)} (check_cars).", allowed
+                "conflict",
+                f"Nobody has said whether anybody is inside: {_listed([car.name for car in unsaid])} (check_cars).",
+                allowed,
             )
     if action == "close":
         active = [case for case in cases if case.active]
         if active:
-            numbers = ", ".join(case.number for case in active[:LISTED])
-            raise Refused("conflict", f"'close' is not possible before the cars' cases are closed: {numbers}.", allowed)
+            raise Refused(
+                "conflict", f"'close' is not possible before the cars' cases are closed: {_cases(active)}.", allowed
+            )
 
 
 def below(case: Ticket, mass: Ticket, now: UtcMs) -> Change:
@@ -197,6 +203,9 @@ def _demand_struck(ticket: Ticket, devices: Sequence[str]) -> None:
         )
 
 
-def _names(found: Sequence[Car]) -> str:
-    named = ", ".join(f"{car.name} ({car.ticket_number})" if car.ticket_number else car.name for car in found[:LISTED])
-    return named + (f" and {len(found) - LISTED} more" if len(found) > LISTED else "")
+def _cases(found: Sequence[Ticket]) -> str:
+    return _listed([f"{case.subject_name} ({case.number})" for case in found])
+
+
+def _listed(words: Sequence[str]) -> str:
+    return ", ".join(words[:LISTED]) + (f" and {len(words) - LISTED} more" if len(words) > LISTED else "")

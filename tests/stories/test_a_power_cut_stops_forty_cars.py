@@ -16,7 +16,7 @@ from hub.tickets.lifecycle import Refused, Ticket
 from hub.vocabulary.events import Event
 from rules.entrapment.rule import Entrapment
 from rules.mass_power_cut import MassPowerCut
-from support.cars import at, boarded, left_empty, power_lost, state, without_sensor
+from support.cars import at, boarded, left_empty, power_lost, press, state, without_sensor
 from support.desk import act, rows_of, ticket, told
 from support.rig import Rig, device
 
@@ -180,13 +180,24 @@ def test_a_car_with_a_case_of_its_own_is_not_said_to_be_empty_here_and_strange_c
         act(rig, 1, "rebind", device="e01")
 
 
+def test_a_case_that_was_rebound_to_another_car_still_keeps_the_whole_open(store: Store) -> None:
+    rig = Rig(store, (Entrapment(), MassPowerCut()), [*LIFTS, device("f01")], now=at(-60))
+    before_the_cut(rig)
+    the_cut(rig)
+    rig.advance(130_000, 10_000)
+    for case in cases(rig)[1:]:
+        act(rig, case, "release", note="out")
+    act(rig, cases(rig)[0], "rebind", device="f01")
+    act(rig, 1, "check_cars", devices=["e01", *(NAMES[number - 1] for number in RESTING)])
+    with pytest.raises(Refused, match="F01"):
+        act(rig, 1, "release")
+
+
 def test_a_press_in_a_car_at_rest_is_a_full_case_below_and_keeps_the_whole_open(store: Store) -> None:
     rig = start(store, at(-60))
     before_the_cut(rig)
     the_cut(rig)
     rig.advance(130_000, 10_000)
-    from support.cars import press
-
     tell(rig, press(140, device="e12", held_s=5))
     (case,) = [each for each in cases(rig) if each.subject.id == "e12"]
     assert (case.parent_id, case.state) == (1, "suspected")

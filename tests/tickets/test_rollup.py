@@ -8,14 +8,16 @@ from pathlib import Path
 
 import pytest
 
+from hub.pipeline import suppression_desk
 from hub.store import schema
 from hub.store.database import Store, open_store
-from hub.tickets import rollup
+from hub.tickets import alarm_load, load_queries, rollup, rows, suppression_rows
 from hub.tickets.lifecycle import Ticket
+from hub.tickets.suppression import Suppressed
 from hub.tickets.ticket import Ticket as TicketValue
 from hub.vocabulary.decisions import Severity, TicketKind
 from hub.vocabulary.events import Subject, SubjectType
-from support.desk import HOUR, MINUTE, SECOND, act, feed, raise_ticket, rows_of, ticket, trail
+from support.desk import HOUR, MINUTE, OPERATOR, SECOND, about, act, feed, raise_ticket, rows_of, ticket, trail
 from support.rig import SITE, Rig, device
 
 COUNT = 24
@@ -169,3 +171,29 @@ def test_the_hubs_own_trouble_is_not_gathered() -> None:
         **values,
     )
     assert not rollup.may_be_gathered(about)
+
+
+def test_both_databases_shelve_gather_and_list_alike(database_url: str) -> None:
+    """One way through every statement of this part."""
+    both = open_store(database_url)
+    rig = Rig(both, [], [device(f"lift-{number}") for number in range(COUNT)])
+    flood(rig, 12)
+    act(rig, 1, "shelve", minutes=5, reason="x")
+    rig.ask(
+        lambda step: suppression_desk.begin(
+            step, Suppressed.MAINTENANCE, SITE, about("lift-20"), None, 5, "works", OPERATOR
+        )
+    )
+    raise_ticket(rig, "elevator_fault", "lift-20")
+    with both.read() as connection:
+        running = suppression_rows.page(connection, sites=[SITE], limit=10)
+        assert [(row.what, row.ticket_number is None) for row in running] == [("maintenance", True), ("shelf", False)]
+        raised = load_queries.raisings(connection, [SITE], rig.now - HOUR, rig.now + 1)
+        assert (len(raised), len(alarm_load.floods([each.at for each in raised if each.new]))) == (13, 1)
+        assert load_queries.active_now(connection) == {SITE: (13, 0)}
+        assert load_queries.suppressed_now(connection) == {(SITE, "shelf"): 1, (SITE, "maintenance"): 1}
+        assert [len(children) for children in [rows.below(connection, ticket(rig, 1).parent_id or 0)]] == [12]
+    rig.advance(6 * MINUTE, MINUTE)
+    assert [row.end_reason for row in rows_of(rig, schema.suppressions)] == ["due", "due"]
+    assert not any(found.maintenance or found.shelved_until for found in all_tickets(rig))
+    both.close()

@@ -216,6 +216,7 @@ def test_a_silence_never_covers_what_is_critical(rig: Rig) -> None:
         ("silence", None, "entrapment", 5, "kind"),
         ("silence", None, "door_alarm", LIMIT_MIN[Suppressed.SILENCE] + 1, "minutes"),
         ("silence", Subject(SITE, SubjectType.DEVICE, "lift-9"), None, 5, "subject"),
+        ("silence", Subject(SITE, SubjectType.SITE, "elsewhere"), None, 5, "subject"),
         ("maintenance", None, None, 5, "subject"),
         ("maintenance", Subject(SITE, SubjectType.SITE, SITE), None, 5, "subject"),
         ("maintenance", Subject(SITE, SubjectType.BUILDING, "b9"), None, 5, "subject"),

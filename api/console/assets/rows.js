@@ -14,12 +14,12 @@ function isGrave(ticket) {
 }
 
 /* Which rows of their own are shown, and which tickets are listed below which (by the parent's id). */
-export function arranged(tickets) {
+export function arranged(tickets, now) {
   const known = new Set(tickets.map((ticket) => ticket.id));
   const below = new Map();
   const shown = tickets.filter((ticket) => {
     if (isGrave(ticket)) return true;
-    if (ticket.shelved_until) return false;
+    if (Date.parse(ticket.shelved_until) > now) return false; // and not a moment longer, whatever became of its deadline
     if (!known.has(ticket.parent)) return true;
     below.set(ticket.parent, [...(below.get(ticket.parent) ?? []), ticket]);
     return false;
@@ -78,7 +78,7 @@ export class Rows {
   }
 
   show(all, now) {
-    const { shown: tickets, below } = arranged(all);
+    const { shown: tickets, below } = arranged(all, now);
     const kept = new Set(tickets.map((ticket) => ticket.id));
     for (const [id, row] of this.rows) {
       if (!kept.has(id)) {

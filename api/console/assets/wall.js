@@ -195,7 +195,7 @@ function drawSigns() {
 }
 
 function drawEmpty() {
-  const empty = arranged([...state.tickets.values()]).shown.length === 0;
+  const empty = arranged([...state.tickets.values()], now()).shown.length === 0;
   $("empty").hidden = !empty;
   if (!empty) return;
   const shelved = state.tickets.size;
