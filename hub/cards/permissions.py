@@ -177,6 +177,16 @@ def due(connection: Connection, site: str, now: UtcMs, limit: int) -> Sequence[R
     return connection.execute(_with_card().where(*ready).order_by(*order).limit(limit)).all()
 
 
+def revoked_of(connection: Connection, assignment: int, now: UtcMs) -> Sequence[Row[Any]]:
+    """Doors that this card is to be taken off now."""
+    mine = (
+        card_permissions.c.assignment_id == assignment,
+        card_permissions.c.desired == str(Desired.REVOKED),
+        card_permissions.c.next_try_at <= now,
+    )
+    return connection.execute(_with_card().where(*mine).order_by(card_permissions.c.id)).all()
+
+
 def unproved_revocations(connection: Connection, site: str) -> Sequence[Row[Any]]:
     """Doors on which a revoked card may still be alive."""
     alive = (

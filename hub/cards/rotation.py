@@ -6,6 +6,7 @@ No hub may run meanwhile, because it would go on locking with the old key.
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Mapping
 from typing import Any, Final
 
@@ -18,6 +19,8 @@ from hub.settings.keys import AUDIT
 from hub.store.database import Store
 from hub.store.schema import card_assignments, id_copies
 from hub.vocabulary.instants import UtcMs
+
+log = logging.getLogger(__name__)
 
 ROWS_AT_A_TIME: Final = 200
 
@@ -59,6 +62,16 @@ def locked_with(store: Store) -> dict[str, int]:
             for name, count in connection.execute(statement):
                 counts[name] = counts.get(name, 0) + int(count)
     return counts
+
+
+def tell_missing(store: Store, ring: KeyRing) -> dict[str, int]:
+    """Keys that are not here, with how much they lock; in the log, because nothing else stops for it."""
+    missing = {name: count for name, count in locked_with(store).items() if name not in ring.names}
+    for name, count in missing.items():
+        log.error(
+            "%d identity numbers or copies are locked with the key %s, which is not here: put it back", count, name
+        )
+    return missing
 
 
 def locked_anew_with(store: Store, ring: KeyRing, now: UtcMs) -> Rotated:

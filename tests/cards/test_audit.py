@@ -11,10 +11,12 @@ from sqlalchemy import Connection
 from hub.cards import audit, forgetting
 from hub.cards.audit import Action, Chain, Entry, Head
 from hub.cards.secrecy import KeyRing
+from hub.jobs import Jobs
 from hub.store.database import Store, open_store
 from hub.store.schema import audit as table
 from hub.store.schema import events, meta
 from hub.vocabulary.instants import DAY_MS
+from support.rig import SmallWorld
 
 NOW = 1_780_000_000_000
 CHAIN = Chain("audit-1", b"k" * 32)
@@ -117,3 +119,16 @@ def test_retention_proves_that_no_door_event_is_older_than_180_days(sqlite_store
         assert audit.verify(connection, CHAINS)[1] == ()
     assert [row.action for row in rows] == ["retention", "retention"]
     assert '"left":0' in rows[0].detail_json
+
+
+def test_the_nightly_job_deletes_and_proves_in_one_go(sqlite_store: Store) -> None:
+    old = NOW - 200 * DAY_MS
+    row = {"site": "", "kind": "AccessEvent", "key": b"a", "late": False, "body_json": "{}"}
+    with sqlite_store.write() as connection:
+        connection.execute(events.insert(), [row | {"occurred_at": old, "received_at": old, "decided_at": old}])
+    jobs = Jobs(sqlite_store, SmallWorld([], [], {}), lambda: NOW, CHAIN)
+    assert jobs.enforce_retention()["events"] == 1
+    with sqlite_store.read() as connection:
+        (proof,) = audit.page(connection, (), None, None, None, None, 9)
+    assert '"events_gone":1' in proof.detail_json
+    assert '"left":0' in proof.detail_json

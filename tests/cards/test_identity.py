@@ -175,6 +175,15 @@ def test_a_rotation_killed_at_any_point_is_finished_by_the_next_and_reads_everyt
     assert set(rotation.locked_with(rig.store)) == {ring.current}
 
 
+def test_a_hub_that_starts_without_its_keys_says_how_much_is_lost(rig: Rig, caplog: pytest.LogCaptureFixture) -> None:
+    ring = KeyRing.new()
+    enter(rig, ring, 2)
+    assert rotation.tell_missing(rig.store, ring) == {}
+    assert caplog.text == ""
+    assert rotation.tell_missing(rig.store, KeyRing.new()) == {ring.current: 3}
+    assert f"3 identity numbers or copies are locked with the key {ring.current}" in caplog.text
+
+
 def test_a_number_of_before_encryption_keeps_its_last_four_and_loses_its_digest(rig: Rig) -> None:
     keys = new_keys()
     old = KeyRing(keys)
