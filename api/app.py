@@ -38,6 +38,7 @@ from api import (
     openapi,
     people,
     privacy,
+    press_tests,
     problem_details,
     problems,
     records,
@@ -60,6 +61,7 @@ from api.stream import Streams
 NOUNS: Final = (
     tickets,
     records,
+    press_tests,
     feed,
     devices,
     meters,

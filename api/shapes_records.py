@@ -122,4 +122,13 @@ class ReportVersionList(Shape, frozen=True):
     next: str | None = None
 
 
-ANSWERS = (CaseRecord, Report, ReportVersionList)
+class PressTest(Shape, frozen=True):
+    """A declared test of an elevator's alarm button: presses before `until` are tests."""
+
+    site: str
+    device: str
+    until: Instant
+    by: str
+
+
+ANSWERS = (CaseRecord, Report, ReportVersionList, PressTest)

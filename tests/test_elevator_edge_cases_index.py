@@ -94,6 +94,8 @@ INDEX: dict[str, tuple[str, ...]] = {
         "rules/test_missing_test_call.py::test_three_days_without_a_test_are_a_ticket",
     ),
     "Technician's test press": (
+        "rules/entrapment/test_press_test.py::test_presses_inside_a_declared_test_open_nothing_are_written_down_and_shown_as_a_problem",
+        "rules/entrapment/test_press_test.py::test_outside_it_a_press_is_real_also_a_second_later",
         f"{TABLE}::test_row_6_a_held_button_alarms_at_once_in_any_mode_and_place",
     ),
     "Estate outage": (

@@ -4,6 +4,8 @@ A press is filtered while a door stands open at a landing, and held back while t
 doors open at the next stop. Whatever is unknown does not filter. Once an incident is open nothing is filtered
 (EN 81-28 4.1.2; domain/elevator.md 0 no. 2 and 4, 3.2 A, 3.3 rows 6 to 8).
 
+The one exception is a test that people have declared beforehand (press_test.py).
+
 Decided here: row 6 ('held: alarm at once, in any state') goes before the filter for every press of `button_hold_s` or
 longer; `filter_held_presses` takes the stricter reading, in which only `filter_escape_s` passes the filter.
 """
@@ -16,6 +18,7 @@ from hub.vocabulary.decisions import CancelTimer, Severity
 from hub.vocabulary.elevator import AlarmState
 from hub.vocabulary.events import ElevatorAlarm, ElevatorState
 from hub.vocabulary.instants import UtcMs
+from rules.entrapment import press_test
 from rules.entrapment.car import Car, Motion
 from rules.entrapment.limits import ms
 from rules.entrapment.reasons import Move, Reason, SeverityReason, Source, Why
@@ -33,6 +36,9 @@ def on_message(step: Step, event: ElevatorAlarm) -> None:
         step.set(alarm=step.state.alarm.cleared(event.occurred_at))
         clear_if_nothing_stands(step, Move.BUTTON_ALARM_CLEARED)
         return
+    if press_test.explains(step):
+        step.why_not(Why.PRESS_TEST, held_s=event.held_s)
+        return
     step.set(alarm=step.state.alarm.added(event.occurred_at))
     _pressed(step, event.held_s, floor=event.floor, code=event.code)
     if not step.state.alarm.stands:  # its clear came before it
@@ -48,7 +54,9 @@ def on_bit(step: Step, event: ElevatorState) -> None:
     elif event.button and since is not None:
         _judge_hold(step, since)
     elif event.button is False and since is not None:
-        if not step.state.button_told:
+        if press_test.explains(step):
+            step.why_not(Why.PRESS_TEST, held_s=(step.at - since) / 1000)
+        elif not step.state.button_told:
             _pressed(step, (step.at - since) / 1000)
         step.set(button_since=None, button_told=False)
         step.add(CancelTimer(key=HOLD_TIMER))
@@ -66,6 +74,10 @@ def _judge_hold(step: Step, since: int) -> None:
         return
     if step.state.incident is None and _short(step, held_s) and _filter(step.car):
         step.timer(HOLD_TIMER, since + ms(step.limits.filter_escape_s))
+        return
+    if press_test.explains(step):
+        step.timer(HOLD_TIMER, press_test.end(step))  # still pressed then: somebody means it
+        step.why_not(Why.PRESS_TEST, held_s=held_s)
         return
     step.set(button_told=True)
     _alarm(step, Reason.BUTTON_HELD, held_s=held_s)

@@ -30,6 +30,7 @@ class EntrapmentLimits(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown
     button_hold_s: Seconds = 3  # shorter presses are short
     filter_escape_s: Seconds = 30  # a press held so long passes every filter
     filter_held_presses: bool = False  # True: filter also presses of button_hold_s up to filter_escape_s
+    press_test_s: Seconds = 3_600  # a declared test of the button is never longer, whatever was declared
     landing_open_s: Seconds = 10  # a car that has stopped opens its doors within this, or the held-back press counts
     pending_press_s: Seconds = 60  # a short press in a moving car is never held back longer
     load_percent: Annotated[float, msgspec.Meta(gt=0, le=100)] = 10  # from here the load is somebody

@@ -61,6 +61,7 @@ class Why(StrEnum):
     HANDLED_BEFORE_CLOSE = "handled_before_close"
     DUPLICATE = "duplicate"
     TEST_ALARM = "test_alarm"
+    PRESS_TEST = "press_test"  # the button was pressed while somebody had declared that it would be tried
     POWER_LOST_WAITING = "power_lost_waiting"
     TELEMETRY_LOST = "telemetry_lost"
     NOT_MOVING_WHEN_LOST = "not_moving_when_lost"

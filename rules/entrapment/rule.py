@@ -29,8 +29,9 @@ from hub.vocabulary.events import (
 )
 from hub.vocabulary.facts import DeviceKind, Facts
 from hub.vocabulary.instants import UtcMs
+from hub.vocabulary.press_tests import PressTestDeclared
 from hub.vocabulary.rule import Outcome
-from rules.entrapment import button, signals, watching
+from rules.entrapment import button, press_test, signals, watching
 from rules.entrapment.car import Car, seen
 from rules.entrapment.limits import EntrapmentLimits
 from rules.entrapment.occupancy import latch
@@ -55,6 +56,7 @@ class Entrapment:
         Unreachable,
         TimerFired,
         TicketMoved,
+        PressTestDeclared,
     )
     state_type: type[msgspec.Struct] = EntrapmentState
     limits_type: type[msgspec.Struct] = EntrapmentLimits
@@ -86,6 +88,8 @@ class Entrapment:
                 signals.on_silence(step, certain=False)
             case TicketMoved():
                 _on_ticket_moved(step, event)
+            case PressTestDeclared():
+                press_test.on_declared(step, event)
         return Outcome(state if step.state == state else step.state, step.decisions)
 
     def migrate(self, version: int, stored: dict[str, Any]) -> EntrapmentState | None:
@@ -204,6 +208,8 @@ def _on_timer(step: Step, event: TimerFired) -> None:
             button.on_hold_timer(step)
         case button.PRESS_TIMER:
             button.on_press_timer(step)
+        case press_test.TEST_TIMER:
+            press_test.on_over(step)
         case signals.COMMS_TIMER if not watching.postponed(step, event.key, event.occurred_at):
             signals.on_comms_timer(step)
         case signals.WATCH_TIMER if not watching.postponed(step, event.key, event.occurred_at):

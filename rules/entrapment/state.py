@@ -66,6 +66,7 @@ class EntrapmentState(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=T
     button_since: UtcMs | None = None  # the button's bit is up since then
     button_told: bool = False
     pending: Press | None = None
+    press_test_until: UtcMs | None = None  # declared by people
     filtered: int = 0  # presses that were filtered, for misuse
     faults: dict[str, Standing] = {}
     fault_bits: tuple[str, ...] = ()

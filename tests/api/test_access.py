@@ -57,6 +57,14 @@ RESCUERS = {
     Role.MANAGER,
     Role.ADMIN,
 }
+DECLARERS = {
+    Role.CONTROL_ROOM,
+    Role.DUTY_SUPERVISOR,
+    Role.DEPARTMENT_MANAGER,
+    Role.TECHNICIAN,
+    Role.MANAGER,
+    Role.ADMIN,
+}
 REPORT_WRITERS = {Role.DUTY_SUPERVISOR, Role.DEPARTMENT_MANAGER, Role.MANAGER, Role.ADMIN}
 PEOPLE = {Role.FRONT_DESK, Role.HOUSEKEEPER, Role.MANAGER, Role.ADMIN}
 CARDS = {Role.FRONT_DESK, Role.CARD_CUSTODIAN, Role.MANAGER, Role.ADMIN}
@@ -77,6 +85,7 @@ TABLE = {
     ("POST", "/api/v1/tickets"): ALL,
     ("GET", "/api/v1/tickets/{ticket_id}"): ALL,
     ("POST", "/api/v1/tickets/{ticket_id}/actions/{action}"): ALL,
+    ("POST", "/api/v1/devices/{device_id}/press-test"): DECLARERS,
     ("GET", "/api/v1/tickets/{ticket_id}/record"): RESCUERS,
     ("GET", "/api/v1/tickets/{ticket_id}/reports"): RESCUERS,
     ("GET", "/api/v1/tickets/{ticket_id}/reports/{form}"): RESCUERS,
