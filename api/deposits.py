@@ -15,6 +15,7 @@ from pydantic import Field
 from sqlalchemy import Connection, Row
 
 from api import shapes_desk
+from api.audited import record, sees_people
 from api.auth import ForMoney, services_of
 from api.card_life import Edit, ForEdits
 from api.cards import Body, Short, find_card, money
@@ -24,6 +25,7 @@ from api.routing import noun_router
 from api.services import Services
 from api.topups import Amount, MoneyIn
 from hub.cards import deposits, works
+from hub.cards.audit import Action
 from hub.cards.deposits import DepositAct, Penalty
 from hub.cards.kinds import CardKind
 from hub.cards.ledger import CardState
@@ -115,7 +117,12 @@ def _answer(services: Services, principal: Principal, card_id: int, status: int 
 @router.get("/{card_id}/deposit", responses=answers(shapes_desk.Deposit))
 def show_deposit(request: Request, principal: ForMoney, card_id: RowId) -> Response:
     """What was received, is held, was paid back, was kept; and what stands in the way of a refund."""
-    return _answer(services_of(request), principal, card_id)
+    services = services_of(request)
+    if sees_people(principal):
+        with services.store.read() as connection:
+            row = find_card(connection, principal, card_id)
+        record(services, principal, Action.READ, f"cards/{card_id}", site=row.site, detail={"what": "deposit"})
+    return _answer(services, principal, card_id)
 
 
 def _run(edit: Edit, body: Body, act: Callable[[Step], object]) -> Response:

@@ -34,7 +34,7 @@ from connectors.mqtt import MqttConnector
 from connectors.mqtt_check import check_connection
 from connectors.mqtt_settings import MqttSettings as BrokerAddress
 from connectors.outlets import WayMaker
-from hub.cards import controllers, identity
+from hub.cards import controllers, identity, rotation
 from hub.cards.secrecy import KeyRing
 from hub.connections import Connections
 from hub.dispatch import Dispatch
@@ -168,6 +168,7 @@ class _Assembly:
     def __init__(self, settings: Settings, store: Store, clock: Callable[[], UtcMs]) -> None:
         self.settings, self.store, self.clock = settings, store, clock
         self.keys = _key_ring(settings)
+        rotation.tell_missing(store, self.keys)
         self.estate = Estate(settings, rule_limits())
         self.devices = self.estate.device_entries()
         self.inbox = Inbox()
@@ -220,6 +221,7 @@ class _Assembly:
                 knows_unit=self.estate.knows_unit,
                 link_key=self.link_key,
                 hooks=self.settings.hooks,
+                cookie_secure=self.settings.http.public_url.startswith("https:"),
                 card_capacity=self.estate.card_capacity,
                 keys=self.keys,
             )
