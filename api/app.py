@@ -28,6 +28,7 @@ from api import (
     devices,
     drills,
     feed,
+    hand_over,
     headers,
     health,
     households,
@@ -52,7 +53,7 @@ from api import (
     webhooks,
     works,
 )
-from api.console import pages, record_pages
+from api.console import hand_over_page, pages, record_pages
 from api.requests import Json
 from api.routing import BASE
 from api.services import Services
@@ -85,6 +86,7 @@ NOUNS: Final = (
     acknowledge_hooks,
     roster_overrides,
     roster,
+    hand_over,
     statistics,
     suppressions,
     webhooks,
@@ -95,6 +97,7 @@ NOUNS: Final = (
     pages,
     acknowledge,
     record_pages,
+    hand_over_page,
 )
 """Modules with a router; the first route that fits an address answers."""
 

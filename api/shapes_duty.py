@@ -153,6 +153,7 @@ class HandOver(Shape, frozen=True):
     shift: str
     at: Instant
     cases: Sequence[OpenCase]
+    cases_total: int
     items: Sequence[CountedItem]
     instructions: str
     signatures: Sequence[Signature]

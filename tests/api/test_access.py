@@ -30,6 +30,8 @@ from hub.registry.roster import OverrideKind
 from hub.registry.roster_rows import AssignmentEdit, OverrideEdit
 from hub.store import accounts
 from hub.store.schema import devices, notice_orders
+from hub.tickets import hand_over
+from hub.tickets.hand_over import Note
 from hub.vocabulary.decisions import Audience, Notify
 from hub.vocabulary.events import Subject, SubjectType, TopUpState
 from hub.vocabulary.roles import Role
@@ -184,6 +186,11 @@ TABLE = {
     ("POST", "/api/v1/roster/overrides"): ROSTER_EDITORS,
     ("GET", "/api/v1/roster/overrides/{row_id}"): ALL,
     ("DELETE", "/api/v1/roster/overrides/{row_id}"): ROSTER_EDITORS,
+    ("GET", "/api/v1/hand-overs"): ALL,
+    ("POST", "/api/v1/hand-overs"): ALL,
+    ("GET", "/api/v1/hand-overs/{hand_over_id}"): ALL,
+    ("POST", "/api/v1/hand-overs/{hand_over_id}/take-over"): ALL,
+    ("GET", "/hand-overs/{hand_over_id}"): PAGE,
     ("GET", "/api/v1/openapi.json"): EVERYBODY,
     ("GET", "/healthz"): ALL,
     ("GET", "/readyz"): ALL,
@@ -287,6 +294,7 @@ def ids(small_hub) -> dict[str, str]:
         roster_rows.assign(connection, "lakeside", assigned, "test", now)
         ill = OverrideEdit(kind=OverrideKind.ABSENT, person_id=guard, from_at=now, until_at=now + 1)
         roster_rows.put_override(connection, "lakeside", ill, "test", now)
+        note = hand_over.write(connection, Note(site="lakeside", desk="security", shift="A"), "test", now)
         subject = Subject("lakeside", SubjectType.DEVICE, "m-0101")
         ordered = Notify(key="1", subject=subject, audience=Audience.HOUSEHOLD, template="low_balance_1")
         orders.order(connection, ordered, "low_balance", now)
@@ -324,6 +332,7 @@ def ids(small_hub) -> dict[str, str]:
         "topup_id": str(topup),
         "card_id": str(card),
         "row_id": "1",
+        "hand_over_id": str(note),
         "template": "low_balance_1",
         "action": "note",
         "form": "emergency",
