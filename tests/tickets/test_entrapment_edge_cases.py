@@ -16,9 +16,11 @@ from hub.store.database import Store, open_store
 from hub.tickets.lifecycle import Actor, Refused
 from hub.vocabulary.elevator import Doors, ElevatorFault, Power
 from hub.vocabulary.instants import parse_iso
+from hub.vocabulary.press_tests import PressTestDeclared
 from hub.vocabulary.roles import Role
-from support.cars import at, boarded, cleared, offline, online, power_lost, press, state, trapped
+from support.cars import LIFT, at, boarded, cleared, offline, online, power_lost, press, state, trapped
 from support.rescues import Story, outcome, play
+from support.rig import SITE
 from support.timeline import T0
 
 OPERATOR = Actor("wang", frozenset({Role.CONTROL_ROOM}))
@@ -164,6 +166,26 @@ def test_what_the_sensors_say_of_themselves_is_a_ticket_and_never_a_silent_pass(
         kinds = list(connection.execute(select(schema.tickets.c.kind).order_by(schema.tickets.c.id)).scalars())
     assert kinds == ["elevator_fault", "entrapment"]
     assert story.case()["fields"]["occupancy_unknown"] is True
+
+
+def test_a_declared_test_of_the_button_is_shown_survives_a_restart_and_ends_by_itself(store: Store) -> None:
+    """'Technician's test press: needs declared test window; outside it, real'."""
+    story = Story(store).until(T0)
+    declared = PressTestDeclared(
+        site=SITE, device=LIFT, source_key="1", occurred_at=T0, received_at=T0, until=T0 + 10 * MINUTE, by="wang", reason="年检"
+    )  # fmt: skip
+    story.rig.ask(lambda step: step.happen(declared))
+    story.hear(press(30, source_key="a")).restart().hear(press(60, source_key="b"))
+    problem = schema.problems.c
+    with store.read() as connection:
+        shown = connection.execute(select(problem.code, problem.active)).all()
+        heard = list(connection.execute(select(schema.events.c.kind)).scalars())
+    assert (story.cases(), [tuple(row) for row in shown]) == ([], [("press_test", True)])
+    assert heard.count("ElevatorAlarm") == 2, "a test is recorded"
+    story.hear(press(601, source_key="c"))
+    assert story.case()["state"] == "suspected"
+    with store.read() as connection:
+        assert connection.execute(select(problem.active)).scalars().all() == [False]
 
 
 # --- clocks on the wall ------------------------------------------------------------------------------------------
