@@ -14,7 +14,15 @@ from hub.pipeline import suppression_desk
 from hub.store import schema
 from hub.store.database import Store, open_store
 from hub.tickets.lifecycle import Actor, Refused
-from hub.tickets.suppression import LIMIT_MIN, SHELF_LIMIT_MIN, Standing, Suppressed, Suppression, silenced_until
+from hub.tickets.suppression import (
+    LIMIT_MIN,
+    SHELF_LIMIT_MIN,
+    Standing,
+    Suppressed,
+    Suppression,
+    held_back,
+    silenced_until,
+)
 from hub.vocabulary.decisions import Audience, Notify, Severity, TicketKind, Urgency
 from hub.vocabulary.events import Subject, SubjectType
 from hub.vocabulary.roles import Role
@@ -207,6 +215,22 @@ def test_a_silence_never_covers_what_is_critical(rig: Rig) -> None:
         site=SITE, what=Suppressed.SILENCE, subject=about("lift-1"), reason="", by="", since=0, until=START + 1
     )
     assert silenced_until(standing, [silence], START) is None
+
+
+def test_residents_are_told_whatever_is_kept_quiet() -> None:
+    quiet = Standing(
+        kind="low_balance",
+        subject=about("lift-1"),
+        building="b1",
+        severity=Severity.LOW,
+        shelved_until=START + 1,
+        maintenance=True,
+    )
+    silence = Suppression(
+        site=SITE, what=Suppressed.SILENCE, kind="low_balance", reason="", by="", since=0, until=START + 1
+    )
+    assert held_back(Audience.HOUSEHOLD, quiet, quiet, [silence], START) is None
+    assert held_back(Audience.HOUSEKEEPER, quiet, quiet, [silence], START) is Suppressed.MAINTENANCE
 
 
 @pytest.mark.parametrize(
