@@ -52,6 +52,14 @@ def verdicts(found: Row) -> list[Row]:
         many = max(row["meters"] for row in found["devices"])
         aim(f"(e) cost per message up to {many:,} devices", "flat within 1.3 ×", f"{flat} ×", met=flat <= 1.3)
     out += _modbus_verdicts(found["modbus"]) if found.get("modbus") else []
+    for row in found.get("cards", ()):
+        late = row["over_promise"] + row["unproved"]
+        aim(
+            f"a lost card is proved off {row['controllers']:,} online controllers",
+            "every door within 10 s",
+            f"{late} of {row['doors'] + row['unproved']} doors late, slowest {row['max_ms'] / 1000:.1f} s",
+            met=not late,
+        )
     return out
 
 
@@ -110,6 +118,8 @@ def markdown(found: Row) -> str:
         parts += [_devices(found["devices"])]
     if found.get("modbus"):
         parts += [_modbus(found["modbus"])]
+    if found.get("cards"):
+        parts += [_cards(found["cards"])]
     return "\n".join(parts)
 
 
@@ -187,6 +197,38 @@ def _devices(rows: Sequence[Row]) -> str:
     return (
         "## Cost against the number of devices (d, e)\n\nLive over NATS; every device was heard once before the clock runs.\n"
         f"\n{table(head, body)}"
+    )
+
+
+def _cards(rows: Sequence[Row]) -> str:
+    body = [
+        (
+            f"{row['controllers']:,}",
+            row["lost_cards"],
+            f"{row['p50_ms']:,}",
+            f"{row['p99_ms']:,}",
+            f"{row['max_ms']:,}",
+            row["over_promise"],
+            row["unproved"],
+            f"{row['expiring_cards']:,} in {row['expired_s']} s",
+            row["load"],
+        )
+        for row in rows
+    ]
+    head = (
+        "controllers",
+        "lost cards",
+        "p50 ms",
+        "p99 ms",
+        "slowest ms",
+        "doors over 10 s",
+        "not proved",
+        "expiring cards proved off",
+        "load",
+    )
+    return (
+        "## Lost cards\n\nLoss reported → proved off a door by the controller's own list; all controllers online, 100 passes a "
+        f"second, and the expiry of many cards at the same time.\n\n{table(head, body)}"
     )
 
 

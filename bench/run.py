@@ -1,4 +1,4 @@
-"""Runs the measurements of issues 2 and 3, prints a table, and writes bench/RESULTS.md and bench/results.json.
+"""Runs the measurements of issues 2, 3 and 5, prints a table, and writes bench/RESULTS.md and bench/results.json.
 
 `--quick` is a try-out of a minute that writes nothing; `--only` picks parts.
 """
@@ -18,14 +18,14 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from bench import gateways, ingest, kills, latency, machine, modbus
+from bench import cards, gateways, ingest, kills, latency, machine, modbus
 from bench.brokers import BROKERS, present
 from bench.contestants import BARE, HUB
 from bench.ingest import Ingest
 from bench.report import markdown, verdicts
 
 HERE = Path(__file__).resolve().parent
-PARTS = ("ingest", "latency", "kills", "devices", "modbus")
+PARTS = ("ingest", "latency", "kills", "devices", "modbus", "cards")
 
 
 @contextmanager
@@ -88,6 +88,15 @@ def run_latency(brokers: list[str], rates: tuple[int, ...], alarms: int) -> list
     return rows
 
 
+def run_cards(cases: tuple[tuple[int, int, int], ...]) -> list[dict[str, Any]]:
+    """Issue 5 section 5: (controllers, lost cards, expiring cards) of each run."""
+    rows = []
+    for controllers, lost, expiring in cases:
+        with folder(f"lost cards on {controllers} controllers") as place:
+            rows.append(cards.measure(place, BROKERS["nats"], controllers, lost, expiring).asdict())
+    return rows
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--quick", action="store_true")
@@ -123,6 +132,8 @@ def main() -> None:
             found["modbus"] = modbus.measure() | {
                 "gateways": gateways.measure(place, BROKERS["nats"], 3 if quick else 15)
             }
+    if "cards" in parts:
+        found["cards"] = run_cards(((20, 2, 1_000),) if quick else ((20, 5, 10_000), (200, 3, 10_000), (1_000, 2, 10_000)))
     found["load_after"] = machine.load()
     found["verdicts"] = verdicts(found)
     text = markdown(found)

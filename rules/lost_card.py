@@ -24,10 +24,12 @@ from hub.vocabulary.events import (
     SubjectType,
 )
 from hub.vocabulary.facts import Facts
-from hub.vocabulary.instants import MINUTE_MS, DurationMs, UtcMs
+from hub.vocabulary.instants import MINUTE_MS, SECOND_MS, DurationMs, UtcMs
 from hub.vocabulary.rule import Outcome
 
 _SEPARATORS: Final = re.compile(r"[\s:,/.-]+")
+RESOLUTION_MS: Final[DurationMs] = 2 * SECOND_MS
+"""Devices tell whole seconds and are set to whole seconds: a use that close to the loss may well be after it."""
 REPLAYED_AFTER_MS: Final[DurationMs] = 5 * MINUTE_MS
 
 
@@ -91,7 +93,7 @@ class LostCard:
         loss = None if event.card is None else state.lost.get(_key(event.card))
         if loss is None:
             return Outcome(state, _hint(event, state))
-        if event.occurred_at < loss.lost_at:
+        if event.occurred_at + RESOLUTION_MS <= loss.lost_at:
             return Outcome(state, [_evidence(LostCardReason.USED_BEFORE_THE_LOSS, event, loss)])
         if not event.live or (_replayed(event) and event.result is AccessResult.DENIED):
             return Outcome(state, [_evidence(LostCardReason.LOST_CARD_REPLAYED, event, loss)])

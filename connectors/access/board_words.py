@@ -79,5 +79,5 @@ def clock_offset(local: datetime, zone: tzinfo, now: UtcMs) -> DurationMs:
 
 
 def local_time(now: UtcMs, zone: tzinfo) -> datetime:
-    """What the board's clock is to show; no zone, as the board has none."""
-    return datetime.fromtimestamp(now / 1000, UTC).astimezone(zone).replace(tzinfo=None)
+    """What the board's clock is to show, to the nearest second; no zone, as the board has none."""
+    return datetime.fromtimestamp(round(now / 1000), UTC).astimezone(zone).replace(tzinfo=None)

@@ -42,7 +42,12 @@ def activate(step: Step, row: Row[Any]) -> None:
 def withdraw(step: Step, row: Row[Any]) -> None:
     """The card is valid no more: tell its doors, before anything else is told to anybody."""
     permissions.revoke(step.connection, row.id, step.now)
-    send_due(step, row.site)
+    # All of its doors at once, however many others are due: what people wait for is not part of a round.
+    mine: dict[str, list[Row[Any]]] = {}
+    for each in permissions.revoked_of(step.connection, row.id, step.now):
+        mine.setdefault(each.controller, []).append(each)
+    for group in mine.values():
+        _send(step, group)
 
 
 def tell_again(step: Step, row: Row[Any]) -> None:

@@ -64,19 +64,21 @@ class CommandLog:
     def write(self, connection: Connection) -> None:
         """Part of the step's transaction."""
         self.to_send.sort(key=lambda each: each.name != REVOKE)
-        for each in self.to_send:
-            connection.execute(
-                commands.insert().values(
-                    id=each.id,
-                    site=each.site,
-                    device=each.device,
-                    name=each.name,
-                    args_json=msgspec.json.encode(each.args).decode(),
-                    created_at=self._now,
-                    reply_by=each.reply_by,
-                    state="sent",
-                )
-            )
+        rows = [
+            {
+                "id": each.id,
+                "site": each.site,
+                "device": each.device,
+                "name": each.name,
+                "args_json": msgspec.json.encode(each.args).decode(),
+                "created_at": self._now,
+                "reply_by": each.reply_by,
+                "state": "sent",
+            }
+            for each in self.to_send
+        ]
+        if rows:
+            connection.execute(commands.insert(), rows)
         for result in self._answers:
             connection.execute(
                 commands.update()

@@ -78,7 +78,7 @@ def test_a_granted_lost_card_is_critical_lists_the_leaking_door_and_is_pushed_ag
 
 @pytest.mark.parametrize("result", ["denied", "granted"])
 def test_a_use_before_the_loss_is_evidence_and_no_alarm(story: Story, result: str) -> None:
-    (verdict,) = story.push(swipe(LOST_S - 1, result, late=True, received_at=T0 + 900_000))
+    (verdict,) = story.push(swipe(LOST_S - 2, result, late=True, received_at=T0 + 900_000))
     assert verdict.reason == "used_before_the_loss"
 
 

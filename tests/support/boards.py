@@ -30,8 +30,9 @@ ZONE = ZoneInfo("Asia/Shanghai")
 class Loopback:
     """The boards' side of the wire: a thread with their sockets."""
 
-    def __init__(self, boards: list[Board]) -> None:
+    def __init__(self, boards: list[Board], host: str = "127.0.0.1") -> None:
         self.boards = {board.serial: board for board in boards}
+        self._host = host
         self.port = 0
         self._server = BoardServer(boards)
         self._loop = asyncio.new_event_loop()
@@ -39,7 +40,7 @@ class Loopback:
 
     def start(self) -> None:
         self._thread.start()
-        self.port = asyncio.run_coroutine_threadsafe(self._server.start(), self._loop).result(5)
+        self.port = asyncio.run_coroutine_threadsafe(self._server.start(self._host), self._loop).result(5)
 
     def do(self, act: Callable[[], Any]) -> Any:
         """Something that happens at a board, in the boards' own thread."""
