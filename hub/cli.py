@@ -209,7 +209,7 @@ def import_file(
     config: ConfigOption = DEFAULT_CONFIG,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what would change; change nothing.")] = False,
 ) -> None:
-    """Households and people, or a roster, from CSV or XLSX: all or nothing, each wrong cell named; also while the hub runs."""
+    """Households and people, a roster, or cards from CSV or XLSX: all or nothing, each wrong cell named; also while the hub runs."""
     from hub.importing import import_sheet
 
     with foreseen():

@@ -10,14 +10,17 @@ from zoneinfo import ZoneInfo
 import msgspec
 from sqlalchemy import Connection
 
+from hub.cards import card_import, identity
+from hub.cards.card_import import CardSite
 from hub.registry import household_import, roster_import
 from hub.registry.estate import site_facts
 from hub.registry.household_import import SiteEntry
 from hub.registry.people import FieldError
 from hub.registry.rows import align_sites
-from hub.registry.sheet import CellProblem, Sheet, read_sheet
+from hub.registry.sheet import CellProblem, Sheet, SheetError, read_sheet
 from hub.settings import Settings, SiteConfig
 from hub.store.database import Store
+from hub.vocabulary.card_rules import rules_on
 from hub.vocabulary.instants import UtcMs
 
 
@@ -47,7 +50,7 @@ class _NothingWritten(Exception):  # noqa: N818  ends the transaction; no error
 def import_sheet(store: Store, settings: Settings, file: Path, now: UtcMs, *, dry_run: bool = False) -> Imported:
     """Read, check and write. Raises SheetError, OSError, and what the database raises."""
     sheet = read_sheet(file)
-    plan = (_roster if roster_import.is_roster(sheet) else _households)(sheet, settings, now)
+    plan = _reader_of(sheet)(sheet, settings, now)
     if plan.problems:
         return Imported(problems=plan.problems)
     try:
@@ -64,6 +67,12 @@ def import_sheet(store: Store, settings: Settings, file: Path, now: UtcMs, *, dr
     except FieldError as error:
         return Imported(problems=(CellProblem(0, error.field, error.problem),))
     return Imported(counts=counts)
+
+
+def _reader_of(sheet: Sheet) -> Callable[[Sheet, Settings, UtcMs], _Plan]:
+    if card_import.is_ledger(sheet):
+        return _cards
+    return _roster if roster_import.is_roster(sheet) else _households
 
 
 def _households(sheet: Sheet, settings: Settings, now: UtcMs) -> _Plan:
@@ -87,6 +96,37 @@ def _roster(sheet: Sheet, settings: Settings, now: UtcMs) -> _Plan:
         write=lambda connection: {
             str(word): n for word, n in roster_import.write(connection, wanted, today, now).items()
         },
+    )
+
+
+def _cards(sheet: Sheet, settings: Settings, now: UtcMs) -> _Plan:
+    sites = {site.id: _card_site(site, now) for site in settings.sites}
+    wanted = card_import.understand(sheet, sites, now)
+    try:
+        ring = identity.load_ring(settings.keys, settings.data_dir)
+    except ValueError as error:
+        raise SheetError(f"The keys of personal data cannot be used: {error}.") from error
+    return _Plan(
+        problems=wanted.problems,
+        against=lambda connection: card_import.unusable(connection, wanted, sites),
+        write=lambda connection: {
+            str(word): n for word, n in card_import.write(connection, ring, wanted, sites, now).items()
+        },
+    )
+
+
+def _card_site(site: SiteConfig, now: UtcMs) -> CardSite:
+    doors: dict[str, tuple[tuple[str, str], ...]] = {}
+    for device in site.devices:
+        doors[device.place] = (*doors.get(device.place, ()), *((device.id, door.id) for door in device.doors))
+    readers = {device.numbers for device in site.devices if device.numbers is not None}
+    today = datetime.fromtimestamp(now / 1000, UTC).astimezone(ZoneInfo(site.timezone)).date()
+    return CardSite(
+        entry=_entry(site),
+        timezone=site.timezone,
+        rules=rules_on(site.card_rules, today),
+        doors=doors,
+        readers=tuple(sorted(readers, key=repr)),
     )
 
 
