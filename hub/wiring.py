@@ -17,6 +17,7 @@ from prometheus_client import CollectorRegistry
 
 from connectors import notify, platforms, profiles
 from connectors.access.board import Resume
+from connectors.access.check import check_boards
 from connectors.access.mqtt_doors import MqttDoors
 from connectors.access.uhppote import UhppoteConnector
 from connectors.acrel import AcrelListener
@@ -134,6 +135,7 @@ def check_connections(settings: Settings) -> Iterator[Finding]:
         for bus, findings in zip(buses, found, strict=True):
             for each in findings:
                 yield Finding(each.ok, f"{bus.site}/{each.target}", each.text)
+    yield from (Finding(*found) for found in check_boards(entries, _sections("uhppote")))
     yield from (Finding(*found) for found in check_notifiers(settings, notify.make_sender))
 
 
@@ -198,7 +200,7 @@ class _Assembly:
         """The whole."""
         door = Door(self.inbox, self.store, self.clock)
         registry = CollectorRegistry()
-        registry.register(HubCollector(self.engine, self.inbox, self.canary, self._metrics))
+        registry.register(HubCollector(self.engine, self.inbox, self.canary, self.connections.buses, self._metrics))
         registry.register(AlarmLoadCollector(self.store, list(self.estate.sites), self.clock))
         from api.app import create_app  # a second of imports that no other command needs
         from api.services import Services

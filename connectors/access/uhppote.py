@@ -7,7 +7,6 @@ gets lost is late by one poll and never missing.
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import logging
 import threading
 import time
@@ -47,7 +46,7 @@ class _Sink:
 
 
 class UhppoteConnector:
-    """`devices` of other profiles are ignored. `listen`: (address, port) that boards push to; None: polling alone."""
+    """`devices` of other profiles are ignored. A board with a `listener` (address:port of this machine) pushes there."""
 
     def __init__(
         self,
@@ -59,11 +58,10 @@ class UhppoteConnector:
         clock: Callable[[], UtcMs] = lambda: time.time_ns() // 1_000_000,
         poll_s: float = POLL_S,
         timeout_s: float = TIMEOUT_S,
-        listen: tuple[str, int] | None = None,
     ) -> None:
         self._entries = [each for each in devices if each.profile in profiles]
         self._resume, self._intake, self._clock = resume, intake, clock
-        self._poll_s, self._timeout_s, self._listen = poll_s, timeout_s, listen
+        self._poll_s, self._timeout_s = poll_s, timeout_s
         self._loop: asyncio.AbstractEventLoop | None = None
         self._stopping: asyncio.Event | None = None
         self._thread: threading.Thread | None = None
@@ -132,7 +130,7 @@ class UhppoteConnector:
 
     async def _run(self) -> None:
         self._stopping = asyncio.Event()
-        client = UhppoteAsync("0.0.0.0", NOWHERE, ":".join(map(str, self._listen or ("127.0.0.1", 0))))  # noqa: S104 - any way out
+        client = UhppoteAsync("0.0.0.0", NOWHERE, "127.0.0.1:0")  # noqa: S104 - any way out
         for entry in self._entries:
             key = (entry.site, entry.device)
             link = BoardLink(client, int(entry.options["serial"]), str(entry.options["host"]), self._timeout_s)
@@ -144,12 +142,12 @@ class UhppoteConnector:
                 _Sink(self, key),
                 self._clock,
                 self._poll_s,
-                self._listen,
+                _listener(entry),
             )
             self._boards[key] = board
         tasks = [asyncio.create_task(board.run()) for board in self._boards.values()]
-        if self._listen is not None:
-            tasks.append(asyncio.create_task(self._hear(client)))
+        ears = {str(entry.options["listener"]) for entry in self._entries if entry.options.get("listener")}
+        tasks += [asyncio.create_task(self._hear(ear)) for ear in sorted(ears)]
         self._loop = asyncio.get_running_loop()
         self._ready.set()
         await self._stopping.wait()
@@ -159,7 +157,7 @@ class UhppoteConnector:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
 
-    async def _hear(self, client: UhppoteAsync) -> None:
+    async def _hear(self, ear: str) -> None:
         by_serial = {int(each.options["serial"]): (each.site, each.device) for each in self._entries}
 
         def pushed(event: Any) -> None:
@@ -167,10 +165,16 @@ class UhppoteConnector:
             if key is not None:
                 self._boards[key].wake()
 
-        with contextlib.suppress(asyncio.CancelledError):
-            try:
-                await client.listen(
-                    pushed, on_error=lambda error: log.debug("uhppote: a push without meaning: %s", error)
-                )
-            except OSError as error:
-                log.error("uhppote: nothing is heard at %s (%s); boards are polled all the same", self._listen, error)  # noqa: TRY400
+        def broken(error: BaseException) -> None:
+            log.debug("uhppote: a push without meaning: %s", error)
+
+        try:
+            await UhppoteAsync("0.0.0.0", NOWHERE, ear).listen(pushed, on_error=broken)  # noqa: S104 - any way out
+        except OSError as error:
+            log.error("uhppote: nothing is heard at %s (%s); boards are polled all the same", ear, error)  # noqa: TRY400
+
+
+def _listener(entry: DeviceEntry) -> tuple[str, int] | None:
+    """Where this board is to push to."""
+    address, _, port = str(entry.options.get("listener") or "").partition(":")
+    return (address, int(port)) if address else None

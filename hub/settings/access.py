@@ -19,11 +19,11 @@ from hub.settings.section import Section
 from hub.vocabulary.facts import AccessFacts, DeviceKind, ProfileFacts
 
 BOARD_PORT: Final = 60000
+LISTEN_PORT: Final = 60001
 CARD_FORMATS: Final = ("wiegand26", "wiegand34", "uid32")
 BOARD_FORMATS: Final = CARD_FORMATS[:2]
 READER_KINDS: Final = ("rc522", "pn532", "wiegand")
 HOST: Final = re.compile(r"([0-9.]{7,15})(?::([0-9]{1,5}))?")
-HOST_ALLOWED: Final = f'an IPv4 address, with a port when it is not {BOARD_PORT}: "192.168.1.100:60000"'
 IP: Final = re.compile(r"[0-9.]{7,15}")
 IP_ALLOWED: Final = 'the controller\'s IPv4 address, fixed at the router: "192.168.1.50"'
 MAX_SERIAL: Final = 2**32 - 1
@@ -59,20 +59,25 @@ def _facts(section: Section, known: AccessFacts) -> AccessFacts:
 
 
 def _host(section: Section) -> str | None:
-    text = section.text("host", required=True, pattern=HOST, allowed=HOST_ALLOWED)
+    return _address_of(section, "host", required=True, port=BOARD_PORT)
+
+
+def _address_of(section: Section, key: str, *, required: bool, port: int) -> str | None:
+    allowed = f'an IPv4 address, with a port when it is not {port}: "192.168.1.100:{port}"'
+    text = section.text(key, required=required, pattern=HOST, allowed=allowed)
     match = HOST.fullmatch(text)
     if match is None:
         return None
-    port = int(match[2] or BOARD_PORT)
+    number = int(match[2] or port)
     try:
         address = ipaddress.IPv4Address(match[1])
     except ValueError:
-        section.wrong("host", f"{text!r} is no IPv4 address", HOST_ALLOWED)
+        section.wrong(key, f"{text!r} is no IPv4 address", allowed)
         return None
-    if not 1 <= port <= 65_535:
-        section.wrong("host", f"port {port} is out of range", "1 to 65535")
+    if not 1 <= number <= 65_535:
+        section.wrong(key, f"port {number} is out of range", "1 to 65535")
         return None
-    return f"{address}:{port}"
+    return f"{address}:{number}"
 
 
 def _serial(section: Section) -> int | None:
@@ -99,9 +104,15 @@ def _reader(section: Section) -> str | None:
     return section.choice("reader", READER_KINDS, default="rc522")
 
 
+def _listener(section: Section) -> str | None:
+    """Where this board is to push its events: the hub's own address as the board sees it; left out, it is polled alone."""
+    return _address_of(section, "listener", required=False, port=LISTEN_PORT)
+
+
 READERS: Final[Mapping[str, Callable[[Section], Any]]] = {
     "serial": _serial,
     "host": _host,
+    "listener": _listener,
     "ip": _ip,
     "card_format": _card_format,
     "reader": _reader,

@@ -224,7 +224,7 @@ def test_a_card_of_another_format_than_the_readers_is_refused_with_the_reason(si
 
 def test_a_push_wakes_the_connector_before_its_next_poll(site: BoardSite, free_port) -> None:
     site.connector.stop()
-    site.connect({}, listen=("127.0.0.1", free_port()))
+    site.connect({}, listener=f"127.0.0.1:{free_port()}")
     board = site.boards["gate-1"]
     site.settle(lambda: board.listener is not None)
     site.wire.do(lambda: board.swipe(42))

@@ -56,6 +56,7 @@ def test_a_board_has_its_serial_its_address_and_what_its_readers_send(tmp_path):
         ("192.168.1.101:60001", "192.168.1.101:70000", "devices[1].host", 5, "port 70000 is out of range"),
         ("card_format: wiegand26, ", "", "devices[0].card_format", 4, "is missing"),
         ("card_format: wiegand34", "card_format: wiegand43", "devices[1].card_format", 5, "did you mean 'wiegand34'"),
+        ("lease_days: 14", 'listener: "10.0.0.1:0"', "devices[1].listener", 5, "port 0 is out of range"),
         ("lease_days: 14", "lease_days: 0", "devices[1].lease_days", 5, "1 to 90"),
         ("capacity: 500", "capacity: 500, host: 10.0.0.1", "devices[2].host", 6, "unknown field"),
     ],

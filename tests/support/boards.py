@@ -70,7 +70,9 @@ class Hands:
         self.queue.put(event)
 
 
-def entries(port: int, serials: dict[str, int] = SERIALS, card_format: str = "wiegand26") -> list[DeviceEntry]:
+def entries(
+    port: int, serials: dict[str, int] = SERIALS, card_format: str = "wiegand26", listener: str | None = None
+) -> list[DeviceEntry]:
     """The boards as the site file has them."""
     return [
         DeviceEntry(
@@ -79,7 +81,13 @@ def entries(port: int, serials: dict[str, int] = SERIALS, card_format: str = "wi
             kind="access_controller",
             profile="uhppote",
             timezone="Asia/Shanghai",
-            options={"serial": serial, "host": f"127.0.0.1:{port}", "card_format": card_format, "doors": DOORS[name]},
+            options={
+                "serial": serial,
+                "host": f"127.0.0.1:{port}",
+                "card_format": card_format,
+                "doors": DOORS[name],
+                "listener": listener,
+            },
         )
         for name, serial in serials.items()
     ]
@@ -100,13 +108,13 @@ class BoardSite:
     def local_now(self) -> datetime:
         return datetime.fromtimestamp(self.rig.now / 1000, UTC).astimezone(ZONE).replace(tzinfo=None)
 
-    def connect(self, resume: dict[tuple[str, str], Resume], listen: tuple[str, int] | None = None) -> None:
+    def connect(self, resume: dict[tuple[str, str], Resume], listener: str | None = None) -> None:
         """The hub's side, as after a start of the process."""
         sections = {"uhppote": profiles.load()["uhppote"].uhppote}
-        known = entries(self.wire.port)
+        known = entries(self.wire.port, listener=listener)
         self.decoder = UhppoteDecoder({key: each for key, each in sections.items() if each is not None}, known)
         self.connector = UhppoteConnector(
-            known, sections, resume, self.hands, clock=lambda: self.rig.now, poll_s=0.02, timeout_s=0.2, listen=listen
+            known, sections, resume, self.hands, clock=lambda: self.rig.now, poll_s=0.02, timeout_s=0.2
         )
         self.connector.start()
         self.dispatch = Dispatch(self.connector, {(SITE, name): self.connector for name in SERIALS})

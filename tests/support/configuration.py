@@ -61,7 +61,7 @@ class LowBalanceLimits(msgspec.Struct, frozen=True):
 
 RULES: Mapping[str, type[msgspec.Struct]] = {"entrapment": EntrapmentLimits, "low_balance": LowBalanceLimits}
 
-BOARD = AccessFacts(reads_one=True, settings=("serial", "host", "card_format"))
+BOARD = AccessFacts(reads_one=True, settings=("serial", "host", "card_format", "listener"))
 
 PROFILES: Mapping[str, ProfileFacts] = {
     "hub-json": ProfileFacts(kinds=tuple(DeviceKind), channel="mqtt"),
