@@ -214,6 +214,7 @@ def import_file(
 
     with foreseen():
         settings = load_settings(config)
+        file.stat()  # a file that is not there is named before anything is touched
         with open_database(settings) as store:
             done = import_sheet(store, settings, file, _now(), dry_run=dry_run)
     for problem in done.problems:

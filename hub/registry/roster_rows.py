@@ -214,7 +214,7 @@ def put_override(connection: Connection, site: str, edit: OverrideEdit, by: str,
     if edit.zone and edit.kind is not OverrideKind.ADD:
         raise FieldError("zone", "only who is added has a zone of their own")
     if not edit.from_at < edit.until_at <= edit.from_at + LONGEST_OVERRIDE_MS:
-        raise FieldError("until", "must be after `from`, by a year at most")
+        raise FieldError("until_at", "must be after `from_at`, by a year at most")
     key = connection.execute(
         duty_overrides.insert().values(
             site=site,

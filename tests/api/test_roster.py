@@ -105,7 +105,7 @@ def test_an_override_that_means_nothing_is_refused_with_its_field(lead, staff):
         ({"kind": "replace", "by_person": 1}, "by_person"),
         ({"kind": "absent", "person": 99}, "person"),
         ({"kind": "absent", "zone": ["b1"]}, "zone"),
-        ({"kind": "absent", "until_at": "2026-06-01T00:00:00+08:00"}, "until"),
+        ({"kind": "absent", "until_at": "2026-06-01T00:00:00+08:00"}, "until_at"),
         ({"kind": "holiday"}, "kind"),
     ]:
         body = {
