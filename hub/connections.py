@@ -75,14 +75,11 @@ class Connections:
         return max((round(lane.oldest_unacked_s * 1000) for lane in self._mqtt.state().lanes), default=None)
 
     def metrics(self) -> Mapping[str, float]:
-        """For Prometheus."""
-        buses, lanes = self._bus_states(), self._mqtt.state().lanes
+        """For Prometheus; of buses: `hub.metrics.bus_metrics`."""
+        lanes = self._mqtt.state().lanes
         return {
             "broker_sessions_up": sum(lane.connected for lane in lanes),
             "oldest_unacknowledged_seconds": max((lane.oldest_unacked_s for lane in lanes), default=0),
-            "buses_up": sum(bus.up is True for bus in buses),
-            "dead_units": sum(len(bus.dead_units) for bus in buses),
-            "late_replies": sum(bus.late_replies for bus in buses),
         }
 
     def buses(self) -> list[dict[str, Any]]:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from typing import Any, Final
 
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
@@ -13,14 +14,20 @@ from hub.pipeline.inbox import Inbox
 
 
 class HubCollector(Collector):
-    """Engine, inbox, canary, and what wiring adds (`extra`: name → value now)."""
+    """Engine, inbox, canary, buses as the API shows them, and what wiring adds (`extra`: name → value now)."""
 
     def __init__(
-        self, engine: Engine, inbox: Inbox, canary: CanaryWatch, extra: Callable[[], Mapping[str, float]]
+        self,
+        engine: Engine,
+        inbox: Inbox,
+        canary: CanaryWatch,
+        buses: Callable[[], Iterable[Mapping[str, Any]]],
+        extra: Callable[[], Mapping[str, float]],
     ) -> None:
         self._engine = engine
         self._inbox = inbox
         self._canary = canary
+        self._buses = buses
         self._extra = extra
 
     def collect(self) -> Iterator[Metric]:
@@ -41,5 +48,40 @@ class HubCollector(Collector):
                 trip.add_metric([state.lane], state.round_trip_ms / 1000)
         yield age
         yield trip
+        yield from bus_metrics(list(self._buses()))
         for name, value in self._extra().items():
             yield GaugeMetricFamily(f"hub_{name}", name.replace("_", " "), value=value)
+
+
+_BUS: Final = ["site", "bus"]
+
+
+def bus_metrics(buses: Sequence[Mapping[str, Any]]) -> Iterator[Metric]:
+    """One line for each bus: whether it is up, how long a round takes, how full it is, and who does not answer."""
+    gauges: dict[str, tuple[str, Callable[[Mapping[str, Any]], float | None]]] = {
+        "up": ("1 while the gateway answers; no line: not known yet.", lambda bus: bus["up"]),
+        "cycle_seconds": ("Bus time of one round over all devices.", lambda bus: bus["cycle_ms"] / 1000),
+        "utilisation": ("Share of the last minute in which the bus was in use.", lambda bus: bus["utilisation"]),
+        "dead_units": ("Devices that do not answer.", lambda bus: len(bus["dead"])),
+        "next_probe_seconds": ("Until the next of them is tried; no line: all answer.", _next_probe_s),
+    }
+    for name, (text, value_of) in gauges.items():
+        gauge = GaugeMetricFamily(f"hub_bus_{name}", text, labels=_BUS)
+        for bus in buses:
+            value = value_of(bus)
+            if value is not None:
+                gauge.add_metric([bus["site"], bus["id"]], float(value))
+        yield gauge
+    for name, text in (
+        ("answers", "Requests that were answered."),
+        ("failures", "Requests that were not, or wrongly."),
+        ("late_replies", "Replies that came when nobody waited for them any more."),
+    ):
+        counter = CounterMetricFamily(f"hub_bus_{name}", text, labels=_BUS)
+        for bus in buses:
+            counter.add_metric([bus["site"], bus["id"]], bus[name])
+        yield counter
+
+
+def _next_probe_s(bus: Mapping[str, Any]) -> float | None:
+    return min((unit["next_probe_ms"] / 1000 for unit in bus["dead"]), default=None)

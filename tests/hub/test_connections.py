@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from hub.connections import Connections
+from hub.metrics import bus_metrics
 from hub.pipeline.watch import Trouble
 
 
@@ -94,6 +95,25 @@ def test_a_bus_is_shown_with_its_dead_devices_and_what_they_do_not_know() -> Non
     assert (shown["devices"], shown["late_replies"], shown["utilisation"]) == (3, 2, 0.1235)
 
 
+def test_prometheus_reads_each_bus_by_its_name() -> None:
+    bus = Bus((Unit("m-1"), Unit("m-2", "timeout", 900), Unit("m-3", "timeout", 400)))
+    quiet = Bus((Unit("m-9"),), up=None, bus="meters-2", late_replies=0)
+    both = [*connections(bus).buses(), *connections(quiet).buses()]
+    lines = {(sample.name, sample.labels["bus"]): sample.value for each in bus_metrics(both) for sample in each.samples}
+    assert {name: value for (name, of), value in lines.items() if of == "meters-1"} == {
+        "hub_bus_up": 1,
+        "hub_bus_cycle_seconds": 0.01,
+        "hub_bus_utilisation": 0.1235,
+        "hub_bus_dead_units": 2,
+        "hub_bus_next_probe_seconds": 0.4,
+        "hub_bus_answers_total": 5,
+        "hub_bus_failures_total": 1,
+        "hub_bus_late_replies_total": 2,
+    }
+    assert ("hub_bus_up", "meters-2") not in lines, "not known yet is no 0"
+    assert ("hub_bus_next_probe_seconds", "meters-2") not in lines
+
+
 def test_what_is_wrong_becomes_a_condition_and_what_is_right_does_not() -> None:
     assert wrong(connections(Bus((Unit("m-1"),)), Broker())) == {}
     bad = connections(Bus((Unit("m-3", unsupported=("relay",)),)), Broker("torn", 1, 90, 100), ("alarm",))
@@ -113,4 +133,4 @@ def test_health_requires_the_broker_and_not_the_buses() -> None:
     assert (lines["bus"].ok, lines["bus"].required) == (False, False)
     assert "connect_failed" in lines["bus"].why
     assert down.oldest_unacked_ms() == 0
-    assert down.metrics()["buses_up"] == 0
+    assert down.metrics()["broker_sessions_up"] == 0
