@@ -65,7 +65,7 @@ def verdicts(found: Row) -> list[Row]:
 
 def _modbus_verdicts(found: Row) -> list[Row]:
     """The aims of issue 3 section 6."""
-    late, dead, line, (bare, hub) = found["late"][-1], found["dead"], found["line"], found["gateways"]
+    late, dead, line, (_, bare, hub) = found["late"][-1], found["dead"], found["line"], found["gateways"]
     ratio = round(hub["reads_per_second"] / bare["reads_per_second"], 2)
     cycles = ", ".join(f"{row['dead']} dead: {row['hub_s']} s" for row in dead)
     rows = [
@@ -77,7 +77,7 @@ def _modbus_verdicts(found: Row) -> list[Row]:
             all(row["hub_s"] <= row["naive_s"] * 1.05 for row in dead),
         ),
         ("use of a 9,600-baud line", "≥ 0.9 of the limit", line["share"], line["share"] >= 0.9),
-        (f"reads/s over {hub['gateways']} gateways, stored", "≥ 0.7 of bare pymodbus", ratio, ratio >= 0.7),
+        (f"reads/s over {hub['gateways']} gateways, stored", "≥ 0.7 of the bare loop", ratio, ratio >= 0.7),
     ]
     return [{"aim": f"Modbus: {what}", "wanted": wanted, "got": got, "met": met} for what, wanted, got, met in rows]
 
@@ -249,8 +249,8 @@ def _modbus(found: Row) -> str:
         ),
         (
             f"A line of 9,600 baud, 21 registers, 20 ms gap: {found['line']['polls']} polls of {found['line']['limit']} "
-            "that fit.\n\nReads of 21 registers over many TCP gateways: bare pymodbus reads in one event loop and drops "
-            "the answers; the hub's count when they can be read from its database.\n"
+            "that fit.\n\nReads of 21 registers over many TCP gateways: bare pymodbus in one event loop, with the answers "
+            "dropped, and stored by a thread (the bare loop); the hub's count when they can be read from its database.\n"
         ),
         table(
             ("contestant", "gateways", "meters", "reads/s", "CPU ms per 1,000", "load"),

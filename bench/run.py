@@ -133,7 +133,9 @@ def main() -> None:
                 "gateways": gateways.measure(place, BROKERS["nats"], 3 if quick else 15)
             }
     if "cards" in parts:
-        found["cards"] = run_cards(((20, 2, 1_000),) if quick else ((20, 5, 10_000), (200, 3, 10_000), (1_000, 2, 10_000)))
+        found["cards"] = run_cards(
+            ((20, 2, 1_000),) if quick else ((20, 5, 10_000), (200, 3, 10_000), (1_000, 2, 10_000))
+        )
     found["load_after"] = machine.load()
     found["verdicts"] = verdicts(found)
     text = markdown(found)
