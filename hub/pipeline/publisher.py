@@ -82,7 +82,8 @@ class Publisher:
         self._clock = clock
         self._lanes: dict[int, Lane] = {}
         self._results: deque[tuple[int, Result | _Finished]] = deque()
-        self._fed: deque[str] = deque()  # sites of new rows
+        self._fed: set[str] = set()  # sites of new rows
+        self._lock = threading.Lock()
         self._news = threading.Event()
         self._changed = threading.Event()
         self._over = threading.Event()
@@ -119,7 +120,8 @@ class Publisher:
         """In the engine's thread: remember and return."""
         sites = {row.site for row in rows if row.seq}
         if sites:
-            self._fed.extend(sites)
+            with self._lock:
+                self._fed |= sites
             self._news.set()
 
     # --- the loop -----------------------------------------------------------------------------------------
@@ -171,7 +173,8 @@ class Publisher:
         if self._changed.is_set():
             self._changed.clear()
             self._load()
-        fresh = {self._fed.popleft() for _ in range(len(self._fed))}
+        with self._lock:
+            fresh, self._fed = self._fed, set()
         now, more = self._clock(), False
         for lane in self._lanes.values():
             lane.behind = lane.behind or lane.site in fresh

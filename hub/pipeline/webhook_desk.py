@@ -117,6 +117,7 @@ class WebhookDesk:
 
     def disable(self, publication_id: int, if_match: int | None) -> None:
         """Stops, and keeps its place."""
+        self._refuse_mqtt(publication_id)
         self._move(publication_id, publication_plan.disabled, if_match)
 
     def replay(self, publication_id: int, after: int, if_match: int | None) -> None:
@@ -127,6 +128,7 @@ class WebhookDesk:
         if not least <= after <= latest:
             allowed = f"the feed holds what came after {least}, up to {latest}"
             raise Refused("invalid", "Some fields are wrong.", errors=(("after", allowed),))
+        self._refuse_mqtt(publication_id)
         self._move(publication_id, lambda progress: publication_plan.moved(progress, after), if_match)
 
     def ping(self, publication_id: int) -> Verdict:
@@ -143,6 +145,14 @@ class WebhookDesk:
         return verdict
 
     # --- inside -------------------------------------------------------------------------------------------
+
+    def _refuse_mqtt(self, publication_id: int) -> None:
+        """Stopped, it would leave tickets on the broker that are long over."""
+        publication = self.get(publication_id)
+        if publication is not None and publication.wanted.channel is Channel.MQTT:
+            raise Refused(
+                "not_allowed", "Tickets on the broker are switched on and off in the site file: mqtt_tickets."
+            )
 
     def _check(self, wanted: Wanted) -> None:
         try:

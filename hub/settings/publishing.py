@@ -6,6 +6,7 @@ The networks stand in hub.yaml alone: whoever may edit a site or add a webhook m
 from __future__ import annotations
 
 import re
+import ssl
 from collections.abc import Mapping, Sequence
 from ipaddress import ip_network
 from pathlib import Path
@@ -50,12 +51,22 @@ def read_publishing(root: Section, base: Path) -> PublishingSettings:
             ip_network(network)
         except ValueError as error:
             section.wrong("private_networks", str(error), NETWORK_ALLOWED)
-    name = section.text("ca")
-    ca = base / name if name else None
-    if ca is not None and not ca.is_file():
-        section.wrong("ca", f"there is no file {ca}", "a path relative to hub.yaml, or an absolute one")
+    ca = _read_ca(section, base)
     section.finish()
     return PublishingSettings(private_networks=networks, ca=ca)
+
+
+def _read_ca(section: Section, base: Path) -> Path | None:
+    name = section.text("ca")
+    if not name:
+        return None
+    try:
+        ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT).load_verify_locations(cafile=base / name)
+    except FileNotFoundError:
+        section.wrong("ca", f"there is no file {base / name}", "a path relative to hub.yaml, or an absolute one")
+    except OSError:
+        section.wrong("ca", f"{base / name} holds no certificate", "certificates of authorities, PEM")
+    return base / name
 
 
 def read_site_publishing(

@@ -12,10 +12,13 @@ from starlette.testclient import TestClient
 
 from connectors.codecs import cap
 from connectors.codecs.cloudevents import Source
+from hub.pipeline import publications
+from hub.pipeline.publications import Wanted
 from hub.pipeline.publisher import Publisher
 from hub.pipeline.webhook_desk import MOST_PER_SITE, WebhookDesk
 from hub.store.schema import idempotency, metadata
 from hub.vocabulary.ports import Retry
+from hub.vocabulary.publications import Channel, Origin, PublicationState
 from hub.vocabulary.roles import Role
 from hub.vocabulary.signing_keys import key_of
 from support.publishing import Receiver
@@ -228,3 +231,20 @@ def test_what_is_no_incident_has_no_cap(client, hub):
     ticket = hub.ticket()  # this hub has no words for any ticket
     answer = client.get(f"/api/v1/tickets/{ticket}/cap")
     assert (answer.status_code, msgspec.json.decode(answer.content)["detail"]) == (404, "There is no such incident.")
+
+
+def test_tickets_on_the_broker_are_listed_but_not_stopped_here(client, hub):
+    """Stopped, they would stay there as they were, long after they are over."""
+    wanted = Wanted(site="lakeside", name="mqtt-tickets", channel=Channel.MQTT, origin=Origin.FILE, format="ticket")
+    with hub.store.write() as connection:
+        row = publications.add(connection, wanted, "file", hub.now())
+    path = f"/api/v1/webhooks/{row}"
+    assert client.get(path).json()["channel"] == "mqtt"
+    assert client.post(f"{path}/disable").status_code == 409
+    assert client.post(f"{path}/replay", json={"after": hub.feed.latest_seq}).status_code == 409
+    assert client.post(f"{path}/ping").status_code == 409
+    assert client.delete(path).status_code == 409
+    with hub.store.write() as connection:
+        found = publications.one(connection, row)
+        gone = msgspec.structs.replace(found.progress, state=PublicationState.REMOVED)
+        publications.put_progress(connection, found, gone, hub.now())

@@ -1,5 +1,7 @@
 """`publishing:` of hub.yaml and of a site file: who is told, where the hub may go, and each mistake with its line."""
 
+import shutil
+
 import pytest
 
 from connectors import platforms
@@ -51,8 +53,8 @@ def test_a_webhook_with_its_choice_and_two_secrets(tmp_path):
     assert SECRET not in repr(publishing)
 
 
-def test_networks_and_an_authority_of_ones_own_stand_in_hub_yaml(tmp_path):
-    (tmp_path / "own.pem").write_text("x")
+def test_networks_and_an_authority_of_ones_own_stand_in_hub_yaml(tmp_path, tls_files):
+    shutil.copy(tls_files.ca, tmp_path / "own.pem")
     part = "publishing: {private_networks: [10.20.0.0/16, 'fd00::/8'], ca: own.pem}\n"
     publishing = read(tmp_path, "", part).publishing
     assert publishing.private_networks == ("10.20.0.0/16", "fd00::/8")
@@ -110,6 +112,7 @@ def test_each_mistake_of_a_site_file_is_named(tmp_path, part, field, word):
         ("private_networks: [10.20.0.1/16]", "publishing.private_networks", "host bits"),
         ("private_networks: [intranet]", "publishing.private_networks[0]", "not allowed"),
         ("ca: none.pem", "publishing.ca", "no file"),
+        ("ca: hub.yaml", "publishing.ca", "no certificate"),
         ("webhooks: []", "publishing.webhooks", "unknown"),
     ],
 )
