@@ -10,6 +10,7 @@ from fastapi.responses import Response
 from pydantic import BaseModel, ConfigDict, Field
 
 from api import shapes, shapes_notices
+from api.audited import record
 from api.auth import ForPeopleStaff, services_of
 from api.openapi import answers
 from api.people import check_revision, revision_of
@@ -30,6 +31,7 @@ from api.requests import (
 )
 from api.routing import noun_router
 from api.services import Services
+from hub.cards.audit import Action
 from hub.pipeline import moves
 from hub.registry import households
 from hub.registry.households import HouseholdView, Member, MemberRole
@@ -134,6 +136,8 @@ def list_households(
 ) -> Response:
     """Households, newest first. A unit without a current one is vacant."""
     services = services_of(request)
+    asked = {"unit": unit, "current": current, "page": cursor}
+    record(services, principal, Action.LIST, "households", site=site or "", detail=asked)
     with services.store.read() as connection:
         views = households.page(connection, site, unit, current, principal.sites, before(cursor), limit + 1)
     items = [_shape(services, view) for view in views[:limit]]
@@ -144,7 +148,10 @@ def list_households(
 @router.get("/households/{household_id}", responses=answers(shapes_notices.Household))
 def show_household(request: Request, principal: ForPeopleStaff, household_id: RowId) -> Response:
     """One household, also a past one; the ETag is for an edit."""
-    return _answer(services_of(request), principal, household_id)
+    services = services_of(request)
+    site = _find(services, principal, household_id).household.site
+    record(services, principal, Action.READ, f"households/{household_id}", site=site)
+    return _answer(services, principal, household_id)
 
 
 @router.post("/units/move-in", status_code=201, responses=answers(shapes_notices.Household, created=True))

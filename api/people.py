@@ -11,6 +11,7 @@ from fastapi.responses import Response
 from pydantic import BaseModel, ConfigDict, Field
 
 from api import shapes, shapes_notices
+from api.audited import record
 from api.auth import ForPeopleStaff, services_of
 from api.openapi import answers
 from api.problem_details import ProblemError, invalid, not_found
@@ -31,6 +32,7 @@ from api.requests import (
 )
 from api.routing import noun_router
 from api.services import Services
+from hub.cards.audit import Action
 from hub.registry import people
 from hub.registry.people import ChannelEdit, FieldError, PersonEdit, PersonView, TakenError
 from hub.store.accounts import Principal
@@ -164,6 +166,9 @@ def list_people(
 ) -> Response:
     """People who have not left, in the order in which they were entered; `unit`: those who live there now."""
     services = services_of(request)
+    record(
+        services, principal, Action.LIST, "people", site=site or "", detail={"role": role, "unit": unit, "page": cursor}
+    )
     with services.store.read() as connection:
         views = people.page(connection, site, role, unit, principal.sites, before(cursor), limit + 1)
     items = [_shape(services, view) for view in views[:limit]]
@@ -174,7 +179,10 @@ def list_people(
 @router.get("/{person_id}", responses=answers(shapes_notices.Person))
 def show_person(request: Request, principal: ForPeopleStaff, person_id: RowId) -> Response:
     """One person, also one who has left; the ETag is for an edit."""
-    return _answer(services_of(request), principal, person_id)
+    services = services_of(request)
+    site = _find(services, principal, person_id).person.site
+    record(services, principal, Action.READ, f"people/{person_id}", site=site)
+    return _answer(services, principal, person_id)
 
 
 @router.post("", status_code=201, responses=answers(shapes_notices.Person, created=True))

@@ -207,3 +207,18 @@ def test_a_holder_whose_card_is_over_for_three_years_is_forgotten_by_itself(hub_
     with hub_.store.read() as connection:
         names = {row.id: row.holder_name for row in connection.execute(card_assignments.select())}
     assert names == {card["id"]: "(erased)", other["id"]: "张三"}
+
+
+def test_reading_people_and_households_is_in_the_audit(hub_, manager):
+    person = manager.post(f"{API}/people", json={"site": "lakeside", "code": "p1", "name": "张三"}).json()["id"]
+    home = {"site": "lakeside", "unit": "b1/0101", "members": [{"person": person}]}
+    household = manager.post(f"{API}/units/move-in", json=home).json()["id"]
+    for path in ("people", f"people/{person}", "households", f"households/{household}"):
+        assert manager.get(f"{API}/{path}").status_code == 200
+        manager.get(f"{API}/{path}")
+    assert trail(manager, "read", "list") == [
+        ("list", "people", ""),
+        ("read", f"people/{person}", ""),
+        ("list", "households", ""),
+        ("read", f"households/{household}", ""),
+    ]
