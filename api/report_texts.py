@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from datetime import datetime, tzinfo
 from typing import Any
@@ -11,6 +12,8 @@ from hub.tickets.forms import MAX_COURSE, Form
 from hub.tickets.record_lines import Line, LineKind
 from hub.tickets.records import Record
 from hub.vocabulary.instants import UtcMs
+
+_WORD = re.compile(r"[A-Za-z]+")
 
 
 def prefilled(
@@ -76,7 +79,8 @@ def line_text(line: Line, language: str) -> str:
     match line.kind:
         case LineKind.ACTION:
             what = text(language, f"action.{line.name}", line.name)
-            said = "; ".join(f"{value}" for value in line.data.values() if isinstance(value, str | int) and value != "")
+            given = [field_text(name, value, language) for name, value in line.data.items()]
+            said = "; ".join(word for word in given if word)
             return f"{what} ({line.by}{': ' + said if said else ''})"
         case LineKind.CLOCK:
             return f"{text(language, f'clock.{line.name}', line.name)}: {text(language, f'moment.{line.reason}', line.reason)}"
@@ -94,6 +98,15 @@ def line_text(line: Line, language: str) -> str:
         case _:
             why = text(language, f"reason.{line.reason}", text(language, f"action.{line.reason}", line.reason))
             return f"{why} ({who(line.by, language)})"
+
+
+def field_text(name: str, value: Any, language: str) -> str:
+    """A field of an action in words; what is neither text nor a number is left to the record."""
+    if name in {"inside", "people_out"}:
+        return fill(text(language, f"record.people_{name.removeprefix('people_')}"), {"count": value})
+    if name == "condition" and isinstance(value, str):
+        return _WORD.sub(lambda word: text(language, f"condition.{word[0].casefold()}", word[0]), value)
+    return f"{value}" if isinstance(value, str | int) else ""
 
 
 def who(name: str, language: str) -> str:

@@ -37,7 +37,11 @@ def case(hub, client_of):
     """A case of which two were freed, with the client of the department manager."""
     manager = client_of(hub, Role.DEPARTMENT_MANAGER)
     ticket = hub.ticket("b1-e1", detail=None)
-    for action, fields in (("acknowledge", {}), ("people", {"inside": 2}), ("release", {"people_out": 2})):
+    for action, fields in (
+        ("acknowledge", {}),
+        ("people", {"inside": 2, "condition": "Child, dizzy"}),
+        ("release", {"people_out": 2}),
+    ):
         assert manager.post(f"/api/v1/tickets/{ticket}/actions/{action}", json=fields).status_code == 200
     yield ticket, manager
     manager.post(f"/api/v1/tickets/{ticket}/actions/report", json={})
@@ -52,6 +56,8 @@ def test_the_report_comes_filled_in_is_drafted_signed_and_kept_version_by_versio
     assert "2 人" in blank.json()["fields"]["fault"]
     course = blank.json()["fields"]["course"].splitlines()
     assert re.fullmatch(r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d 发生", course[0])
+    assert "轿厢内 2 人; 儿童, dizzy" in course[3]
+    assert "救出 2 人" in course[4]
     assert [line.split(" ", 2)[2].split(" ")[0] for line in course[2:]] == ["确认", "登记被困人员", "人员已救出"]
 
     draft = manager.post(path, json={"fields": {"fault": "门机故障"}}, headers={"If-Match": '"0"'})
