@@ -28,13 +28,13 @@ class OutsideRules(Protocol):
 
 
 class WayMaker:
-    """Makes the ways out of one hub."""
+    """Makes the ways out of one hub; without `topics` none over the broker."""
 
     def __init__(
         self,
         hub: str,
         rules: OutsideRules,
-        topics: TopicPublisher,
+        topics: TopicPublisher | None,
         clock: Callable[[], UtcMs],
     ) -> None:
         """Raises ValueError (no network), OSError (no such file), ssl.SSLError (no certificate in it)."""
@@ -46,7 +46,7 @@ class WayMaker:
     def __call__(self, order: WayOrder) -> WayOut | None:
         """None where the order names something that this hub does not have."""
         source = Source(hub=self._hub, zone=order.zone, locale=order.locale)
-        if order.channel == "mqtt":
+        if order.channel == "mqtt" and self._topics is not None:
             return TicketTopics(self._topics)
         if order.channel == "webhook" and order.format in FORMATS:
             return WebhookWay(self._outside, order.url, FORMATS[order.format], order.keys, source, self._clock)

@@ -81,6 +81,14 @@ class Outside:
         except (OSError, http.client.HTTPException, ValueError) as error:
             raise OutsideError(self._why(error, late=time.monotonic() >= deadline)) from error
 
+    def check(self, url: str) -> str:
+        """Where a URL leads, in one sentence; connects nowhere. Raises ValueError with what is wrong."""
+        try:
+            target = _target(url)
+            return f"{target.host_header} leads to {', '.join(self.checked(target))}; nothing was sent"
+        except OutsideError as error:
+            raise ValueError(str(error)) from error
+
     def _why(self, error: Exception, *, late: bool) -> str:
         if late or isinstance(error, TimeoutError):
             return f"no answer within {self._timeout_s:g} s"

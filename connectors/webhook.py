@@ -61,6 +61,10 @@ class WebhookWay:
         self._source = source
         self._clock = clock
 
+    def check(self) -> str:
+        """Where it would go. Raises ValueError with what is wrong."""
+        return self._outside.check(self._url)
+
     def deliver(self, change: PublicChange) -> Verdict:
         """One attempt; nothing leaves unsigned."""
         form = self._form if change.type != PING else FORMATS["cloudevents"]

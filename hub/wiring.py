@@ -55,7 +55,7 @@ from hub.pipeline.door import Door
 from hub.pipeline.engine import Engine
 from hub.pipeline.feed import FeedBoard
 from hub.pipeline.inbox import Inbox
-from hub.pipeline.publishing_assembly import make_publisher
+from hub.pipeline.publishing_assembly import check_publications, make_publisher
 from hub.pipeline.rulebook import RuleBook
 from hub.pipeline.settling import settle
 from hub.pipeline.timers import Timers
@@ -137,6 +137,7 @@ def check_connections(settings: Settings) -> Iterator[Finding]:
                 yield Finding(each.ok, f"{bus.site}/{each.target}", each.text)
     yield from (Finding(*found) for found in check_boards(entries, _sections("uhppote")))
     yield from (Finding(*found) for found in check_notifiers(settings, notify.make_sender))
+    yield from (Finding(*found) for found in check_publications(settings, WayMaker))
 
 
 def _embedded_finding() -> Finding:

@@ -12,7 +12,7 @@ from datetime import tzinfo
 from zoneinfo import ZoneInfo
 
 from connectors.codecs.city import Step, steps_of, values_of
-from connectors.described_http import judged, prepared
+from connectors.described_http import address, judged, prepared
 from connectors.outside_http import Outside, OutsideError
 from connectors.platforms import Platform, milestones_in
 from connectors.signatures import canonical_query
@@ -42,6 +42,10 @@ class PlatformWay:
         self._elevators = elevators
         self._zone = zone if platform.times.zone == "site" else ZoneInfo(platform.times.zone)
         self._clock = clock
+
+    def check(self) -> str:
+        """Where it would go. Raises ValueError with what is wrong."""
+        return self._outside.check(address(self._platform, self._values))
 
     def deliver(self, change: PublicChange) -> Verdict:
         """The messages of this change, one after the other; all of them again where one was not taken."""

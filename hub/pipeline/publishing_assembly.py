@@ -31,38 +31,63 @@ def make_publisher(
     settings: Settings, store: Store, feed: FeedBoard, make: Make, clock: Callable[[], UtcMs]
 ) -> tuple[Publisher, WebhookDesk]:
     """The publisher of all sites, and what people do with it. Raises StoreError: the file of the keys cannot be used."""
-    zones: Mapping[str, tzinfo] = {site.id: ZoneInfo(site.timezone) for site in settings.sites}
-    locales = {site.id: site.locale for site in settings.sites}
-    platforms = dict(_platforms(settings.sites))
+    keys = _keys(settings.data_dir / KEY_FILE)
+    orders = _Orders(settings)
 
     def make_way(publication: Publication, keys: Keys) -> WayOut | None:
-        wanted = publication.wanted
-        if wanted.site not in zones:
-            return None
-        return make(
-            WayOrder(
-                channel=wanted.channel,
-                site=wanted.site,
-                name=wanted.name,
-                url=wanted.url,
-                format=wanted.format,
-                zone=zones[wanted.site],
-                locale=locales[wanted.site],
-                keys=keys,
-                platform=platforms.get((wanted.site, wanted.name)),
-            )
-        )
+        order = orders.of(publication.wanted, keys)
+        return None if order is None else make(order)
 
-    keys = _keys(settings.data_dir / KEY_FILE)
+    def zone(site: str) -> tzinfo:
+        return orders.zones.get(site, UTC)
+
     outlets = Outlets(
         wanted=[each for site in settings.sites for each in wanted_of(site)],
         make_way=make_way,
         ring=keys,
         file_keys=dict(_file_keys(settings.sites)),
-        case=partial(with_case, store, lambda site: zones.get(site, UTC)),
+        case=partial(with_case, store, zone),
     )
-    publisher = Publisher(store, feed, outlets, lambda site: zones.get(site, UTC), clock)
+    publisher = Publisher(store, feed, outlets, zone, clock)
     return publisher, WebhookDesk(store, publisher, keys, clock)
+
+
+def check_publications(settings: Settings, maker: Callable[..., Make]) -> Iterator[tuple[bool, str, str]]:
+    """Each webhook and platform of the files: whether its address may be used, `site/name`, and where it leads."""
+    make, orders = maker(settings.mqtt.client_id, settings.publishing, None, lambda: 0), _Orders(settings)
+    for wanted in (each for site in settings.sites for each in wanted_of(site)):
+        order = orders.of(wanted, tuple)
+        way = None if order is None else make(order)
+        if way is not None:
+            try:
+                yield True, f"{wanted.site}/{wanted.name}", way.check()
+            except ValueError as error:
+                yield False, f"{wanted.site}/{wanted.name}", str(error)
+
+
+class _Orders:
+    """What ways out are made from: the wish, with what the site's file says beside it."""
+
+    def __init__(self, settings: Settings) -> None:
+        self.zones: Mapping[str, tzinfo] = {site.id: ZoneInfo(site.timezone) for site in settings.sites}
+        self._locales = {site.id: site.locale for site in settings.sites}
+        self._platforms = dict(_platforms(settings.sites))
+
+    def of(self, wanted: Wanted, keys: Keys) -> WayOrder | None:
+        """None: of a site that is in no file (any more)."""
+        if wanted.site not in self.zones:
+            return None
+        return WayOrder(
+            channel=wanted.channel,
+            site=wanted.site,
+            name=wanted.name,
+            url=wanted.url,
+            format=wanted.format,
+            zone=self.zones[wanted.site],
+            locale=self._locales[wanted.site],
+            keys=keys,
+            platform=self._platforms.get((wanted.site, wanted.name)),
+        )
 
 
 def _keys(file: Path) -> WebhookKeys:

@@ -182,6 +182,9 @@ class WayOut(Protocol):
     def wants_case(self) -> bool:
         """Whether `PublicChange.case` has to be filled."""
 
+    def check(self) -> str:
+        """One sentence about where it would go; sends nothing. Raises ValueError with what is wrong."""
+
     def deliver(self, change: PublicChange) -> Sent | Retry | GiveUp | Refused | PutAside:
         """Tell it, within a time-out of its own. GiveUp: it wants nothing more at all. Never raises for the far side."""
 

@@ -1,5 +1,6 @@
 """Each word that a publication may use has its way out; a word that is not known has none."""
 
+import socket
 from pathlib import Path
 from typing import NamedTuple
 from zoneinfo import ZoneInfo
@@ -22,6 +23,15 @@ class Rules(NamedTuple):
     ca: Path | None = None
 
 
+class NoBroker:
+    """A connection that is not there."""
+
+    connection_number = None
+
+    def publish_state(self, topic, payload, timeout_s):
+        return False
+
+
 def order(channel, form="", platform=None):
     return WayOrder(
         channel=channel,
@@ -38,7 +48,7 @@ def order(channel, form="", platform=None):
 
 @pytest.fixture(scope="module")
 def make():
-    return WayMaker("hub-1", Rules(), None, lambda: 0)
+    return WayMaker("hub-1", Rules(), NoBroker(), lambda: 0)
 
 
 def platform(kind="city-96333", description=None):
@@ -60,6 +70,21 @@ def test_what_is_not_there_has_none(make):
     assert make(order(Channel.PLATFORM)) is None
     assert make(order(Channel.PLATFORM, platform=platform("city-96366"))) is None
     assert make(order("pigeon")) is None
+    assert WayMaker("hub-1", Rules(), None, lambda: 0)(order(Channel.MQTT)) is None
+
+
+def test_a_check_says_where_it_leads_and_what_is_closed_without_going_there(make, monkeypatch):
+    def lead_to(address):
+        found = [(socket.AF_INET, socket.SOCK_STREAM, 6, "", (address, 443))]
+        monkeypatch.setattr(socket, "getaddrinfo", lambda *_, **__: found)
+
+    ways = [make(order(Channel.WEBHOOK, "cap")), make(order(Channel.PLATFORM, platform=platform()))]
+    lead_to("93.184.215.14")
+    assert [way.check() for way in ways] == ["a.example leads to 93.184.215.14; nothing was sent"] * 2
+    lead_to("10.0.0.7")
+    for way in ways:
+        with pytest.raises(ValueError, match="a private network"):
+            way.check()
 
 
 def test_networks_and_authorities_that_are_none_stop_the_start(tmp_path):
