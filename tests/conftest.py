@@ -80,11 +80,12 @@ SERVERS = {
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """What waits for a program of somebody else's is slow, whoever wrote the test."""
+    """What waits for a program of somebody else's, or starts a whole hub, is slow, whoever wrote the test."""
     for item in items:
         wanted = set(getattr(item, "fixturenames", ()))
         chosen = getattr(item, "callspec", None)
-        if wanted & SERVERS or (chosen is not None and "postgres" in chosen.params.values()):
+        whole = {"stories", "faults"} & set(item.path.parts)
+        if whole or wanted & SERVERS or (chosen is not None and "postgres" in chosen.params.values()):
             item.add_marker(pytest.mark.slow)
 
 

@@ -11,6 +11,8 @@ from hub.vocabulary.elevator import AlarmType
 from hub.vocabulary.roles import Role
 from support.running import RunningHub
 
+pytestmark = pytest.mark.slow  # real processes or sockets with their own times
+
 
 @pytest.fixture(scope="module")
 def running(tmp_path_factory):

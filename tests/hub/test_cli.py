@@ -22,6 +22,8 @@ from hub.store.database import open_store
 from hub.vocabulary.roles import Role
 from support.brokers import NatsBroker
 
+pytestmark = pytest.mark.slow  # real processes or sockets with their own times
+
 ROOT = Path(__file__).parents[2]
 NOW = 1_750_000_000_000
 

@@ -21,6 +21,8 @@ from hub.launch import load_settings
 from hub.store import accounts
 from hub.store.database import open_store
 
+pytestmark = pytest.mark.slow  # real processes or sockets with their own times
+
 ROOT = Path(__file__).parents[2]
 NOW = 1_750_000_000_000
 

@@ -18,6 +18,8 @@ from hub.vocabulary.instants import HOUR_MS, SECOND_MS
 from support.notices import NoticeRig, gateway
 from support.waiting import wait_until
 
+pytestmark = pytest.mark.slow  # real processes or sockets with their own times
+
 
 @pytest.fixture
 def told(rig):

@@ -15,6 +15,8 @@ from hub.vocabulary.ports import BusEntry, DeviceEntry, Lane
 from support.modbus_wire import Bank, Reply, WireServer, exception, registers
 from support.waiting import wait_until
 
+pytestmark = pytest.mark.slow  # real processes or sockets with their own times
+
 DEADLINE_S = 15
 
 SHIPPED = {name: each.modbus for name, each in profiles.load().items() if each.modbus is not None}

@@ -13,6 +13,8 @@ from hub.vocabulary.units import BalanceUnit, Relay
 from support.dlt645_wire import Meters, MeterServer, reply
 from support.waiting import wait_until
 
+pytestmark = pytest.mark.slow  # real processes or sockets with their own times
+
 SHIPPED = {name: each.dlt645 for name, each in profiles.load().items() if each.dlt645 is not None}
 ALL = {name: each.modbus or each.dlt645 for name, each in profiles.load().items() if each.modbus or each.dlt645}
 QUICK = msgspec.structs.replace(SHIPPED["dlt645-prepaid"], timeout_ms=300, max_lateness_ms=400, min_gap_ms=0)
