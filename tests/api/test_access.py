@@ -20,7 +20,7 @@ from hub.notices.letters import write_notice
 from hub.notices.plan import Channel
 from hub.notices.recipients import Recipient
 from hub.notices.text_book import TextBook
-from hub.pipeline import card_desk, card_ends
+from hub.pipeline import card_desk, card_ends, suppression_desk
 from hub.pipeline.card_desk import Wish
 from hub.pipeline.webhook_desk import new_webhook
 from hub.registry import households, people, roster_rows
@@ -32,6 +32,8 @@ from hub.store import accounts
 from hub.store.schema import devices, notice_orders
 from hub.tickets import hand_over
 from hub.tickets.hand_over import Note
+from hub.tickets.lifecycle import Actor
+from hub.tickets.suppression import Suppressed
 from hub.vocabulary.decisions import Audience, Notify
 from hub.vocabulary.events import Subject, SubjectType, TopUpState
 from hub.vocabulary.roles import Role
@@ -67,6 +69,8 @@ DECLARERS = {
     Role.MANAGER,
     Role.ADMIN,
 }
+DRILL_STARTERS = {Role.CONTROL_ROOM, Role.DUTY_SUPERVISOR, Role.DEPARTMENT_MANAGER, Role.MANAGER, Role.ADMIN}
+MAINTAINERS = DRILL_STARTERS | {Role.TECHNICIAN, Role.INTEGRATOR}
 REPORT_WRITERS = {Role.DUTY_SUPERVISOR, Role.DEPARTMENT_MANAGER, Role.MANAGER, Role.ADMIN}
 PEOPLE = {Role.FRONT_DESK, Role.HOUSEKEEPER, Role.MANAGER, Role.ADMIN}
 CARDS = {Role.FRONT_DESK, Role.CARD_CUSTODIAN, Role.MANAGER, Role.ADMIN}
@@ -160,6 +164,15 @@ TABLE = {
     ("GET", "/api/v1/rejected"): INPUT,
     ("GET", "/api/v1/buses"): INPUT,
     ("GET", "/api/v1/statistics/entrapments"): RESCUERS,
+    ("GET", "/api/v1/statistics/alarm-load"): RESCUERS,
+    ("GET", "/api/v1/tickets/{ticket_id}/cars"): ALL,
+    ("GET", "/api/v1/suppressions"): ALL,
+    ("GET", "/api/v1/suppressions/limits"): ALL,
+    ("GET", "/api/v1/suppressions/{suppression_id}"): ALL,
+    ("POST", "/api/v1/suppressions"): MAINTAINERS,
+    ("POST", "/api/v1/suppressions/{suppression_id}/end"): MAINTAINERS,
+    ("GET", "/api/v1/drills"): ALL,
+    ("POST", "/api/v1/drills"): DRILL_STARTERS,
     ("GET", "/api/v1/rejected/{rejected_id}"): INPUT,
     ("POST", "/api/v1/rejected/{rejected_id}/replay"): INPUT,
     ("GET", "/api/v1/problems"): ALL,
@@ -232,6 +245,14 @@ def _body(path: str, ids: dict[str, str]) -> dict[str, object]:
     """Enough that nothing but the guard, or the other site, stands in the way."""
     person = {"person": int(ids["person_id"])}
     ends = {
+        "/suppressions": {
+            "what": "maintenance",
+            "site": ids["site"],
+            "subject": {"id": ids["device_id"]},
+            "minutes": 5,
+            "reason": "test",
+        },
+        "/drills": {"site": ids["site"], "device": ids["device_id"], "scenario": "test"},
         "/tickets": {"kind": "entrapment", "site": ids["site"], "subject": {"id": ids["device_id"]}},
         "/{template}": {"site": ids["site"], "locale": "en", "title": "a", "body": "b"},
         "/preview": {"site": ids["site"], "locale": "en"},
@@ -316,6 +337,10 @@ def ids(small_hub) -> dict[str, str]:
         by="desk",
     )
     card = small_hub.inbox.ask(lambda step: card_desk.issue(step, wish)).result(10)
+    clerk = Actor("desk", frozenset({Role.CONTROL_ROOM}))
+    silence = small_hub.inbox.ask(
+        lambda step: suppression_desk.begin(step, Suppressed.SILENCE, "lakeside", None, "door_alarm", 5, "test", clerk)
+    ).result(10)
     permit = NewWorks(site="lakeside", unit="b1/0102", reference="P1")
     works = small_hub.inbox.ask(lambda step: card_ends.open_works(step, permit, "desk")).result(10)
     return {
@@ -326,6 +351,7 @@ def ids(small_hub) -> dict[str, str]:
             small_hub.webhooks.add(new_webhook("lakeside", "crm", "https://a.example/", "cap", (), ()), "x")
         ),
         "ticket_id": str(ticket),
+        "suppression_id": str(silence),
         "person_id": str(person),
         "household_id": str(home),
         "notice_id": "1",
@@ -449,5 +475,6 @@ def test_the_feed_shows_rejected_input_to_those_who_may_read_it_only(small_hub, 
     assert {row["type"] for row in client_of(small_hub, Role.FINANCE).get("/api/v1/feed?after=0").json()["items"]} == {
         "ticket_opened",
         "ticket_changed",
+        "suppression_started",
     }
     assert Why.PRESSED in client_of(small_hub, Role.FINANCE).get("/api/v1/feed?after=0").text
