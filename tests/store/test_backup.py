@@ -327,6 +327,8 @@ def test_a_backup_of_an_older_version_is_restored_and_brought_up_to_date(other_u
     source.close()
     backup(f"sqlite:///{tmp_path / 'source.db'}", tmp_path / "b.zip", NOW)
     same = {name for name in before if columns.get(name) == [column.name for column in metadata.tables[name].columns]}
+    # What refers to a table that looked different then cannot be put back without it.
+    same = {name for name in same if {key.column.table.name for key in metadata.tables[name].foreign_keys} <= same}
     assert {"sites", "devices", "rejected"} <= same
 
     def older(name, data):
