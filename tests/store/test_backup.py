@@ -329,6 +329,10 @@ def test_a_backup_of_an_older_version_is_restored_and_brought_up_to_date(other_u
     same = {name for name in before if columns.get(name) == [column.name for column in metadata.tables[name].columns]}
     # What refers to a table that looked different then cannot be put back without it.
     same = {name for name in same if {key.column.table.name for key in metadata.tables[name].foreign_keys} <= same}
+    while lost := {  # rows whose parents' table has other columns by now have nothing to refer to
+        name for name in same if {key.column.table.name for key in metadata.tables[name].foreign_keys} - same
+    }:
+        same -= lost
     assert {"sites", "devices", "rejected"} <= same
 
     def older(name, data):
