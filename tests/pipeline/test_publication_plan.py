@@ -1,10 +1,14 @@
 """How a publication goes on after an attempt: values in, values out."""
 
+import re
+from pathlib import Path
+
 import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+import hub.pipeline
 from hub.pipeline.publication_plan import (
     DISABLED_AFTER_MS,
     FAILING_AFTER_MS,
@@ -22,7 +26,7 @@ from hub.pipeline.publication_plan import (
     wait_ms,
 )
 from hub.vocabulary.ports import GiveUp, PutAside, Refused, Retry, Sent
-from hub.vocabulary.publications import PublicationState
+from hub.vocabulary.publications import FEED_TYPES, PublicationState
 
 NOW = 1_780_000_000_000
 BEFORE = Progress(cursor=7)
@@ -121,3 +125,11 @@ def test_the_cursor_never_goes_back_and_never_passes_over_what_was_only_not_answ
         passed = outcome in {Outcome.DELIVERED, Outcome.NOTHING, Outcome.SET_ASIDE}
         assert progress.cursor == before.cursor + passed
         assert (progress.attempts == 0) == passed or outcome is Outcome.GONE
+
+
+def test_every_type_of_change_on_the_feed_may_be_named_by_a_webhook():
+    """Read from the step itself: a new type has to be entered in hub.vocabulary.publications too."""
+    source = (Path(hub.pipeline.__file__).parent / "step.py").read_text(encoding="utf-8")
+    found = set(re.findall(r'_feed\.append\(\([^"]*"([a-z_]+)"', source))
+    found |= {word for pair in re.findall(r'word = "([a-z_]+)" if .* else "([a-z_]+)"', source) for word in pair}
+    assert found == set(FEED_TYPES)
