@@ -8,9 +8,10 @@ from __future__ import annotations
 from enum import StrEnum
 from typing import Final
 
-FEED_TYPES: Final = ("ticket_opened", "ticket_changed", "problem_raised", "problem_cleared", "rejected")
-USUAL_TYPES: Final = FEED_TYPES[:4]
-"""What a webhook is told that names no types: input that could not be used only by wish."""
+USUAL_TYPES: Final = ("ticket_opened", "ticket_changed", "problem_raised", "problem_cleared")
+"""What a webhook is told that names no types."""
+
+FEED_TYPES: Final = (*USUAL_TYPES, "suppression_started", "suppression_ended", "rejected")
 
 TICKET_TYPES: Final = ("ticket_opened", "ticket_changed")
 WEBHOOK_FORMATS: Final = ("cloudevents", "cap")
