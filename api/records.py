@@ -56,13 +56,19 @@ def record_for(connection: Connection, principal: Principal, ticket_id: int, now
     return record
 
 
+def view_of(services: Services, record: Record) -> dict[str, Any]:
+    """The record as it goes out, with the papers of its elevator."""
+    row = record.ticket
+    return records.record_view(record, services.zone(row.site), services.lift_card(row.site, row.subject_id))
+
+
 @router.get("/{ticket_id}/record", responses=answers(shapes_records.CaseRecord))
 def show_record(request: Request, principal: ForRecords, ticket_id: RowId) -> Response:
     """Everything that is kept of a case, in one order: signals, decisions, actions, deadlines, notices with receipts."""
     services = services_of(request)
     with services.store.read() as connection:
         record = record_for(connection, principal, ticket_id, services.now())
-    return Json(msgspec.json.encode(records.record_view(record, services.zone(record.ticket.site))))
+    return Json(msgspec.json.encode(view_of(services, record)))
 
 
 @router.get("/{ticket_id}/reports", responses=answers(shapes_records.ReportVersionList))
@@ -122,6 +128,7 @@ def save_report(
             sign=given.sign,
             signatory=given.signatory,
             by=actor(principal),
+            lift=services.lift_card(record.ticket.site, record.ticket.subject_id),
             zone=services.zone(record.ticket.site),
             based_on=revision(if_match),
         )
@@ -162,6 +169,8 @@ def report(
     }
     if number == 0:
         known = records.known_of_lift(connection, record.ticket.site, record.ticket.subject_id)
+        card = services.lift_card(record.ticket.site, record.ticket.subject_id)
+        known |= {key: value for key, value in card.items() if key in forms.LIFT_FIELDS}
         fields = prefilled(form, record, known, language or _language(services, record.ticket.site), zone)
         blank: dict[str, Any] = dict.fromkeys(("at", "by", "signatory", "digest", "record"))
         return shapes_records.Report(**common, **blank, signed=False, fields=fields)

@@ -124,6 +124,10 @@ class Health(msgspec.Struct, frozen=True, kw_only=True):
         return all(part.ok for part in self.parts if part.required)
 
 
+def _no_lift_card(site: str, device: str) -> Mapping[str, str]:
+    return {}
+
+
 def _no_receipt(site: str, channel: str, provider_id: str, detail: str | None) -> bool:
     return False
 
@@ -170,6 +174,7 @@ class Services:
     webhooks: Callable[[], WebhookDesk] = _no_webhooks
     cap: Callable[[Mapping[str, Any], str], bytes | None] = _no_cap  # a ticket's view, a language; None: no incident
     card_capacity: Callable[[str, str], int | None] = _unknown_capacity  # (site, access controller)
+    lift_card: Callable[[str, str], Mapping[str, str]] = _no_lift_card  # (site, elevator) → hub.settings.lift_card
     knows_unit: Callable[[str, str], bool] = _every_unit  # (site, `b1/0101`)
     link_key: LinkKey | None = None  # of links in messages
     hooks: Sequence[HookConfig] = ()

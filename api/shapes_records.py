@@ -57,6 +57,7 @@ class CaseRecord(Shape, frozen=True):
     kind: str
     site: str
     subject: RecordSubject
+    lift: Mapping[str, str]  # its papers, as the site's file has them
     state: str
     severity: str
     reason: str

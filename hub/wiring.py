@@ -226,6 +226,7 @@ class _Assembly:
                 hooks=self.settings.hooks,
                 cookie_secure=self.settings.http.public_url.startswith("https:"),
                 card_capacity=self.estate.card_capacity,
+                lift_card=self.estate.lift_card,
                 keys=self.keys,
             )
         )

@@ -17,7 +17,7 @@ from sqlalchemy import Connection
 from api.auth import PageGuard, services_of
 from api.console.catalogue import catalogue, text
 from api.console.pages import LanguageChoice, language_of, page
-from api.records import VersionChoice, record_for, report
+from api.records import VersionChoice, record_for, report, view_of
 from api.report_texts import clock_time, line_text, who
 from api.requests import RowId
 from api.services import Services
@@ -128,7 +128,7 @@ def _live(services: Services, connection: Connection, principal: Principal, tick
 
 
 def _view(services: Services, record: Record) -> dict[str, Any]:
-    return records.record_view(record, services.zone(record.ticket.site))
+    return view_of(services, record)
 
 
 def _short(moment: str) -> str:
@@ -147,6 +147,9 @@ def _case(services: Services, language: str, view: Mapping[str, Any]) -> dict[st
         "kind": text(language, f"ticket.{view['kind']}", view["kind"]),
         "site": sites.get(view["site"], view["site"]),
         "lift": subject["name"] or subject["id"],
+        "papers": [
+            {"name": text(language, f"record.lift.{key}", key), "value": value} for key, value in view.get("lift", {}).items()
+        ],
         "place": " · ".join(str(part) for part in (subject["place"], fields.get("floor")) if part),
         "state": text(language, f"state.{view['state']}", view["state"]),
         "severity": text(language, f"severity.{view['severity']}", view["severity"]),

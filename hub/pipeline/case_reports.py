@@ -30,6 +30,7 @@ class Save(msgspec.Struct, frozen=True, kw_only=True):
     sign: bool
     signatory: str | None
     by: Actor
+    lift: Mapping[str, str] = {}  # papers of the elevator, kept with a signature
     zone: tzinfo  # of the site: in which the kept record tells its times
     based_on: int | None = None
 
@@ -58,7 +59,7 @@ def save(step: Step, wish: Save) -> int:
         by=wish.by.name,
         signatory=(wish.signatory or "").strip() if wish.sign else None,
         fields=fields,
-        record=records.record_view(record, wish.zone) if wish.sign else None,
+        record=records.record_view(record, wish.zone, wish.lift) if wish.sign else None,
     )
     _insert(step, version, known[-1][1] if known else "")
     return version.version

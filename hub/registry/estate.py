@@ -56,6 +56,11 @@ class Estate:
         config = self._devices.get((site, device))
         return None if config is None or config.access is None else config.access.facts.capacity
 
+    def lift_card(self, site: str, device: str) -> Mapping[str, str]:
+        """What the site's file says of an elevator's papers."""
+        config = self._devices.get((site, device))
+        return {} if config is None else config.lift
+
     def device(self, site: str, device: str) -> DeviceConfig | None:
         return self._devices.get((site, device))
 

@@ -112,6 +112,7 @@ class DeviceConfig(msgspec.Struct, frozen=True, kw_only=True):
     every_s: float | None = None
     fast_ms: int | None = None
     options: Mapping[str, str] = msgspec.field(default_factory=dict)  # what the profile asks for
+    lift: Mapping[str, str] = msgspec.field(default_factory=dict)  # of elevators: hub.settings.lift_card
     rules: RuleLimits = msgspec.field(default_factory=dict)
     access: AccessConfig | None = None  # of access controllers
     numbers: NumberProfile | None = None  # how their readers spell

@@ -16,6 +16,7 @@ from hub.settings.access import Controllers
 from hub.settings.card_rules import read_card_rules
 from hub.settings.clocks import NO_CLOCKS, ClockTable, read_clocks
 from hub.settings.duty import read_escalation
+from hub.settings.lift_card import read_lift_card
 from hub.settings.limits import LimitTypes, merged, read_limits
 from hub.settings.meter_addresses import NO_UNIT_ID, MeterAddresses, read_address
 from hub.settings.mistakes import Mistake, listed, nearest
@@ -224,6 +225,7 @@ def _read_device(section: Section, estate: _Estate, doors: Once) -> DeviceConfig
         rules=read_limits(section, estate.rules, estate.limits.get(building, estate.site_limits)),
         access=estate.controllers.read(section, kind, profile),
         numbers=read_number_profile(section, kind),
+        lift=read_lift_card(section, kind),
     )
     section.finish()
     return device

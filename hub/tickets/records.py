@@ -6,7 +6,7 @@ ticket refers to stays as long as the ticket, and rescues' notices four years an
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from datetime import tzinfo
 from typing import Any, Final
 
@@ -227,8 +227,8 @@ def known_of_lift(connection: Connection, site: str, lift: str) -> dict[str, str
 # --- as the outside sees it -------------------------------------------------------------------------------
 
 
-def record_view(record: Record, zone: tzinfo) -> dict[str, Any]:
-    """JSON-ready; times in the site's zone. A signed form keeps it as it was then."""
+def record_view(record: Record, zone: tzinfo, lift: Mapping[str, str]) -> dict[str, Any]:
+    """JSON-ready; times in the site's zone; `lift` are the papers of the elevator. A signed form keeps it as it was then."""
     row = record.ticket
 
     def moment(at: UtcMs | None) -> str | None:
@@ -239,6 +239,7 @@ def record_view(record: Record, zone: tzinfo) -> dict[str, Any]:
         "kind": row.kind,
         "site": row.site,
         "subject": {"type": row.subject_type, "id": row.subject_id, "name": row.subject_name, "place": row.place},
+        "lift": dict(lift),
         "state": row.state,
         "severity": row.severity,
         "reason": row.reason,

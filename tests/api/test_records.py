@@ -1,10 +1,12 @@
 """The record of a case and the forms about it over HTTP, as data and as pages for paper."""
 
+import dataclasses
 import re
 
 import pytest
 from starlette.testclient import TestClient
 
+from api.app import create_app
 from hub.store import accounts
 from hub.store.schema import case_reports
 from hub.tickets.lifecycle import Actor
@@ -92,6 +94,22 @@ def test_the_record_tells_what_happened_and_what_did_not(hub, case):
     signal = found["course"][decided - 1]
     assert (signal["kind"], signal["data"]["type"], signal["data"]["used"]) == ("signal", "passenger_alarm", True)
     assert {line["name"] for line in found["course"] if line["kind"] == "notice"} >= {"entrapment_opened"}
+
+
+def test_the_papers_of_the_lift_come_from_the_sites_file_and_are_kept_with_the_signature(hub, case, client_of):
+    ticket, _ = case
+    papers = {"register_code": "00310104", "firm": "甲维保", "maker": "某厂"}
+    services = dataclasses.replace(hub.services, lift_card=lambda site, device: papers)
+    app, hub.app = hub.app, create_app(services)
+    try:
+        manager = client_of(hub, Role.DEPARTMENT_MANAGER)
+    finally:
+        hub.app = app
+    path = f"/api/v1/tickets/{ticket}/reports/major_incident"
+    assert {"register_code": "00310104", "firm": "甲维保"}.items() <= manager.get(path).json()["fields"].items()
+    assert manager.get(f"/api/v1/tickets/{ticket}/record").json()["lift"] == papers
+    signed = manager.post(path, json={"fields": COMPLETE, "sign": True, "signatory": "陈"})
+    assert signed.json()["record"]["lift"] == papers
 
 
 def test_who_reads_writes_and_signs(hub, case, client_of):

@@ -266,7 +266,7 @@ def test_the_record_holds_every_signal_decision_action_deadline_and_notice_in_or
         ("department_manager", None, None),
     ]
     assert told[0].data["attempts"][0]["answer"] == "no such user"
-    assert "138" not in msgspec.json.encode(records.record_view(found, ZONE)).decode()
+    assert "138" not in msgspec.json.encode(records.record_view(found, ZONE, {})).decode()
     assert found.ticket.id == 1
     assert found.points[0].at == START + 5_000
 
