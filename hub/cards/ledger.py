@@ -209,6 +209,22 @@ def suspended_for(connection: Connection, assignment: int) -> str | None:
     return reason
 
 
+def same_holder(row: Row[Any]) -> ColumnElement[bool]:
+    """Cards of this one's holder: by identity number where there is one, else by name with telephone and unit.
+
+    A name alone is nobody: where neither telephone nor unit is known, it is this card only.
+    """
+    columns = card_assignments.c
+    like: ColumnElement[bool] = columns.id == row.id
+    if row.holder_phone is not None or row.unit is not None:
+        phone = columns.holder_phone.is_(None) if row.holder_phone is None else columns.holder_phone == row.holder_phone
+        unit = columns.unit.is_(None) if row.unit is None else columns.unit == row.unit
+        like |= (columns.holder_name == row.holder_name) & phone & unit
+    if row.id_digest is not None:
+        like |= columns.id_digest == row.id_digest
+    return (columns.site == row.site) & like
+
+
 def live(connection: Connection, *wanted: ColumnElement[bool]) -> Sequence[Row[Any]]:
     """Cards that are not over and fit, oldest first."""
     going_on = card_assignments.c.state != str(CardState.ENDED)

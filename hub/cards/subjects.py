@@ -71,15 +71,8 @@ def by_number(connection: Connection, site: str, digests: Sequence[str]) -> Subj
 
 
 def by_card(connection: Connection, row: Row[Any]) -> Subject:
-    """The holder of a card: known by identity number, else by name, telephone and unit together."""
-    columns = card_assignments.c
-    likeness = (
-        (columns.holder_name == row.holder_name)
-        & (columns.holder_phone.is_(None) if row.holder_phone is None else columns.holder_phone == row.holder_phone)
-        & (columns.unit.is_(None) if row.unit is None else columns.unit == row.unit)
-    )
-    same = likeness if row.id_digest is None else likeness | (columns.id_digest == row.id_digest)
-    found = select(columns.id).where(columns.site == row.site, same).order_by(columns.id)
+    """The holder of a card."""
+    found = select(card_assignments.c.id).where(ledger.same_holder(row)).order_by(card_assignments.c.id)
     return Subject(site=row.site, cards=tuple(connection.execute(found).scalars()))
 
 

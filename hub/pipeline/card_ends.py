@@ -35,23 +35,17 @@ def household_left(step: Step, site: str, unit: str, household: int, by: str) ->
 
 
 def holder_left(step: Step, card: int, note: str, by: str, revision: int | None = None) -> list[int]:
-    """This person has left: all of their cards at this site are over; their ids. Raises Refused."""
+    """This person has left their job, or this unit: all of their cards for it are over; their ids. Raises Refused.
+
+    Whoever leaves a job keeps the card of their home, and whoever gives up one unit keeps those of the other.
+    """
     row = find(step, card, revision)
-    reason = EndReason.STAFF_LEFT if row.kind == CardKind.STAFF else EndReason.MOVED_OUT
-    return _end_all(step, _same_holder(step, row), reason, by, note)
-
-
-def _same_holder(step: Step, row: Row[Any]) -> list[Row[Any]]:
-    """Known by the identity number where there is one, else by name, telephone, kind and unit together."""
     columns = card_assignments.c
-    likeness = (
-        (columns.holder_name == row.holder_name)
-        & (columns.holder_phone.is_(None) if row.holder_phone is None else columns.holder_phone == row.holder_phone)
-        & (columns.unit.is_(None) if row.unit is None else columns.unit == row.unit)
-        & (columns.kind == row.kind)
-    )
-    same = likeness if row.id_digest is None else likeness | (columns.id_digest == row.id_digest)
-    return list(ledger.live(step.connection, columns.site == row.site, same))
+    staff = row.kind == CardKind.STAFF
+    same_place = columns.unit.is_(None) if row.unit is None else columns.unit == row.unit
+    same_part = columns.kind == str(CardKind.STAFF) if staff else columns.kind != str(CardKind.STAFF)
+    rows = ledger.live(step.connection, ledger.same_holder(row), same_place, same_part)
+    return _end_all(step, rows, EndReason.STAFF_LEFT if staff else EndReason.MOVED_OUT, by, note)
 
 
 def _end_all(step: Step, rows: Any, reason: EndReason, by: str, note: str) -> list[int]:

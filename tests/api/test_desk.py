@@ -133,9 +133,18 @@ def test_only_a_manager_holds_a_card_and_a_loss_does_not_undo_it(desk, manager):
 def test_whoever_leaves_takes_no_valid_card_along(desk, manager):
     first, second = issue(desk, 1, "staff", unit=None), issue(desk, 2, "staff", unit=None)
     other = issue(desk, 3, "staff", unit=None, holder={"name": "王五"})
+    home = issue(desk, 4, "owner")  # the same person lives here
+    namesake = issue(desk, 5, "staff", unit=None, holder={"name": "王五"})
     desk.post(f"{API}/cards/{first['id']}/left", json={})
+    desk.post(f"{API}/cards/{other['id']}/left", json={})
     states = {each["id"]: each["state"] for each in desk.get(f"{API}/cards").json()["items"]}
-    assert states == {first["id"]: "ended", second["id"]: "ended", other["id"]: "pending"}
+    assert states == {
+        first["id"]: "ended",
+        second["id"]: "ended",
+        other["id"]: "ended",
+        home["id"]: "active",
+        namesake["id"]: "pending",
+    }
 
 
 def test_a_card_that_a_guard_took_away_waits_for_the_custodian(desk, desk_hub, client_of):
