@@ -6,10 +6,11 @@ Functions of a connection, called within a step. Unknown stays null: a controlle
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
+from functools import cache
 from typing import Any, Final, NamedTuple
 
 import msgspec
-from sqlalchemy import Connection, Row, and_, func, select
+from sqlalchemy import Connection, Row, Update, and_, bindparam, func, select
 
 from hub.cards.permissions import Desired, Reported
 from hub.store.schema import access_controllers, card_permissions, controller_pages
@@ -19,11 +20,13 @@ MARKER: Final = "marker"
 """Format of the entry that proves a list that comes in pieces to be a list, even when it holds no card."""
 
 _table = access_controllers
+_HERE: Final = (_table.c.site == bindparam("_site"), _table.c.device == bindparam("_device"))
+_ONE: Final = select(_table).where(*_HERE)
 
 
 def one(connection: Connection, site: str, device: str) -> Row[Any] | None:
     """A controller that has said something; None: never yet."""
-    return connection.execute(select(_table).where(_table.c.site == site, _table.c.device == device)).one_or_none()
+    return connection.execute(_ONE, {"_site": site, "_device": device}).one_or_none()
 
 
 def of_site(connection: Connection, site: str) -> Sequence[Row[Any]]:
@@ -50,9 +53,12 @@ def ensure(connection: Connection, site: str, device: str, now: UtcMs) -> Row[An
 def change(connection: Connection, site: str, device: str, values: Mapping[str, Any]) -> None:
     """New values of a row that there is."""
     if values:
-        connection.execute(
-            _table.update().where(_table.c.site == site, _table.c.device == device).values(**dict(values))
-        )
+        connection.execute(_change(tuple(sorted(values))), {"_site": site, "_device": device, **values})
+
+
+@cache
+def _change(names: tuple[str, ...]) -> Update:
+    return _table.update().where(*_HERE).values({name: bindparam(name) for name in names})
 
 
 def begin_anew(connection: Connection, site: str, device: str) -> int:

@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Final
 from zoneinfo import ZoneInfo
 
-from sqlalchemy import Row, select
+from sqlalchemy import Row, bindparam, select
 
 from hub.cards import controllers, ledger, numbers, permissions
 from hub.cards.ledger import CardState, EndReason
@@ -27,6 +27,18 @@ if TYPE_CHECKING:
 
 LIST: Final = "list_cards"
 LOST_AFTER_MS: Final[DurationMs] = 10_000
+_ASKED: Final = (
+    select(commands.c.id)
+    .where(
+        commands.c.site == bindparam("_site"),
+        commands.c.device == bindparam("_device"),
+        commands.c.name == LIST,
+        commands.c.state == "sent",
+        commands.c.reply_by > bindparam("_now"),
+    )
+    .limit(1)
+)
+"""Built once: it is asked after every answer."""
 READ_ONE: Final = "get_card"
 AT_ONCE: Final = 500  # rows in one step: a bulk expiry must not hold up an alarm
 RECONCILE_EVERY_MS: Final[DurationMs] = 24 * HOUR_MS
@@ -138,16 +150,11 @@ def forget_lists(step: Step, site: str, controller: str) -> None:
 
 def ask_for_list(step: Step, site: str, controller: str) -> None:
     """Ask a controller what it holds, unless it is being asked."""
-    waiting = select(commands.c.id).where(
-        commands.c.site == site,
-        commands.c.device == controller,
-        commands.c.name == LIST,
-        commands.c.state == "sent",
-        commands.c.reply_by > step.now,
-    )
-    if step.commands.asked(site, controller, LIST) or step.connection.execute(waiting.limit(1)).first() is not None:
+    waiting = {"_site": site, "_device": controller, "_now": step.now}
+    if step.commands.asked(site, controller, LIST) or step.connection.execute(_ASKED, waiting).first() is not None:
         return
-    controllers.drop_pages(step.connection, site, controller)
+    if access_of(step, site, controller).lists_in_pieces:
+        controllers.drop_pages(step.connection, site, controller)
     step.commands.send(SendCommand(subject=Subject(site, SubjectType.DEVICE, controller), name=LIST))
 
 

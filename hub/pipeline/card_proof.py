@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
-from sqlalchemy import Row, select
+from sqlalchemy import Row, bindparam, select
 
 from hub.cards import controllers, permissions
 from hub.cards.permissions import Desired, Reported, Why
@@ -26,21 +26,22 @@ if TYPE_CHECKING:
     from hub.pipeline.step import Step
 
 FOREIGN_SHOWN: Final = 20
+# Built once: a thousand doors that answer are a thousand of each.
+_SENT: Final = select(commands).where(
+    commands.c.id == bindparam("_id"), commands.c.site == bindparam("_site"), commands.c.device == bindparam("_device")
+)
+_DONE: Final = commands.update().where(commands.c.id == bindparam("_id")).values(state=bindparam("_state"))
+
 
 def follow_result(step: Step, event: Event) -> None:
     """A controller answered: a command was read (ask for the list), refused, or here is the list."""
     assert isinstance(event, CommandResult)
-    sent = step.connection.execute(
-        select(commands).where(
-            commands.c.id == event.command_id, commands.c.site == event.site, commands.c.device == event.device
-        )
-    ).one_or_none()
+    about = {"_id": event.command_id, "_site": event.site, "_device": event.device}
+    sent = step.connection.execute(_SENT, about).one_or_none()
     if sent is None or sent.name not in {GRANT, REVOKE, LIST, READ_ONE}:
         return
     # At once, so that a list that is answered in this step is not waited for any more.
-    step.connection.execute(
-        commands.update().where(commands.c.id == sent.id).values(state="done" if event.ok else "failed")
-    )
+    step.connection.execute(_DONE, {"_id": sent.id, "_state": "done" if event.ok else "failed"})
     if sent.name == LIST:
         if event.ok and event.cards is not None:
             _compare(step, event.site, event.device, event.cards, sent.created_at)
@@ -79,16 +80,18 @@ def compare_pages(step: Step, site: str, controller: str) -> None:
 def _compare(step: Step, site: str, controller: str, listed: Sequence[Mapping[str, Any]], asked_at: UtcMs) -> None:
     """Hold a controller's list against what it is to know."""
     rows = permissions.of_controller(step.connection, site, controller)
-    behind = _judge(step, rows, rows, listed, asked_at)
+    behind, again = _judge(step, rows, rows, listed, asked_at)
     ours = {card_doors.same_card(row.format, row.value) for row in rows}
     foreign = [card for card in listed if card_doors.same_card(card["format"], card["value"]) not in ours]
-    controllers.ensure(step.connection, site, controller, step.now)
+    before = controllers.ensure(step.connection, site, controller, step.now)
     values = {"listed_at": step.now, "foreign_json": controllers.foreign_json(foreign), "cards": len(listed)}
     controllers.change(step.connection, site, controller, values | {"cards_at": step.now})
-    _tell_foreign(step, site, controller, sorted(f"{card['format']} {card['value']}" for card in foreign))
+    if foreign or controllers.foreign_of(before):
+        _tell_foreign(step, site, controller, sorted(f"{card['format']} {card['value']}" for card in foreign))
     _tell_proved(step, site, {row.assignment_id for row in rows if row.overdue})
-    _tell_restored(step, site, controller)
-    card_doors.send_due(step, site)
+    _tell_restored(step, before)
+    if again:
+        card_doors.send_due(step, site)
     if behind:
         card_doors.ask_for_list(step, site, controller)
 
@@ -98,10 +101,13 @@ def _compare_one(step: Step, event: CommandResult, asked: Mapping[str, Any], ask
     site, controller, card = event.site, event.device, card_doors.same_card(asked["format"], asked["value"])
     rows = permissions.of_controller(step.connection, site, controller)
     mine = [row for row in rows if card_doors.same_card(row.format, row.value) == card]
-    behind = _judge(step, mine, rows, event.cards or (), asked_at)
+    behind, again = _judge(step, mine, rows, event.cards or (), asked_at)
     _tell_proved(step, site, {row.assignment_id for row in mine if row.overdue})
-    _tell_restored(step, site, controller)
-    card_doors.send_due(step, site)
+    known = controllers.one(step.connection, site, controller)
+    if known is not None:
+        _tell_restored(step, known)
+    if again:
+        card_doors.send_due(step, site)
     if behind:
         card_doors.ask_for_proof(step, site, controller, asked)
 
@@ -112,13 +118,15 @@ def _judge(
     rows: Sequence[Row[Any]],
     listed: Sequence[Mapping[str, Any]],
     asked_at: UtcMs,
-) -> bool:
-    """Believe what `listed` proves `about` these rows; True where something was sent after it was asked for."""
+) -> tuple[bool, bool]:
+    """Believe what `listed` proves `about` these rows: whether something was sent after it was asked for, and whether
+    something has to be sent again.
+    """
     doors_of: dict[tuple[str, str], set[str]] = {}
     for card in listed:
         doors_of.setdefault(card_doors.same_card(card["format"], card["value"]), set()).update(card["doors"] or ())
     doorless = {card_doors.same_card(card["format"], card["value"]) for card in listed if card["doors"] is None}
-    behind = False
+    behind = again = False
     for row in about:
         number = card_doors.same_card(row.format, row.value)
         on_it = row.door in doors_of.get(number, ())
@@ -136,8 +144,9 @@ def _judge(
         if proof is None:
             behind = behind or row.commanded_at is not None
             continue
+        again = again or proof.reported not in {Reported.CONFIRMED, Reported.REMOVED}
         _believe(step, row, proof)
-    return behind
+    return behind, again
 
 
 def _granted_again(rows: Sequence[Row[Any]], revoked: Row[Any]) -> bool:
@@ -173,11 +182,10 @@ def _tell_proved(step: Step, site: str, assignments: set[int]) -> None:
             permissions.update(step.connection, [row for row in rows if row.overdue], overdue=False)
 
 
-def _tell_restored(step: Step, site: str, controller: str) -> None:
+def _tell_restored(step: Step, known: Row[Any]) -> None:
     """A controller that began anew is live when it has proved everything that it was told again."""
-    rows = permissions.of_controller(step.connection, site, controller)
-    if all(row.reported in {Reported.CONFIRMED, Reported.REMOVED} for row in rows):
-        subject = Subject(site, SubjectType.DEVICE, controller)
+    if known.epoch > 1 and not controllers.standing(step.connection, known.site, known.device).unproved:
+        subject = Subject(known.site, SubjectType.DEVICE, known.device)
         step.clear_problem(ClearProblem(code="controller_restoring", subject=subject))
 
 

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import secrets
-from typing import Any
+from typing import Any, Final
 
 import msgspec
-from sqlalchemy import Connection
+from sqlalchemy import Connection, bindparam
 
 from hub.store.schema import commands
 from hub.vocabulary.decisions import SendCommand
@@ -36,6 +36,7 @@ class CommandLog:
         self._now = now
         self.to_send: list[Outgoing] = []
         self._answers: list[CommandResult] = []
+        self._grants = 0
 
     def send(self, command: SendCommand) -> str:
         """To be sent once the step is committed; the command's id."""
@@ -47,7 +48,8 @@ class CommandLog:
             args=command.args,
             reply_by=self._now + REPLY_WITHIN_MS,
         )
-        if out.name == REVOKE:
+        self._grants += out.name == GRANT
+        if out.name == REVOKE and self._grants:
             # It will overtake: a grant of the same card that was decided before it must not arrive after it.
             self.to_send = [each for each in self.to_send if not _granted_before(each, out)]
         self.to_send.append(out)
@@ -79,16 +81,29 @@ class CommandLog:
         ]
         if rows:
             connection.execute(commands.insert(), rows)
-        for result in self._answers:
-            connection.execute(
-                commands.update()
-                .where(
-                    commands.c.id == result.command_id,
-                    commands.c.site == result.site,
-                    commands.c.device == result.device,
-                )
-                .values(state="done" if result.ok else "failed", detail=result.detail)
-            )
+        answers: list[dict[str, str | None]] = [
+            {
+                "_id": each.command_id,
+                "_site": each.site,
+                "_device": each.device,
+                "_state": "done" if each.ok else "failed",
+                "_detail": each.detail,
+            }
+            for each in self._answers
+        ]
+        if answers:
+            connection.execute(_ANSWER, answers)
+
+
+_ANSWER: Final = (
+    commands.update()
+    .where(
+        commands.c.id == bindparam("_id"),
+        commands.c.site == bindparam("_site"),
+        commands.c.device == bindparam("_device"),
+    )
+    .values(state=bindparam("_state"), detail=bindparam("_detail"))
+)
 
 
 def _granted_before(earlier: Outgoing, revoked: Outgoing) -> bool:

@@ -31,6 +31,7 @@ class AccessFacts(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
 
     capacity: int | None = None
     reads_one: bool = False
+    lists_in_pieces: bool = False  # card by card, without an end
     lease_days: int | None = None
     settings: tuple[str, ...] = ()  # what the site file has to say of each controller of this kind
 

@@ -111,7 +111,7 @@ class Site:
 def site(migrated_sqlite, tmp_path) -> Iterator[Site]:
     shutil.copy(migrated_sqlite, tmp_path / "hub.db")
     store = open_store(f"sqlite:///{tmp_path / 'hub.db'}")
-    kind, facts = DeviceKind.ACCESS_CONTROLLER, AccessFacts(capacity=1000)
+    kind, facts = DeviceKind.ACCESS_CONTROLLER, AccessFacts(capacity=1000, lists_in_pieces=True)
     yield Site(Rig(store, [], [device("gate-1", kind, doors=("main",), profile="esp-rfid", access=facts)]))
     store.close()
 
