@@ -11,7 +11,7 @@ from enum import StrEnum
 from typing import Any
 
 import msgspec
-from sqlalchemy import ColumnElement, Connection, Row, Select, func, select
+from sqlalchemy import ColumnElement, Connection, Row, Select, and_, func, select
 
 from hub.cards.fees import IssueReason, Quote, quote
 from hub.cards.kinds import CardKind, missing
@@ -215,14 +215,14 @@ def same_holder(row: Row[Any]) -> ColumnElement[bool]:
     A name alone is nobody: where neither telephone nor unit is known, it is this card only.
     """
     columns = card_assignments.c
-    like: ColumnElement[bool] = columns.id == row.id
+    like = columns.id == row.id
     if row.holder_phone is not None or row.unit is not None:
         phone = columns.holder_phone.is_(None) if row.holder_phone is None else columns.holder_phone == row.holder_phone
         unit = columns.unit.is_(None) if row.unit is None else columns.unit == row.unit
         like |= (columns.holder_name == row.holder_name) & phone & unit
     if row.id_digest is not None:
         like |= columns.id_digest == row.id_digest
-    return (columns.site == row.site) & like
+    return and_(columns.site == row.site, like)
 
 
 def live(connection: Connection, *wanted: ColumnElement[bool]) -> Sequence[Row[Any]]:
