@@ -8,6 +8,7 @@ from typing import Any, Protocol
 
 from connectors.codecs import cap
 from connectors.codecs.cloudevents import Source
+from connectors.codecs.incidents import is_incident
 from connectors.codecs.outside_address import read_networks
 from connectors.mqtt_tickets import TicketTopics
 from connectors.outside_http import Outside
@@ -64,6 +65,6 @@ class WayMaker:
 
     def cap(self, ticket: Mapping[str, Any], locale: str) -> bytes | None:
         """A ticket as a CAP 1.2 message; None: it is no incident."""
-        if not cap.is_incident(ticket):
+        if not is_incident(ticket):
             return None
         return cap.encode_ticket(ticket, Source(hub=self._hub, locale=locale))

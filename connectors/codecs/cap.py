@@ -14,11 +14,11 @@ from typing import Any, Final
 from xml.etree import ElementTree as ET
 
 from connectors.codecs.cloudevents import Source
+from connectors.codecs.incidents import is_incident, told
 from hub.vocabulary.ports import PublicChange
 
 CONTENT_TYPE: Final = "application/cap+xml; charset=utf-8"
 NAMESPACE: Final = "urn:oasis:names:tc:emergency:cap:1.2"
-NO_INCIDENTS: Final = frozenset({"low_balance", "topup_missing"})
 LONGEST_HEADLINE: Final = 160
 
 CATEGORY: Final[Mapping[str, str]] = {
@@ -37,9 +37,6 @@ URGENCY: Final[Mapping[str, str]] = {
     "low": "Future",
 }
 UNPROVEN: Final = frozenset({"suspected"})
-SAID: Final = ("floor", "people", "code")
-"""Fields of a ticket that go out; the others may name people."""
-
 INSTRUCTION: Final[Mapping[str, str]] = {
     "zh-CN": "按电梯困人应急预案组织救援；非专业人员不得扒门。",
     "en": "Rescue by the emergency plan for trapped passengers; nobody but trained people opens the doors.",
@@ -52,11 +49,6 @@ EXERCISE: Final[Mapping[str, str]] = {"zh-CN": "演练，不是真实事件", "e
 
 _NOT_XML: Final = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 _NOT_IN_NAME: Final = re.compile(r"[\s,<&]+")
-
-
-def is_incident(ticket: Mapping[str, Any]) -> bool:
-    """Whether there are words for this ticket."""
-    return ticket.get("kind") not in NO_INCIDENTS
 
 
 def encode_change(change: PublicChange, source: Source) -> bytes | None:
@@ -117,9 +109,7 @@ def _info(ticket: Mapping[str, Any], source: Source) -> ET.Element:
     _add(info, "headline", f"{mark}{title}"[:LONGEST_HEADLINE])
     if rescue:
         _add(info, "instruction", _said(INSTRUCTION, source.locale))
-    fields = ticket.get("fields") or {}
-    told = {name: fields[name] for name in SAID if fields.get(name) is not None and str(fields[name]).strip()}
-    for name, value in {"ticket": ticket["number"], "state": ticket["state"], **told}.items():
+    for name, value in {"ticket": ticket["number"], "state": ticket["state"], **told(ticket)}.items():
         parameter = ET.SubElement(info, "parameter")
         _add(parameter, "valueName", name)
         _add(parameter, "value", str(value))

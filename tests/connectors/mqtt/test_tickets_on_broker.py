@@ -67,6 +67,31 @@ def test_without_a_connection_nothing_is_believed_to_be_left(nats_broker, start)
     assert isinstance(TicketTopics(connector).deliver(change()), Retry)
 
 
+class Notebook:
+    """A connection that keeps what it is given."""
+
+    connection_number = 1
+
+    def __init__(self):
+        self.left = []
+
+    def publish_state(self, topic, payload, timeout_s):
+        self.left.append(msgspec.json.decode(payload))
+        return True
+
+
+def test_no_names_and_nobody_s_money_are_left_where_a_lobby_can_read_it():
+    book = Notebook()
+    fields = {"floor": "7", "people": 0, "passenger": "王女士", "phone": "138"}
+    assert isinstance(TicketTopics(book).deliver(change(fields=fields, assignee="李师傅")), Sent)
+    assert book.left[0]["fields"] == {"floor": "7", "people": 0}
+    assert "王" not in str(book.left)
+    assert "李" not in str(book.left)
+    for kind in ("low_balance", "topup_missing"):
+        assert isinstance(TicketTopics(book).deliver(change(kind=kind)), PutAside)
+    assert len(book.left) == 1
+
+
 class Deaf:
     """A broker that confirms nothing."""
 
