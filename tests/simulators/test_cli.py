@@ -3,6 +3,7 @@
 import json
 import os
 import signal
+import socket
 import subprocess
 import sys
 from pathlib import Path
@@ -123,3 +124,33 @@ def test_it_dies_with_its_parent(site_file, wait_until):
     finally:
         if not gone():
             os.kill(child, signal.SIGKILL)
+
+
+BOARD_SITE = """
+site: {{id: s1, timezone: Asia/Shanghai}}
+devices: [{{id: g1, kind: access_controller, profile: uhppote, serial: 405419896, host: "127.0.0.1:{port}", place: b1}}]
+"""
+
+
+def test_door_boards_answer_at_the_address_of_the_site_file_and_end_on_sigterm(tmp_path, free_port):
+    port, file = free_port(), tmp_path / "s1.yaml"
+    file.write_text(BOARD_SITE.format(port=port), encoding="utf-8")
+    line = [sys.executable, "-m", "simulators", "doors", "--protocol", "uhppote", "--calm", "--site", str(file)]
+    process = subprocess.Popen(line, stdout=subprocess.PIPE, text=True)
+    try:
+        assert process.stdout is not None
+        assert json.loads(process.stdout.readline()) == {"simulating": 1}
+        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as wire:
+            wire.settimeout(5)
+            wire.sendto(bytes.fromhex("1758000078372a18").ljust(64, b"\0"), ("127.0.0.1", port))
+            assert wire.recv(64) == bytes.fromhex("1758000078372a18").ljust(64, b"\0")  # no cards yet
+    finally:
+        process.send_signal(signal.SIGTERM)
+    assert process.wait(10) == 0
+    process.stdout.close()
+
+
+def test_an_unknown_protocol_is_wrong_use(site_file):
+    done = hub_sim("doors", "--protocol", "smoke", "--site", site_file)
+    assert done.returncode == 2
+    assert "mqtt and uhppote" in done.stderr
