@@ -12,7 +12,6 @@ from enum import StrEnum
 from typing import Annotated, Any, Final
 
 import msgspec
-import xlsxwriter
 from fastapi import Query, Request
 from fastapi.responses import Response
 from sqlalchemy import Row
@@ -135,6 +134,8 @@ def _cell(value: str) -> str:
 
 def as_xlsx(sheet: Sheet, locale: str, rows: Sequence[Mapping[str, str]]) -> bytes:
     """Every cell is text: card numbers keep their zeros, and nothing is a formula."""
+    import xlsxwriter  # noqa: PLC0415 - only an export needs it
+
     title, columns = _headed(sheet, locale)
     out = io.BytesIO()
     with xlsxwriter.Workbook(out, {"in_memory": True}) as book:

@@ -11,16 +11,15 @@ import re
 import secrets
 from collections.abc import Mapping
 from hashlib import sha256
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 import msgspec
-from cryptography.exceptions import InvalidTag
-from cryptography.hazmat.primitives.ciphers.aead import AESGCM
-from cryptography.hazmat.primitives.hashes import SHA256
-from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
 from hub.cards.audit import Chain
 from hub.settings.keys import AUDIT, KEY_BYTES
+
+if TYPE_CHECKING:
+    from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 NONCE_BYTES: Final = 12
 NUMBER: Final = b"card_assignments.id_number"
@@ -57,7 +56,7 @@ class KeyRing:
             raise ValueError(f"a key ring needs a key and the key {AUDIT!r}, of {KEY_BYTES} bytes each")
         self.current = next(iter(self._keys))
         self.chain = Chain(f"{AUDIT}-{fingerprint(keys[AUDIT])}", keys[AUDIT])
-        self._locks = {name: AESGCM(_derived(key, b"hub lock")) for name, key in self._keys.items()}
+        self._locks: dict[str, AESGCM] = {}
 
     @classmethod
     def new(cls) -> KeyRing:
@@ -100,17 +99,27 @@ class KeyRing:
     def lock(self, content: bytes, context: bytes) -> Locked:
         """Under the current key; `context` has to be the same to unlock."""
         nonce = secrets.token_bytes(NONCE_BYTES)
-        return Locked(nonce + self._locks[self.current].encrypt(nonce, content, context), self.current)
+        return Locked(nonce + self._lock_of(self.current).encrypt(nonce, content, context), self.current)
 
     def unlock(self, locked: Locked, context: bytes) -> bytes:
         """The content. Raises SecrecyError: its key is not here, it was changed, or it belongs elsewhere."""
-        lock = self._locks.get(locked.key_id)
-        if lock is None:
+        from cryptography.exceptions import InvalidTag  # noqa: PLC0415 - as in _lock_of
+
+        if locked.key_id not in self._keys:
             raise SecrecyError(f"the key {locked.key_id!r} is not here")
         try:
-            return lock.decrypt(locked.cipher[:NONCE_BYTES], locked.cipher[NONCE_BYTES:], context)
+            return self._lock_of(locked.key_id).decrypt(
+                locked.cipher[:NONCE_BYTES], locked.cipher[NONCE_BYTES:], context
+            )
         except InvalidTag:
             raise SecrecyError("it was changed, or belongs elsewhere") from None
+
+    def _lock_of(self, name: str) -> AESGCM:
+        from cryptography.hazmat.primitives.ciphers.aead import AESGCM  # noqa: PLC0415 - 8 MB that few hubs' days need
+
+        if name not in self._locks:
+            self._locks[name] = AESGCM(_derived(self._keys[name], b"hub lock"))
+        return self._locks[name]
 
 
 def plain(id_number: str) -> str:
@@ -140,4 +149,7 @@ def copy_context(assignment: int) -> bytes:
 
 
 def _derived(key: bytes, purpose: bytes) -> bytes:
+    from cryptography.hazmat.primitives.hashes import SHA256  # noqa: PLC0415 - as in _lock_of
+    from cryptography.hazmat.primitives.kdf.hkdf import HKDF  # noqa: PLC0415
+
     return HKDF(algorithm=SHA256(), length=KEY_BYTES, salt=None, info=purpose).derive(key)
