@@ -75,6 +75,7 @@ class Board:
     fits: int = 20_000
     skew: timedelta = timedelta()
     unplugged: bool = False
+    loses: int = 0  # so many of the next requests get lost on their way
     stores: bool = True  # False: says so and does not
     deletes: bool = True
     special: bool = False
@@ -146,6 +147,9 @@ class Board:
             return None
         function, serial = request[1], struct.unpack_from("<I", request, 4)[0]
         if serial != self.serial and not (function == DESCRIBE and serial == 0):
+            return None
+        if self.loses:
+            self.loses -= 1
             return None
         self.heard.append(function)
         number = struct.unpack_from("<I", request, 8)[0]

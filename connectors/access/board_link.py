@@ -14,6 +14,7 @@ from uhppoted.uhppote_async import UhppoteAsync
 from connectors.access.board_words import Grant
 
 TIMEOUT_S: Final = 2.5
+ATTEMPTS: Final = 2  # a datagram may get lost; every request may be repeated
 OVERWRITTEN: Final = 0xFF
 OLDEST: Final = 0
 DELETED: Final = 0xFFFFFFFF
@@ -41,10 +42,14 @@ class BoardLink:
         self._timeout_s = timeout_s
 
     async def _ask(self, request: str, *args: Any) -> Any:
-        try:
-            reply = await getattr(self._client, request)(self._where, *args, timeout=self._timeout_s)
-        except (OSError, TimeoutError, ValueError, RuntimeError) as error:
-            raise BoardSilentError(f"{request}: {type(error).__name__}: {error}") from error
+        reply = None
+        for left in reversed(range(ATTEMPTS)):
+            try:
+                reply = await getattr(self._client, request)(self._where, *args, timeout=self._timeout_s)
+                break
+            except (OSError, TimeoutError, ValueError, RuntimeError) as error:
+                if not left:
+                    raise BoardSilentError(f"{request}: {type(error).__name__}: {error}") from error
         if reply is None or reply.controller != self.serial:
             raise BoardSilentError(f"{request}: an answer of {getattr(reply, 'controller', None)}")
         return reply

@@ -127,6 +127,15 @@ def test_a_board_that_says_deleted_and_is_not_keeps_the_card_unconfirmed(site: B
     site.settle(lambda: states(site.rig, card) == GONE)
 
 
+def test_a_datagram_that_gets_lost_is_sent_again_at_once(site: BoardSite) -> None:
+    card = confirmed(site)
+    board = site.boards["gate-1"]
+    lose(site.rig, card)
+    board.loses = 1
+    site.settle(lambda: states(site.rig, card) == GONE)
+    assert [each.online for each in site.of(DeviceStatus)] == [True]  # that is no silence yet
+
+
 def test_an_unplugged_board_is_told_at_once_when_it_is_back(site: BoardSite) -> None:
     card = confirmed(site)
     site.boards["gate-2"].unplugged = True

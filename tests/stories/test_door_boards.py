@@ -4,6 +4,8 @@ from collections.abc import Callable
 from datetime import datetime
 from typing import Any
 
+import pytest
+
 from simulators.boards import Board
 from support.boards import SERIALS, ZONE, Loopback
 from support.brokers import TestBroker
@@ -31,6 +33,7 @@ def site(port: int) -> dict[str, Any]:
     )  # fmt: skip
 
 
+@pytest.mark.slow
 def test_a_card_lives_and_dies_on_real_datagrams(nats_broker: TestBroker, start_hub: Callable[..., RunningHub]) -> None:
     known = boards()
     wire = Loopback(list(known.values()), host="0.0.0.0")
