@@ -15,12 +15,14 @@ from typing import Any, Final
 import msgspec
 from sqlalchemy import BigInteger, Connection, String, and_, case, cast, exists, literal, or_, select
 
+from hub.pipeline import suppression_desk
 from hub.pipeline.deadlines import CLOCK
 from hub.pipeline.inbox import Inbox
 from hub.pipeline.step import Step
 from hub.pipeline.watch import Condition, Trouble
 from hub.store.database import Store, set_meta
 from hub.store.schema import ticket_clocks, tickets, timers
+from hub.tickets import suppression_rows
 from hub.tickets.entrapment import ENTRAPMENT
 from hub.vocabulary.decisions import Severity, TicketKind
 from hub.vocabulary.events import Subject, SubjectType
@@ -48,6 +50,8 @@ _RUNNING = (
 
 WITHOUT: Final = "-"
 """Stands for the clock of a case that has no deadline at all."""
+QUIET: Final = "until"
+"""Stands for the clock of what is kept quiet and should not be any more; `ticket_id` is the suppression's."""
 _HAS_DEADLINE = exists().where(
     ticket_clocks.c.ticket_id == tickets.c.id,
     timers.c.rule == CLOCK,
@@ -60,7 +64,6 @@ _UNWATCHED = select(tickets.c.site, tickets.c.number, tickets.c.id, tickets.c.op
     tickets.c.state.not_in(
         sorted(ENTRAPMENT.done_states)
     ),  # nobody is inside any more: paper is left, and has its own clock
-    tickets.c.parent_id.is_(None),  # a child's clocks run on its parent
     ~_HAS_DEADLINE,
 )
 PROVED_AT: Final = "audit/proved_at"
@@ -79,23 +82,31 @@ class Finding(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def audit(connection: Connection, now: UtcMs) -> list[Finding]:
-    """All clocks with which something is wrong, oldest ticket first; then the cases without a deadline."""
+    """All clocks with which something is wrong, oldest ticket first; cases without a deadline; what is quiet for too long."""
     overdue = cast(literal(now - OVERDUE_AFTER_MS), BigInteger)
     wrong = _RUNNING.where(timers.c.due_at.is_(None) | (timers.c.due_at < overdue))
-    return [
-        Finding(
-            site=row.site,
-            ticket=row.number,
-            ticket_id=row.ticket_id,
-            clock=row.name,
-            due_at=row.due_at,
-            lost=bool(row.lost),
-        )
-        for row in connection.execute(wrong.order_by(tickets.c.id, ticket_clocks.c.name))
-    ] + [
-        Finding(site=row.site, ticket=row.number, ticket_id=row.id, clock=WITHOUT, due_at=row.opened_at, lost=True)
-        for row in connection.execute(_UNWATCHED.order_by(tickets.c.id))
-    ]
+    return (
+        [
+            Finding(
+                site=row.site,
+                ticket=row.number,
+                ticket_id=row.ticket_id,
+                clock=row.name,
+                due_at=row.due_at,
+                lost=bool(row.lost),
+            )
+            for row in connection.execute(wrong.order_by(tickets.c.id, ticket_clocks.c.name))
+        ]
+        + [
+            Finding(site=row.site, ticket=row.number, ticket_id=row.id, clock=WITHOUT, due_at=row.opened_at, lost=True)
+            for row in connection.execute(_UNWATCHED.order_by(tickets.c.id))
+        ]
+        + [
+            Finding(site=each.site, ticket=str(each.what), ticket_id=each.id, clock=QUIET, due_at=each.until, lost=True)
+            for each in suppression_rows.running(connection)
+            if each.until < now - OVERDUE_AFTER_MS
+        ]
+    )
 
 
 class Auditor:
@@ -153,8 +164,10 @@ class Auditor:
 
 
 def set_again(step: Step, finding: Finding) -> None:
-    """A lost deadline is a row again, one that is past fires at once; a case without any gets one."""
-    if finding.clock == WITHOUT:
+    """A lost deadline is a row again, one that is past fires at once; a case without any gets one; quiet that is over ends."""
+    if finding.clock == QUIET:
+        suppression_desk.fall_due(step, finding.ticket_id)
+    elif finding.clock == WITHOUT:
         step.desk.watch_anew(finding.ticket_id)
     else:
         step.desk.rearm(finding.ticket_id, finding.clock)

@@ -9,6 +9,7 @@ from pathlib import Path
 import msgspec
 import pytest
 
+from hub.pipeline import auditor
 from hub.store import schema
 from hub.store.database import Store, open_store
 from hub.tickets import mass
@@ -203,3 +204,16 @@ def test_a_press_in_a_car_at_rest_is_a_full_case_below_and_keeps_the_whole_open(
     assert (case.parent_id, case.state) == (1, "suspected")
     assert told(rig).count(("entrapment_opened", "duty_supervisor")) == 12
     assert next(car for car in cars(rig) if car.device == "e12").ticket == case.id
+
+
+def test_each_cars_case_has_deadlines_of_its_own_and_the_audit_misses_them(store: Store) -> None:
+    rig = start(store, at(-60))
+    before_the_cut(rig)
+    the_cut(rig)
+    rig.advance(130_000, 10_000)
+    child = cases(rig)[0]
+    with store.write() as connection:
+        connection.execute(schema.ticket_clocks.delete().where(schema.ticket_clocks.c.ticket_id == child.id))
+    with store.read() as connection:
+        found = auditor.audit(connection, rig.now)
+    assert [(each.ticket, each.clock) for each in found] == [(child.number, auditor.WITHOUT)]

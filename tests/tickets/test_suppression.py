@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from sqlalchemy import select
 
-from hub.pipeline import suppression_desk
+from hub.pipeline import auditor, suppression_desk
 from hub.store import schema
 from hub.store.database import Store, open_store
 from hub.tickets.lifecycle import Actor, Refused
@@ -346,3 +346,18 @@ def test_every_shelf_silence_and_maintenance_has_its_deadline_in_the_database(ri
         ).scalars()
         assert [(at - START) // MINUTE for at in due] == [7, 8, 9]
     assert {body["what"] for body in feed(rig, "suppression_started")} == {"shelf", "silence", "maintenance"}
+
+
+def test_what_lost_its_deadline_is_found_by_the_audit_and_comes_back(rig: Rig) -> None:
+    raise_ticket(rig)
+    act(rig, 1, "shelve", minutes=7, reason="x")
+    with rig.store.write() as connection:
+        connection.execute(schema.timers.delete().where(schema.timers.c.rule == "suppression"))
+    again = Rig(rig.store, [], DEVICES, now=START + 9 * MINUTE)
+    again.advance(1_000)
+    assert ticket(again).shelved_until is not None
+    with rig.store.read() as connection:
+        (found,) = [each for each in auditor.audit(connection, again.now) if each.clock == auditor.QUIET]
+    assert (found.ticket, found.due_at) == ("shelf", START + 7 * MINUTE)
+    again.ask(lambda step: auditor.set_again(step, found))
+    assert ticket(again).shelved_until is None
