@@ -35,6 +35,7 @@ FEED_DAYS: Final = 30
 COMMAND_DAYS: Final = 30
 CLEARED_PROBLEM_DAYS: Final = 366
 IDEMPOTENCY_DAYS: Final = 2
+LINK_DAYS: Final = 30  # after a link is over: that it was used stands on its ticket's timeline
 PUBLICATION_ATTEMPT_DAYS: Final = 30
 NOTICE_DAYS: Final = 2 * 366
 RESCUE_DAYS: Final = 4 * 366
@@ -107,6 +108,7 @@ def _plain_classes(now: UtcMs) -> tuple[tuple[str, Table, ColumnElement[bool]], 
             schema.publication_attempts,
             schema.publication_attempts.c.at < before(PUBLICATION_ATTEMPT_DAYS),
         ),
+        ("links", schema.link_uses, schema.link_uses.c.expires_at < before(LINK_DAYS)),
         ("idempotency", schema.idempotency, schema.idempotency.c.created_at < before(IDEMPOTENCY_DAYS)),
         ("sessions", schema.sessions, schema.sessions.c.expires_at < now),
     )

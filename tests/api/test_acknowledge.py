@@ -10,8 +10,9 @@ from api.app import create_app
 from hub.registry import people
 from hub.registry.links import Link, LinkKey
 from hub.registry.people import PersonEdit
+from hub.store import retention
 from hub.store.schema import link_uses
-from hub.vocabulary.instants import HOUR_MS
+from hub.vocabulary.instants import DAY_MS, HOUR_MS
 from hub.vocabulary.roles import Role
 
 KEY = LinkKey(b"k" * 32)
@@ -110,3 +111,18 @@ def test_a_link_whose_action_is_no_longer_possible_says_why_and_is_not_used_up(s
 def test_a_hub_without_a_key_knows_no_links(small_hub, case):
     ticket, person, _ = case
     assert TestClient(small_hub.app).get(path(small_hub, ticket, person)).status_code == 404
+
+
+def test_that_a_link_was_used_is_forgotten_a_month_after_it_is_over_and_not_before(small_hub, case):
+    ticket, person, nobody = case
+    assert nobody.post(path(small_hub, ticket, person)).status_code == 200
+
+    def rows():
+        with small_hub.store.read() as connection:
+            return len(connection.execute(link_uses.select()).all())
+
+    over = small_hub.now() + HOUR_MS
+    retention.enforce(small_hub.store, over + 29 * DAY_MS, 0)
+    assert rows() == 1
+    retention.enforce(small_hub.store, over + 31 * DAY_MS, 0)
+    assert rows() == 0
