@@ -31,7 +31,14 @@ DLT645: Final = "dlt645"
 ACREL_PUSH: Final = "acrel-push"
 UHPPOTE: Final = "uhppote"
 DOORS: Final = "mqtt-doors"
-SECTIONS: Final = {MQTT_JSON: "mqtt", MODBUS: "modbus", DLT645: "dlt645", ACREL_PUSH: "acrel", UHPPOTE: "uhppote", DOORS: "doors"}
+SECTIONS: Final = {
+    MQTT_JSON: "mqtt",
+    MODBUS: "modbus",
+    DLT645: "dlt645",
+    ACREL_PUSH: "acrel",
+    UHPPOTE: "uhppote",
+    DOORS: "doors",
+}
 """Transports and the section of the file that describes each."""
 
 QUALITY: Final = (
@@ -151,7 +158,9 @@ def read(text: str, name: str) -> Profile:
         )
     problems = Problems()
     profile = _header(raw, name, problems)
-    section: JsonProfile | ModbusProfile | UhppoteProfile | DoorProfile | None = None  # a Dlt645Profile is a ModbusProfile as well
+    section: JsonProfile | ModbusProfile | UhppoteProfile | DoorProfile | None = (
+        None  # a Dlt645Profile is a ModbusProfile as well
+    )
     try:
         parse = _PARSERS.get(profile.transport)
         section = parse(raw) if parse is not None else None
@@ -171,7 +180,9 @@ def _parse_acrel(raw: dict[str, Any]) -> ModbusProfile:
         raise ProfileError([problem.replace("modbus", section, 1) for problem in error.problems]) from error
 
 
-_PARSERS: Final[Mapping[str, Callable[[dict[str, Any]], JsonProfile | ModbusProfile | UhppoteProfile | DoorProfile]]] = {
+_PARSERS: Final[
+    Mapping[str, Callable[[dict[str, Any]], JsonProfile | ModbusProfile | UhppoteProfile | DoorProfile]]
+] = {
     MQTT_JSON: json_profile.parse,
     MODBUS: modbus_profile.parse,
     DLT645: dlt645_profile.parse,

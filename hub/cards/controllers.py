@@ -175,11 +175,13 @@ def quiet_lists(connection: Connection, site: str, before: UtcMs) -> list[str]:
     return list(connection.execute(statement.group_by(controller_pages.c.device).having(newest <= before)).scalars())
 
 
-def take_pages(connection: Connection, site: str, device: str) -> list[dict[str, Any]]:
-    """The whole list as CommandResult.cards names it; its pages are gone afterwards."""
+def take_pages(connection: Connection, site: str, device: str) -> list[dict[str, Any]] | None:
+    """The whole list as CommandResult.cards names it, None where its marker is missing; its pages are gone afterwards."""
     mine = and_(controller_pages.c.site == site, controller_pages.c.device == device)
     rows = connection.execute(select(controller_pages).where(mine)).all()
     connection.execute(controller_pages.delete().where(mine))
+    if not any(row.format == MARKER for row in rows):
+        return None
     return [
         {"format": row.format, "value": row.value, "doors": msgspec.json.decode(row.doors_json)}
         for row in rows

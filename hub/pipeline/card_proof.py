@@ -20,12 +20,14 @@ from hub.pipeline.commands import GRANT, REVOKE
 from hub.store.schema import commands
 from hub.vocabulary.decisions import ClearProblem, RaiseProblem, Severity
 from hub.vocabulary.events import CommandResult, Event, Subject, SubjectType
-from hub.vocabulary.instants import UtcMs
+from hub.vocabulary.instants import MINUTE_MS, UtcMs
 
 if TYPE_CHECKING:
     from hub.pipeline.step import Step
 
 FOREIGN_SHOWN: Final = 20
+INCOMPLETE: Final = "incomplete list"
+DOUBT_MS: Final = 5 * MINUTE_MS
 # Built once: a thousand doors that answer are a thousand of each.
 _SENT: Final = select(commands).where(
     commands.c.id == bindparam("_id"), commands.c.site == bindparam("_site"), commands.c.device == bindparam("_device")
@@ -72,9 +74,39 @@ def compare_pages(step: Step, site: str, controller: str) -> None:
         commands.c.site == site, commands.c.device == controller, commands.c.name == LIST, commands.c.state == "sent"
     )
     sent = step.connection.execute(asked.order_by(commands.c.created_at.desc()).limit(1)).one_or_none()
-    if sent is not None:
-        step.connection.execute(commands.update().where(commands.c.id == sent.id).values(state="done"))
+    if sent is None:
+        return
+    believed = listed is not None and (_names_all(step, site, controller, listed) or _doubted_lately(step, sent))
+    outcome = {"state": "done"} if believed else {"state": "failed", "detail": INCOMPLETE}
+    step.connection.execute(commands.update().where(commands.c.id == sent.id).values(**outcome))
+    if believed and listed is not None:
         _compare(step, site, controller, listed, sent.created_at)
+    elif listed is not None:
+        card_doors.ask_for_list(step, site, controller)
+
+
+def _names_all(step: Step, site: str, controller: str, listed: Sequence[Mapping[str, Any]]) -> bool:
+    """Whether every card that was proved to be on it is in its list: else pieces of the list may have been lost."""
+    named = {card_doors.same_card(card["format"], card["value"]) for card in listed}
+    rows = permissions.of_controller(step.connection, site, controller)
+    return all(
+        card_doors.same_card(row.format, row.value) in named
+        for row in rows
+        if row.desired == Desired.GRANTED and row.reported == Reported.CONFIRMED
+    )
+
+
+def _doubted_lately(step: Step, sent: Row[Any]) -> bool:
+    """Whether the list before this one was put aside already: two that agree in what they leave out are believed."""
+    before = select(commands.c.detail).where(
+        commands.c.site == sent.site,
+        commands.c.device == sent.device,
+        commands.c.name == LIST,
+        commands.c.id != sent.id,
+        commands.c.created_at > step.now - DOUBT_MS,
+    )
+    newest = before.order_by(commands.c.created_at.desc()).limit(1)
+    return step.connection.execute(newest).scalar_one_or_none() == INCOMPLETE
 
 
 def _compare(step: Step, site: str, controller: str, listed: Sequence[Mapping[str, Any]], asked_at: UtcMs) -> None:

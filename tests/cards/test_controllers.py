@@ -238,6 +238,35 @@ def test_a_list_of_which_not_even_the_marker_came_proves_nothing(rig: Rig) -> No
     assert state(rig, card) == "removing"
 
 
+def test_a_list_that_leaves_out_a_card_that_was_proved_is_asked_for_again_before_it_is_believed(rig: Rig) -> None:
+    """Messages of such a list may get lost: a lost card must not be called dead because its line did not arrive."""
+    lost, other = issue(rig, "10000001"), issue(rig, "10000002")
+    answer(rig, "put_card")
+    listing(rig, "10000001", "10000002")
+    rig.ask(lambda step: card_desk.report_loss(step, lost, LossReport(reporter="x", verified="phone"), "desk"))
+    rig.now += 1000
+    answer(rig, "delete_card")
+    asked = len([each for each in rig.sent if each.name == "list_cards"])
+    rig.now += 1000
+    pages(rig)  # the marker alone: 10000002, which is on it, is missing
+    rig.advance(10 * SECOND_MS)
+    assert (state(rig, lost), state(rig, other)) == ("removing", "confirmed")
+    assert len([each for each in rig.sent if each.name == "list_cards"]) > asked
+    pages(rig)
+    rig.advance(10 * SECOND_MS)  # and again: then it is so
+    assert state(rig, lost) == "removed"
+    assert state(rig, other) in {"failed", "sent"}
+
+
+def test_pages_without_the_marker_are_no_list(rig: Rig) -> None:
+    card = issue(rig)
+    answer(rig, "put_card")
+    rig.now += 1000
+    rig.take(said(rig, CardListed, card={"format": "wiegand26", "value": "10058400", "doors": ["main"]}))
+    rig.advance(10 * SECOND_MS)
+    assert state(rig, card) == "sent"
+
+
 def test_an_empty_list_with_its_marker_proves_that_a_card_is_gone(rig: Rig) -> None:
     card = issue(rig)
     answer(rig, "put_card")
