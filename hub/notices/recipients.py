@@ -98,7 +98,7 @@ def still_meant(
     Staff are, as long as they work here: whoever was on duty when it was planned has to be told also after the shift's end,
     or a notice that is tried again at the change of shifts would reach nobody.
     """
-    if Audience(order.audience) in {Audience.HOUSEHOLD, Audience.HOUSEKEEPER} or person_id is None:
+    if Audience(order.audience) is Audience.HOUSEHOLD or person_id is None:
         found = resolve(connection, order, notifiers, locale, at)
         mine = found if isinstance(found, tuple) else ()
         return next((each for each in mine if each.person_id == person_id), None)

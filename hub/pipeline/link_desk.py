@@ -37,7 +37,6 @@ class Answer(msgspec.Struct, frozen=True, kw_only=True):
     ticket_number: str
     person: str
     action: str
-    sites: frozenset[str] = frozenset()  # empty: every site
 
 
 def follow_link(step: Step, signed: SignedLink) -> Done:
@@ -71,7 +70,7 @@ def follow_link(step: Step, signed: SignedLink) -> Done:
 def take_answer(step: Step, answer: Answer) -> Done:
     """Do what a provider's message says. Raises Refused."""
     ticket = _ticket(step.connection, func.upper(tickets.c.number) == answer.ticket_number.upper())
-    if ticket is None or (answer.sites and ticket.site not in answer.sites):
+    if ticket is None:
         raise Refused("not_found", f"There is no ticket {answer.ticket_number!r}.")
     theirs = select(person_channels.c.person_id).where(person_channels.c.address == answer.person)
     person = _staff(

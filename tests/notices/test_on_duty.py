@@ -141,6 +141,23 @@ def test_a_notice_that_is_tried_again_after_the_end_of_the_shift_still_goes_to_w
     assert rig.states() == [("sms", "sent")]
 
 
+def test_a_housekeeper_s_notice_survives_the_end_of_the_shift_as_well(rig, far_side):
+    keeper = staff(rig, "zhou", "housekeeper")
+    assign(rig, keeper, "A", "housekeeper")
+    staff(rig, "wu", "housekeeper")
+    rig.now = parse_iso("2026-06-01T15:59:58+08:00")
+    far_side.script("sms", 503)
+    rig.order("1", audience=Audience.HOUSEKEEPER, template="low_balance_housekeeper")
+    rig.run()
+    assert [(row.recipient, row.channel) for row in rig.rows()] == [
+        ("zhou", "sms"),
+        ("housekeeper_list", "housekeeper_list"),
+    ]
+    rig.pass_time(20 * SECOND_MS)
+    assert rig.states() == [("sms", "sent"), ("housekeeper_list", "delivered")]
+    far_side.expect("sms", to="zhou")
+
+
 def test_a_notice_to_somebody_who_has_left_is_not_sent(rig, two, far_side):
     far_side.script("sms", 503)
     assert told(rig) == ["wang"]
