@@ -279,3 +279,23 @@ def test_an_empty_list_with_its_marker_proves_that_a_card_is_gone(rig: Rig) -> N
     pages(rig)
     rig.advance(10 * SECOND_MS)
     assert state(rig, card) == "removed"
+
+
+def test_a_list_of_numbers_alone_proves_no_door_but_takes_away_what_is_not_in_it(rig: Rig) -> None:
+    """As uhppoted-mqtt gives it: which doors a number opens, it does not say."""
+    card, lost = issue(rig, "10000001"), issue(rig, "10000002")
+    answer(rig, "put_card")
+    numbers_only = tuple({"format": "wiegand26", "value": each, "doors": None} for each in ("10000001", "10000002"))
+    answer(rig, "list_cards", cards=numbers_only)
+    assert (state(rig, card), state(rig, lost)) == ("sent", "sent")  # nothing is proved by it
+    rig.now += 2 * MINUTE_MS
+    rig.advance(6 * SECOND_MS)  # so they are sent again, and this time it names the doors
+    answer(rig, "put_card")
+    listing(rig, "10000001", "10000002")
+    assert (state(rig, card), state(rig, lost)) == ("confirmed", "confirmed")
+    rig.ask(lambda step: card_desk.report_loss(step, lost, LossReport(reporter="x", verified="phone"), "desk"))
+    rig.now += MINUTE_MS + 1000
+    answer(rig, "delete_card")
+    rig.now += 1000
+    answer(rig, "list_cards", cards=numbers_only[:1])
+    assert (state(rig, card), state(rig, lost)) == ("confirmed", "removed")
