@@ -148,7 +148,8 @@ def _case(services: Services, language: str, view: Mapping[str, Any]) -> dict[st
         "site": sites.get(view["site"], view["site"]),
         "lift": subject["name"] or subject["id"],
         "papers": [
-            {"name": text(language, f"record.lift.{key}", key), "value": value} for key, value in view.get("lift", {}).items()
+            {"name": text(language, f"record.lift.{key}", key), "value": value}
+            for key, value in view.get("lift", {}).items()
         ],
         "place": " · ".join(str(part) for part in (subject["place"], fields.get("floor")) if part),
         "state": text(language, f"state.{view['state']}", view["state"]),

@@ -70,9 +70,7 @@ PROFILES: Mapping[str, ProfileFacts] = {
     "city-push": ProfileFacts(kinds=(DeviceKind.ELEVATOR,), channel="mqtt", options=("register_number",)),
     "acrel-4g-push": ProfileFacts(kinds=(DeviceKind.METER,), channel="acrel", balance_unit="CNY"),
     "dlt645-prepaid": ProfileFacts(kinds=(DeviceKind.METER,), channel="dlt645", balance_unit="$site"),
-    "uhppote": ProfileFacts(
-        kinds=(DeviceKind.ACCESS_CONTROLLER,), channel="uhppote", access=BOARD
-    ),
+    "uhppote": ProfileFacts(kinds=(DeviceKind.ACCESS_CONTROLLER,), channel="uhppote", access=BOARD),
     "esp-rfid": ProfileFacts(
         kinds=(DeviceKind.ACCESS_CONTROLLER,),
         channel="doors",

@@ -34,7 +34,7 @@ def problems(form: forms.Form, given: dict[str, Any], flags: dict[str, Any] | No
     return {name for name, _ in refused.value.errors}
 
 
-@pytest.mark.parametrize("form", FORMS.values(), ids=str)
+@pytest.mark.parametrize("form", FORMS.values(), ids=lambda form: form.name)
 def test_a_form_asks_for_what_the_ticket_can_do_and_whoever_signs_may_do_it(form: forms.Form) -> None:
     kinds = [KINDS[name] for name in form.kinds] if form.kinds else list(KINDS.values())
     for kind in kinds:
