@@ -163,6 +163,7 @@ TABLE = {
     ("POST", "/api/v1/works/{works_id}/accept"): CARDS,
     ("GET", "/api/v1/rejected"): INPUT,
     ("GET", "/api/v1/buses"): INPUT,
+    ("GET", "/api/v1/access-controllers"): CARD_WATCHERS,
     ("GET", "/api/v1/statistics/entrapments"): RESCUERS,
     ("GET", "/api/v1/statistics/alarm-load"): RESCUERS,
     ("GET", "/api/v1/tickets/{ticket_id}/cars"): ALL,
