@@ -7,11 +7,12 @@ from __future__ import annotations
 
 from datetime import datetime
 from ipaddress import IPv4Address
-from typing import Any, Final, NamedTuple
-
-from uhppoted.uhppote_async import UhppoteAsync
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from connectors.access.board_words import Grant
+
+if TYPE_CHECKING:
+    from uhppoted.uhppote_async import UhppoteAsync
 
 TIMEOUT_S: Final = 2.5
 ATTEMPTS: Final = 2  # a datagram may get lost; every request may be repeated
@@ -19,6 +20,14 @@ OVERWRITTEN: Final = 0xFF
 OLDEST: Final = 0
 DELETED: Final = 0xFFFFFFFF
 NO_PIN: Final = 0
+NOWHERE: Final = "127.0.0.1:60000"  # broadcasts are never sent
+
+
+def board_client(listen: str = "127.0.0.1:0") -> UhppoteAsync:
+    """The third party's client; it hears pushes at `listen`."""
+    from uhppoted.uhppote_async import UhppoteAsync  # noqa: PLC0415 - 3 MB that hubs without boards never use
+
+    return UhppoteAsync("0.0.0.0", NOWHERE, listen)  # noqa: S104 - any way out
 
 
 class BoardSilentError(Exception):

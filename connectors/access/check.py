@@ -9,15 +9,15 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Collection, Sequence
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 from zoneinfo import ZoneInfo
 
-from uhppoted.uhppote_async import UhppoteAsync
-
-from connectors.access.board_link import BoardLink, BoardSilentError
+from connectors.access.board_link import BoardLink, BoardSilentError, board_client
 from connectors.access.board_words import clock_offset
-from connectors.access.uhppote import NOWHERE
 from hub.vocabulary.ports import DeviceEntry
+
+if TYPE_CHECKING:
+    from uhppoted.uhppote_async import UhppoteAsync
 
 AT_ONCE = 50
 ANY_BOARD = 0
@@ -38,7 +38,7 @@ def check_boards(devices: Sequence[DeviceEntry], profiles: Collection[str], time
 
 
 async def _all(boards: Sequence[DeviceEntry], timeout_s: float) -> list[Finding]:
-    client = UhppoteAsync("0.0.0.0", NOWHERE, "127.0.0.1:0")  # noqa: S104 - any way out
+    client = board_client()
     few = asyncio.Semaphore(AT_ONCE)
 
     async def one(entry: DeviceEntry) -> Finding:

@@ -13,10 +13,8 @@ import time
 from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Any, Final, NamedTuple
 
-from uhppoted.uhppote_async import UhppoteAsync
-
 from connectors.access.board import Board, Command, Resume
-from connectors.access.board_link import TIMEOUT_S, BoardLink
+from connectors.access.board_link import TIMEOUT_S, BoardLink, board_client
 from hub.vocabulary.instants import UtcMs
 from hub.vocabulary.ports import DeviceEntry, Intake, Receipt
 
@@ -24,7 +22,6 @@ log = logging.getLogger(__name__)
 
 POLL_S: Final = 1.0
 STOP_S: Final = 5.0
-NOWHERE: Final = "127.0.0.1:60000"  # broadcasts are never sent
 
 
 class BoardState(NamedTuple):
@@ -130,7 +127,7 @@ class UhppoteConnector:
 
     async def _run(self) -> None:
         self._stopping = asyncio.Event()
-        client = UhppoteAsync("0.0.0.0", NOWHERE, "127.0.0.1:0")  # noqa: S104 - any way out
+        client = board_client()
         for entry in self._entries:
             key = (entry.site, entry.device)
             link = BoardLink(client, int(entry.options["serial"]), str(entry.options["host"]), self._timeout_s)
@@ -169,7 +166,7 @@ class UhppoteConnector:
             log.debug("uhppote: a push without meaning: %s", error)
 
         try:
-            await UhppoteAsync("0.0.0.0", NOWHERE, ear).listen(pushed, on_error=broken)  # noqa: S104 - any way out
+            await board_client(ear).listen(pushed, on_error=broken)
         except OSError as error:
             log.error("uhppote: nothing is heard at %s (%s); boards are polled all the same", ear, error)  # noqa: TRY400
 
