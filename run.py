@@ -208,7 +208,8 @@ class Check(NamedTuple):
 
 def checks(python: str, fast: bool, pytest_args: Sequence[str]) -> list[Check]:
     """Cheap ones first; all of them run, so that one look shows everything that is wrong."""
-    pytest = [python, "-m", "pytest", "-n", "2", "--dist", "worksteal", *(["-m", "not slow"] if fast else [])]
+    # One more than the smallest machine has cores: whole hubs wait more than they work.
+    pytest = [python, "-m", "pytest", "-n", "3", "--dist", "worksteal", *(["-m", "not slow"] if fast else [])]
     return [
         Check("format", [python, "-m", "ruff", "format", "--check", "."]),
         Check("lint", [python, "-m", "ruff", "check", "."]),

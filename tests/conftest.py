@@ -3,6 +3,7 @@
 Rule: a fixture is listed here by name; its code lives in tests/support.
 """
 
+import itertools
 import os
 import shutil
 import tempfile
@@ -80,13 +81,28 @@ SERVERS = {
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """What waits for a program of somebody else's, or starts a whole hub, is slow, whoever wrote the test."""
-    for item in items:
-        wanted = set(getattr(item, "fixturenames", ()))
-        chosen = getattr(item, "callspec", None)
-        whole = {"stories", "faults"} & set(item.path.parts)
-        if whole or wanted & SERVERS or (chosen is not None and "postgres" in chosen.params.values()):
-            item.add_marker(pytest.mark.slow)
+    """What waits for a program of somebody else's, or starts a whole hub, is slow, whoever wrote the test.
+
+    Files with whole hubs are spread over the run, so that one worker waits while another one works.
+    """
+    waiting: list[list[pytest.Item]] = []
+    working: list[list[pytest.Item]] = []
+    for path, of_file in itertools.groupby(items, lambda item: item.path):
+        group = list(of_file)
+        whole = bool({"stories", "faults"} & set(path.parts))
+        (waiting if whole else working).append(group)
+        for item in group:
+            wanted = set(getattr(item, "fixturenames", ()))
+            chosen = getattr(item, "callspec", None)
+            if whole or wanted & SERVERS or (chosen is not None and "postgres" in chosen.params.values()):
+                item.add_marker(pytest.mark.slow)
+    items[:] = [item for group in _evenly(waiting, working) for item in group]
+
+
+def _evenly(*kinds: list[list[pytest.Item]]) -> list[list[pytest.Item]]:
+    """All groups, each kind in its order and at even distances."""
+    placed = [((number + 0.5) / len(kind), group) for kind in kinds for number, group in enumerate(kind)]
+    return [group for _, group in sorted(placed, key=lambda pair: pair[0])]
 
 
 @pytest.hookimpl(wrapper=True)
