@@ -59,7 +59,7 @@ def measure(folder: Path, make_broker: MakeBroker, controllers: int, lost_cards:
     """One run with this many controllers."""
     broker = make_broker(folder / "broker")
     broker.start()
-    hub = RunningHub(folder / "hub", broker, [_site(controllers)])
+    hub = RunningHub(folder / "hub", broker, [_site(controllers)], forked=False)
     stop = multiprocessing.get_context("spawn").Event()
     doors = multiprocessing.get_context("spawn").Process(
         target=_controllers, args=(_address(broker), controllers, expiring, stop), daemon=True

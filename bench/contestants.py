@@ -126,7 +126,7 @@ class HubProcess(Contestant):
     name = HUB
 
     def __init__(self, folder: Path, broker: TestBroker, sites: list[SiteFile]) -> None:
-        self.hub = RunningHub(folder, broker, sites)
+        self.hub = RunningHub(folder, broker, sites, forked=False)
         self.database = folder / "hub.db"
         self._keys: dict[str, int] = {}
 

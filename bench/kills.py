@@ -42,7 +42,7 @@ class Killed:
 def measure(folder: Path, make_broker: MakeBroker, kills: int, rate: float = 2_000, per_kill: int = 4_000) -> Killed:
     broker = make_broker(folder / "broker")
     broker.start()
-    hub = RunningHub(folder / "hub", broker, [estate(METERS, ALARMS * kills)])
+    hub = RunningHub(folder / "hub", broker, [estate(METERS, ALARMS * kills)], forked=False)
     work, chance, back = Workload(METERS, seed=7), random.Random(7), []
     try:
         assert hub.token

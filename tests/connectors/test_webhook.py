@@ -96,7 +96,7 @@ def test_a_name_is_looked_up_once_and_the_connection_goes_to_what_was_checked(se
     """Whoever answers a second look-up with another address (DNS rebinding) is never asked."""
     asked = resolve("127.0.0.1")
     assert isinstance(way(server, server.url("hooks.example")).deliver(CHANGE), Sent)
-    assert asked == ["hooks.example"]
+    assert [name for name in asked if name == "hooks.example"] == ["hooks.example"]
     assert server.requests[0][2]["host"] == f"hooks.example:{server.port}"
 
 

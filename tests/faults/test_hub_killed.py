@@ -51,6 +51,7 @@ def test_kill_nine_at_random_moments_under_load(
             hub.wait_ready()
         stream.join(60)
         assert not stream.is_alive()
+    hub.wait_ready()
     result = settle(hub, publisher, work, timeout=120)
     print(result)
     assert result.acked == result.sent > len(SEEDS) * PER_SEED

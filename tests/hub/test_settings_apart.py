@@ -10,6 +10,13 @@ from hub.settings.apart import in_a_child
 from hub.settings.model import Secret
 
 
+@pytest.fixture
+def alone(monkeypatch):
+    """Threads that other tests of this worker have left behind are none of the hub's."""
+    monkeypatch.setattr("hub.settings.apart.threading.active_count", lambda: 1)
+
+
+@pytest.mark.usefixtures("alone")
 def test_the_answer_comes_over_and_the_work_was_done_elsewhere():
     here = os.getpid()
     there, secret, many = in_a_child(lambda: (os.getpid(), Secret("told to nobody"), list(range(100_000))))
@@ -18,6 +25,7 @@ def test_the_answer_comes_over_and_the_work_was_done_elsewhere():
     assert many[-1] == 99_999
 
 
+@pytest.mark.usefixtures("alone")
 def test_what_is_raised_is_raised_here(capfd):
     def wrong() -> int:
         raise LookupError("wrong field")
@@ -27,6 +35,7 @@ def test_what_is_raised_is_raised_here(capfd):
     assert "Traceback" not in capfd.readouterr().err
 
 
+@pytest.mark.usefixtures("alone")
 def test_a_child_that_is_killed_does_not_matter():
     here = os.getpid()
 

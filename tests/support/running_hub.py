@@ -25,6 +25,7 @@ from typing import Any, Self
 from connectors.broker import die_with_parent
 from support.brokers import TestBroker
 from support.estate_files import PASSWORD_VARIABLE, SiteFile, mqtt_section, site_file, write_estate
+from support.forked import ForkedProcess, run_hub, start_hub
 from support.hub_http import HubHttp, LiveFeed
 from support.waiting import wait_until
 
@@ -44,7 +45,10 @@ def _new_database() -> tuple[Path, str]:
 
 
 class RunningHub:
-    """Use as a context manager (starts it, waits for `ready`, stops it), or call the parts yourself."""
+    """Use as a context manager (starts it, waits for `ready`, stops it), or call the parts yourself.
+
+    `forked`: as a fork of an interpreter that has imported everything (support.forked); benches want the real start.
+    """
 
     def __init__(
         self,
@@ -55,6 +59,7 @@ class RunningHub:
         database: str | None = None,
         mqtt: Mapping[str, Any] | None = None,
         port: int = 0,
+        forked: bool = True,
     ) -> None:
         folder.mkdir(parents=True, exist_ok=True)
         self.folder = folder
@@ -65,7 +70,8 @@ class RunningHub:
         self.url = ""
         self.said: list[str] = []
         self._port = port
-        self._process: subprocess.Popen[str] | None = None
+        self._process: subprocess.Popen[str] | ForkedProcess | None = None
+        self._forks = forked and sys.platform == "linux"
         self._token: str | None = None
         self._http = threading.local()
         self._clients: list[HubHttp] = []
@@ -85,9 +91,17 @@ class RunningHub:
 
     def command(self, *words: str, timeout: float = 60) -> subprocess.CompletedProcess[str]:
         """`hub WORDS --config hub.yaml`, to its end."""
-        line = [HUB, *words, "--config", str(self.config)]
+        line = [*words, "--config", str(self.config)]
+        if self._forks:
+            return run_hub(line, self.environ, self.folder, timeout)
         return subprocess.run(
-            line, env=self.environ, capture_output=True, text=True, timeout=timeout, check=False, cwd=self.folder
+            [HUB, *line],
+            env=self.environ,
+            capture_output=True,
+            text=True,
+            timeout=timeout,
+            check=False,
+            cwd=self.folder,
         )
 
     @property
@@ -122,20 +136,23 @@ class RunningHub:
         """Starts it and does not wait. `prefix` is a command that runs another, such as `prlimit --fsize=…`."""
         assert not self.running, "the hub runs already"
         self.url = ""
-        line = die_with_parent([*prefix, HUB, "run", "--config", str(self.config)], signal.SIGKILL)
+        line = ["run", "--config", str(self.config)]
         with self.log_path.open("ab") as log:
-            self._process = subprocess.Popen(
-                line,
-                env=self.environ,
-                stdin=subprocess.DEVNULL,
-                stdout=subprocess.PIPE,
-                stderr=log,
-                text=True,
-                cwd=self.folder,
-            )
+            if self._forks and not prefix:
+                self._process = start_hub(line, self.environ, self.folder, log)
+            else:
+                self._process = subprocess.Popen(
+                    die_with_parent([*prefix, HUB, *line], signal.SIGKILL),
+                    env=self.environ,
+                    stdin=subprocess.DEVNULL,
+                    stdout=subprocess.PIPE,
+                    stderr=log,
+                    text=True,
+                    cwd=self.folder,
+                )
         threading.Thread(target=self._listen, args=(self._process,), daemon=True).start()
 
-    def _listen(self, process: subprocess.Popen[str]) -> None:
+    def _listen(self, process: subprocess.Popen[str] | ForkedProcess) -> None:
         assert process.stdout is not None
         with process.stdout as lines:
             for line in lines:
