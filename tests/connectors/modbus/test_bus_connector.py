@@ -48,7 +48,7 @@ def meter(number, unit, **options):
         bus="meters-1",
         unit_id=unit,
         balance_unit="CNY",
-        options={"every_s": 0.2, "timeout_ms": 150, **options},
+        options={"every_s": 0.2, "timeout_ms": 300, **options},
     )
 
 
@@ -61,7 +61,7 @@ def elevator(number, unit, profile="car-top-monitor", **options):
         timezone="Asia/Shanghai",
         bus="meters-1",
         unit_id=unit,
-        options={"fast_ms": 50, "timeout_ms": 150, **options},
+        options={"fast_ms": 50, "timeout_ms": 300, **options},
     )
 
 
@@ -322,7 +322,7 @@ def test_an_intake_that_fails_does_not_end_the_polling(run):
 
 
 def test_a_connection_that_the_gateway_closes_is_made_again_and_is_no_news(run):
-    bank, inbox, devices = Bank(), Inbox(), [meter("0101", 2)]
+    bank, inbox, devices = Bank(), Inbox(), [meter("0101", 2, timeout_ms=2_000)]  # a closed line is no time-out
     put_meter(bank, 2, 1234)
     with WireServer(bank) as server:
         run([bus(server.port)], devices, inbox)
