@@ -137,8 +137,8 @@ class _Ear:
         self._lines.add(line)
         try:
             await self._follow(reader)
-        except (OSError, TimeoutError):
-            pass  # the line broke, or nobody spoke: the meter calls again, and its silence is noticed by its readings
+        except (OSError, TimeoutError) as error:  # the meter calls again; its silence is noticed by its readings
+            _log.debug("acrel.line_ended", bus=self._bus.bus, error=str(error) or "nobody spoke")
         except Exception:  # noqa: BLE001 - one line must not end the others
             self.status = msgspec.structs.replace(self.status, stumbles=self.status.stumbles + 1)
             _log.exception("acrel.line", bus=self._bus.bus)

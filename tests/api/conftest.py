@@ -3,11 +3,12 @@
 import shutil
 from collections.abc import Callable, Iterator
 
+import msgspec
 import pytest
 from starlette.testclient import TestClient
 
 from hub.vocabulary.roles import Role
-from support.running import RunningHub
+from support.running import DEVICES, RunningHub
 
 
 @pytest.fixture
@@ -25,6 +26,28 @@ def small_hub(tmp_path, migrated_sqlite) -> Iterator[RunningHub]:
     running = RunningHub(f"sqlite:///{tmp_path / 'hub.db'}")
     yield running
     running.close()
+
+
+@pytest.fixture
+def desk_hub(migrated_sqlite, tmp_path) -> Iterator[RunningHub]:
+    """Whose controller has one door, for what the desk does."""
+    shutil.copy(migrated_sqlite, tmp_path / "hub.db")
+    devices = [msgspec.structs.replace(each, doors=("b1-main",) if each.id == "gate-1" else ()) for each in DEVICES]
+    running = RunningHub(f"sqlite:///{tmp_path / 'hub.db'}", devices)
+    yield running
+    running.close()
+
+
+@pytest.fixture
+def desk(desk_hub, client_of) -> TestClient:
+    """A clerk of it."""
+    return client_of(desk_hub, Role.FRONT_DESK)
+
+
+@pytest.fixture
+def manager(desk_hub, client_of) -> TestClient:
+    """A manager of it."""
+    return client_of(desk_hub, Role.MANAGER)
 
 
 def _client(running: RunningHub, *roles: Role, sites: tuple[str, ...] = ()) -> TestClient:

@@ -3,37 +3,14 @@
 from __future__ import annotations
 
 import io
-import shutil
 from typing import Any
 
-import msgspec
 import openpyxl
-import pytest
 
 from hub.vocabulary.roles import Role
-from support.running import DEVICES, RunningHub
 
 ID_NUMBER = "110101199003071234"
 API = "/api/v1"
-
-
-@pytest.fixture
-def desk_hub(migrated_sqlite, tmp_path):
-    shutil.copy(migrated_sqlite, tmp_path / "hub.db")
-    devices = [msgspec.structs.replace(each, doors=("b1-main",) if each.id == "gate-1" else ()) for each in DEVICES]
-    running = RunningHub(f"sqlite:///{tmp_path / 'hub.db'}", devices)
-    yield running
-    running.close()
-
-
-@pytest.fixture
-def desk(desk_hub, client_of):
-    return client_of(desk_hub, Role.FRONT_DESK)
-
-
-@pytest.fixture
-def manager(desk_hub, client_of):
-    return client_of(desk_hub, Role.MANAGER)
 
 
 def issue(desk, number: int = 1, kind: str = "worker_pass", **other: Any) -> dict[str, Any]:

@@ -3,11 +3,7 @@
 from __future__ import annotations
 
 import base64
-import shutil
 from typing import Any
-
-import msgspec
-import pytest
 
 from hub.cards import audit
 from hub.cards.forgetting import enforce
@@ -15,30 +11,10 @@ from hub.store.schema import card_assignments, card_entries, card_losses, id_cop
 from hub.vocabulary.events import AccessEvent, AccessResult, CardNumber
 from hub.vocabulary.instants import DAY_MS
 from hub.vocabulary.roles import Role
-from support.running import DEVICES, RunningHub
 
 ID_NUMBER = "110101199003071234"
 API = "/api/v1"
 PICTURE = b"\x89PNG a picture of an identity card" * 3_000
-
-
-@pytest.fixture
-def hub_(migrated_sqlite, tmp_path):
-    shutil.copy(migrated_sqlite, tmp_path / "hub.db")
-    devices = [msgspec.structs.replace(each, doors=("b1-main",) if each.id == "gate-1" else ()) for each in DEVICES]
-    running = RunningHub(f"sqlite:///{tmp_path / 'hub.db'}", devices)
-    yield running
-    running.close()
-
-
-@pytest.fixture
-def desk(hub_, client_of):
-    return client_of(hub_, Role.FRONT_DESK)
-
-
-@pytest.fixture
-def manager(hub_, client_of):
-    return client_of(hub_, Role.MANAGER)
 
 
 def issue(desk, number: int = 1, **other: Any) -> dict[str, Any]:
@@ -59,13 +35,13 @@ def trail(manager, *actions: str) -> list[tuple[str, str, str]]:
     return [(row["action"], row["subject"], row["reason"]) for row in reversed(rows) if row["action"] in actions]
 
 
-def test_a_full_value_needs_a_role_and_a_reason_and_leaves_a_row(hub_, desk, manager, client_of):
+def test_a_full_value_needs_a_role_and_a_reason_and_leaves_a_row(desk_hub, desk, manager, client_of):
     card = issue(desk)
     assert card["holder"] == {"name": "张*", "phone": "138****1234", "id_number": "***1234", "under_14": False}
     path = f"{API}/cards/{card['id']}/reveal"
     assert desk.post(path, json={}).status_code == 422
     assert desk.post(path, json={"reason": "   "}).status_code == 422
-    assert client_of(hub_, Role.ADMIN).post(path, json={"reason": "curious"}).status_code == 403
+    assert client_of(desk_hub, Role.ADMIN).post(path, json={"reason": "curious"}).status_code == 403
     assert trail(manager, "reveal") == []
     shown = desk.post(path, json={"reason": "本人来补卡"}).json()
     assert shown == {"name": "张三", "phone": "13800001234", "id_number": ID_NUMBER}
@@ -76,26 +52,26 @@ def test_a_full_value_needs_a_role_and_a_reason_and_leaves_a_row(hub_, desk, man
     ]
 
 
-def test_reading_is_in_the_audit_and_security_reads_nobody(hub_, desk, manager, client_of):
+def test_reading_is_in_the_audit_and_security_reads_nobody(desk_hub, desk, manager, client_of):
     card = issue(desk)
     path = f"{API}/cards/{card['id']}"
     for _ in range(3):
         desk.get(path)
         desk.get(f"{API}/cards?holder=张")
-    client_of(hub_, Role.SECURITY).get(path)
+    client_of(desk_hub, Role.SECURITY).get(path)
     assert trail(manager, "read", "list") == [("read", f"cards/{card['id']}", ""), ("list", "cards", "")]
-    with hub_.store.read() as connection:
-        end, findings = audit.verify(connection, hub_.services.keys.chains)
+    with desk_hub.store.read() as connection:
+        end, findings = audit.verify(connection, desk_hub.services.keys.chains)
     assert (end.seq, findings) == (2, ())
 
 
-def test_a_number_is_found_by_its_digest_and_never_stands_in_the_audit(hub_, desk, manager):
+def test_a_number_is_found_by_its_digest_and_never_stands_in_the_audit(desk_hub, desk, manager):
     first, second = issue(desk, 1), issue(desk, 2)
     issue(desk, 3, holder={"name": "张三", "id_number": "110101199003075678"})
     told = {"id_number": "110101 19900307 1234", "reason": "核对"}
     assert desk.post(f"{API}/card-search", json=told).json() == {"cards": [second["id"], first["id"]]}
     assert ID_NUMBER not in manager.get(f"{API}/audit").text
-    with hub_.store.read() as connection:
+    with desk_hub.store.read() as connection:
         dump = str(connection.execute(card_assignments.select()).all()) + str(
             connection.execute(card_entries.select()).all()
         )
@@ -103,29 +79,29 @@ def test_a_number_is_found_by_its_digest_and_never_stands_in_the_audit(hub_, des
     assert ID_NUMBER.encode().hex() not in dump
 
 
-def test_a_copy_is_locked_opened_with_a_reason_and_gone_when_the_card_is_settled(hub_, desk, client_of):
+def test_a_copy_is_locked_opened_with_a_reason_and_gone_when_the_card_is_settled(desk_hub, desk, client_of):
     card = issue(desk)
     path = f"{API}/cards/{card['id']}/id-copy"
     told = {"media_type": "image/png", "content": base64.b64encode(PICTURE).decode()}
     assert desk.post(path, json=told).json()["size_bytes"] == len(PICTURE)
     assert desk.post(path, json=told | {"content": "a==="}).status_code == 422
-    with hub_.store.read() as connection:
+    with desk_hub.store.read() as connection:
         row = connection.execute(id_copies.select()).one()
     assert PICTURE[:20] not in row.cipher
-    custodian = client_of(hub_, Role.CARD_CUSTODIAN)
+    custodian = client_of(desk_hub, Role.CARD_CUSTODIAN)
     assert desk.get(path, params={"reason": "check"}).status_code == 403
     assert custodian.get(path).status_code == 422
     seen = custodian.get(path, params={"reason": "check"})
     assert (seen.content, seen.headers["content-type"]) == (PICTURE, "image/png")
     desk.post(f"{API}/cards/{card['id']}/return", json={})
     assert custodian.get(path, params={"reason": "check"}).status_code == 404
-    with hub_.store.read() as connection:
+    with desk_hub.store.read() as connection:
         row = connection.execute(id_copies.select()).one()
     assert (row.cipher, row.deleted_why) == (None, "settled")
 
 
-def passes_by(hub_, value: str, seconds_ago: int) -> None:
-    at = hub_.now() - 1000 * seconds_ago
+def passes_by(desk_hub, value: str, seconds_ago: int) -> None:
+    at = desk_hub.now() - 1000 * seconds_ago
     event = AccessEvent(
         site="lakeside",
         device="gate-1",
@@ -136,16 +112,16 @@ def passes_by(hub_, value: str, seconds_ago: int) -> None:
         card=CardNumber("wiegand26", value),
         result=AccessResult.GRANTED,
     )
-    hub_.offer(event)
-    hub_.settled()
+    desk_hub.offer(event)
+    desk_hub.settled()
 
 
-def test_a_persons_data_is_handed_out_whole_and_nobody_elses(hub_, desk, client_of):
+def test_a_persons_data_is_handed_out_whole_and_nobody_elses(desk_hub, desk, client_of):
     card = issue(desk)
     other = issue(desk, 3, holder={"name": "李四"})
-    passes_by(hub_, "10000001", 0)
-    passes_by(hub_, "10000003", 0)
-    custodian = client_of(hub_, Role.CARD_CUSTODIAN)
+    passes_by(desk_hub, "10000001", 0)
+    passes_by(desk_hub, "10000003", 0)
+    custodian = client_of(desk_hub, Role.CARD_CUSTODIAN)
     data = custodian.post(f"{API}/privacy/exports", json={"card": card["id"], "reason": "本人申请"}).json()
     (mine,) = data["cards"]
     assert (mine["id"], mine["holder_name"], mine["id_number"]) == (card["id"], "张三", ID_NUMBER)
@@ -158,7 +134,7 @@ def test_a_persons_data_is_handed_out_whole_and_nobody_elses(hub_, desk, client_
         assert custodian.post(f"{API}/privacy/exports", json={"reason": "test"} | wrong).status_code == 422
 
 
-def test_an_erasure_leaves_what_the_law_demands_and_names_it(hub_, desk, manager):
+def test_an_erasure_leaves_what_the_law_demands_and_names_it(desk_hub, desk, manager):
     used, over = issue(desk, 1), issue(desk, 2)
     path = f"{API}/cards/{over['id']}"
     desk.post(f"{path}/loss", json={"reporter": "张太太", "verified": "phone", "note": "丢在公园"})
@@ -169,7 +145,7 @@ def test_an_erasure_leaves_what_the_law_demands_and_names_it(hub_, desk, manager
     kept = {each["what"]: each["why"] for each in done["kept"]}
     assert "in use" in kept[f"cards/{used['id']}"]
     assert {"door events", "audit"} <= kept.keys()
-    with hub_.store.read() as connection:
+    with desk_hub.store.read() as connection:
         gone = connection.execute(card_assignments.select().where(card_assignments.c.id == over["id"])).one()
         stays = connection.execute(card_assignments.select().where(card_assignments.c.id == used["id"])).one()
         text = "".join(
@@ -183,7 +159,7 @@ def test_an_erasure_leaves_what_the_law_demands_and_names_it(hub_, desk, manager
     assert trail(manager, "erase") == [("erase", "person", "本人申请")]
 
 
-def test_a_person_who_moved_out_is_erased_and_one_who_lives_here_is_not(hub_, manager):
+def test_a_person_who_moved_out_is_erased_and_one_who_lives_here_is_not(desk_hub, manager):
     person = manager.post(f"{API}/people", json={"site": "lakeside", "code": "p1", "name": "张三"}).json()["id"]
     home = {"site": "lakeside", "unit": "b1/0101"}
     manager.post(f"{API}/units/move-in", json=home | {"members": [{"person": person}]})
@@ -193,23 +169,23 @@ def test_a_person_who_moved_out_is_erased_and_one_who_lives_here_is_not(hub_, ma
     assert "lives in b1/0101" in first["kept"][0]["why"]
     manager.post(f"{API}/units/move-out", json=home)
     assert manager.post(f"{API}/privacy/erasures", json=told).json()["erased"] == [f"people/{person}"]
-    with hub_.store.read() as connection:
+    with desk_hub.store.read() as connection:
         row = connection.execute(people.select()).one()
     assert (row.name, row.retired_at is None) == ("(erased)", False)
 
 
-def test_a_holder_whose_card_is_over_for_three_years_is_forgotten_by_itself(hub_, desk):
+def test_a_holder_whose_card_is_over_for_three_years_is_forgotten_by_itself(desk_hub, desk):
     card, other = issue(desk, 1), issue(desk, 2)
     desk.post(f"{API}/cards/{card['id']}/return", json={})
-    chain = hub_.services.keys.chain
-    assert enforce(hub_.store, chain, hub_.now() + 1_000 * DAY_MS, 0).holders_gone == 0
-    assert enforce(hub_.store, chain, hub_.now() + 1_100 * DAY_MS, 0).holders_gone == 1
-    with hub_.store.read() as connection:
+    chain = desk_hub.services.keys.chain
+    assert enforce(desk_hub.store, chain, desk_hub.now() + 1_000 * DAY_MS, 0).holders_gone == 0
+    assert enforce(desk_hub.store, chain, desk_hub.now() + 1_100 * DAY_MS, 0).holders_gone == 1
+    with desk_hub.store.read() as connection:
         names = {row.id: row.holder_name for row in connection.execute(card_assignments.select())}
     assert names == {card["id"]: "(erased)", other["id"]: "张三"}
 
 
-def test_reading_people_and_households_is_in_the_audit(hub_, manager):
+def test_reading_people_and_households_is_in_the_audit(desk_hub, manager):
     person = manager.post(f"{API}/people", json={"site": "lakeside", "code": "p1", "name": "张三"}).json()["id"]
     home = {"site": "lakeside", "unit": "b1/0101", "members": [{"person": person}]}
     household = manager.post(f"{API}/units/move-in", json=home).json()["id"]
