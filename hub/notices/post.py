@@ -21,7 +21,8 @@ from hub.notices.letters import Sites
 from hub.notices.plan import NoticeState
 from hub.notices.planning import plan_due
 from hub.notices.settled import Settled, ended
-from hub.store.database import Store, explain
+from hub.store.database import Store
+from hub.store.rounds import Rounds
 from hub.store.schema import notice_orders, notices
 from hub.vocabulary.instants import UtcMs
 from hub.vocabulary.ports import GiveUp, NoticeSender, Retry, Sent
@@ -31,8 +32,6 @@ log = logging.getLogger(__name__)
 PLACES_PER_LANE: Final = 4
 LOOK_EVERY_S: Final = 5.0
 SHORTEST_WAIT_S: Final = 0.05
-BREATH_S: Final = 0.05  # between two rounds: alarms go before notices at the database, and orders gather meanwhile
-AFTER_TROUBLE_S: Final = 2.0
 STOP_WITHIN_S: Final = 5.0
 
 Settle = Callable[[Sequence[Settled]], "Future[Any]"]
@@ -55,15 +54,12 @@ class Post:
         self._senders = senders
         self._settle = settle
         self._clock = clock
-        self._news = threading.Event()
-        self._over = threading.Event()
         self._results: deque[Result] = deque()
         self._sending: dict[int, Lane] = {}
         self._settling: set[int] = set()
         self._lock = threading.Lock()
-        self._trouble: str | None = None
         self._backlog: tuple[int, UtcMs | None] = (0, None)
-        self._thread = threading.Thread(target=self._loop, name="post", daemon=True)
+        self._rounds = Rounds("post", "notices", self.cycle, self._wait_s, self._last_words)
 
     def start(self) -> None:
         """Begin; what the process before had claimed is taken up at once."""
@@ -71,18 +67,15 @@ class Post:
             left = release_claims(connection, self._sites, self._clock())
         if left:
             log.warning("notices: %d were being sent when the hub stopped; they go out again under the same keys", left)
-        self._thread.start()
+        self._rounds.start()
 
     def wake(self) -> None:
         """There is something new. Thread-safe."""
-        self._news.set()
+        self._rounds.wake()
 
     def stop(self) -> None:
         """End; sends under way get a few seconds, what they say later is asked anew after the next start."""
-        self._over.set()
-        self._news.set()
-        if self._thread.ident is not None:
-            self._thread.join(STOP_WITHIN_S)
+        self._rounds.stop(STOP_WITHIN_S)
 
     @property
     def waiting(self) -> int:
@@ -105,27 +98,7 @@ class Post:
         self.wake()
         return known
 
-    # --- the loop -----------------------------------------------------------------------------------------
-
-    def _loop(self) -> None:
-        while not self._over.is_set():
-            wait_s = AFTER_TROUBLE_S
-            try:
-                self._news.clear()
-                wait_s = 0 if self.cycle() else self._wait_s()
-                self._trouble = None
-            except Exception as error:  # noqa: BLE001  logged by _say; notices must go on when the database is back
-                self._say(error)
-            self._news.wait(wait_s)
-            self._over.wait(BREATH_S)
-        self._last_words()
-
-    def _say(self, error: Exception) -> None:
-        """Each trouble is told once, until another one comes."""
-        sentence = explain(error)
-        if sentence != self._trouble:
-            log.error("notices wait: %s", sentence, exc_info=error)
-            self._trouble = sentence
+    # --- a round ------------------------------------------------------------------------------------------
 
     def cycle(self) -> bool:
         """One round: write down, plan, claim and send, tell what is over; whether there may be more to do at once.
@@ -223,7 +196,4 @@ class Post:
 
     def _last_words(self) -> None:
         """What the senders have said already is written down; the rest is sent again after the next start."""
-        try:
-            self._write_down()
-        except Exception as error:  # noqa: BLE001  logged by _say
-            self._say(error)
+        self._rounds.attempt(self._write_down)

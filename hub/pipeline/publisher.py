@@ -26,7 +26,8 @@ from hub.pipeline.publication_lane import Lane, Result, Run
 from hub.pipeline.publication_plan import Outcome, Progress, Verdict
 from hub.pipeline.publications import Attempt, Publication, Wanted
 from hub.pipeline.watch import Condition
-from hub.store.database import Store, explain
+from hub.store.database import Store
+from hub.store.rounds import Rounds
 from hub.vocabulary.instants import UtcMs
 from hub.vocabulary.ports import PublicChange, PutAside, Retry, Sent, WayOut
 from hub.vocabulary.publications import Channel, Origin, PublicationState
@@ -35,8 +36,6 @@ log = logging.getLogger(__name__)
 
 LOOK_EVERY_S: Final = 2.0
 SHORTEST_WAIT_S: Final = 0.02
-BREATH_S: Final = 0.05  # between two rounds: alarms go first at the database, and results gather meanwhile
-AFTER_TROUBLE_S: Final = 2.0
 STOP_WITHIN_S: Final = 5.0
 RUN_S: Final = 2.0
 """So long one run sends before what came of it is written down."""
@@ -84,18 +83,15 @@ class Publisher:
         self._results: deque[tuple[int, Result | _Finished]] = deque()
         self._fed: set[str] = set()  # sites of new rows
         self._lock = threading.Lock()
-        self._news = threading.Event()
         self._changed = threading.Event()
-        self._over = threading.Event()
-        self._trouble: str | None = None
         self._unsubscribe: Callable[[], None] = lambda: None
-        self._thread = threading.Thread(target=self._loop, name="publisher", daemon=True)
+        self._rounds = Rounds("publisher", "publications", self.cycle, self._wait_s, self._last_words)
 
     def start(self) -> None:
         """Begin; in line with the files first."""
         self.prepare()
         self._unsubscribe = self._feed.subscribe(self._on_rows)
-        self._thread.start()
+        self._rounds.start()
 
     def prepare(self) -> None:
         """What `start` does before the thread."""
@@ -106,15 +102,12 @@ class Publisher:
     def stop(self) -> None:
         """End; what is being sent just now gets a few seconds, and is sent again after the next start if that is not enough."""
         self._unsubscribe()
-        self._over.set()
-        self._news.set()
-        if self._thread.ident is not None:
-            self._thread.join(STOP_WITHIN_S)
+        self._rounds.stop(STOP_WITHIN_S)
 
     def changed(self) -> None:
         """Somebody has changed a publication. Thread-safe."""
         self._changed.set()
-        self._news.set()
+        self._rounds.wake()
 
     def _on_rows(self, rows: Sequence[FeedRow]) -> None:
         """In the engine's thread: remember and return."""
@@ -122,45 +115,17 @@ class Publisher:
         if sites:
             with self._lock:
                 self._fed |= sites
-            self._news.set()
+            self._rounds.wake()
 
-    # --- the loop -----------------------------------------------------------------------------------------
-
-    def _loop(self) -> None:
-        while not self._over.is_set():
-            wait_s = AFTER_TROUBLE_S
-            try:
-                self._news.clear()
-                wait_s = 0.0 if self.cycle() else self._wait_s()
-                self._trouble = None
-            except Exception as error:  # noqa: BLE001  logged by _say; goes on when the database is back
-                self._say(error)
-            self._news.wait(wait_s)
-            self._over.wait(BREATH_S)
-        self._last_words()
-
-    def _say(self, error: Exception) -> None:
-        sentence = explain(error)
-        if sentence != self._trouble:
-            log.error("publications wait: %s", sentence, exc_info=error)
-            self._trouble = sentence
+    # --- a round ------------------------------------------------------------------------------------------
 
     def _last_words(self) -> None:
         deadline = time.monotonic() + STOP_WITHIN_S / 2
         while any(lane.run for lane in self._lanes.values()) and time.monotonic() < deadline:
-            self._news.wait(0.05)
-            self._news.clear()
-            if not self._wrote():
+            self._rounds.listen(0.05)
+            if not self._rounds.attempt(self._write_down):
                 return
-        self._wrote()
-
-    def _wrote(self) -> bool:
-        try:
-            self._write_down()
-            return True
-        except Exception as error:  # noqa: BLE001  logged by _say
-            self._say(error)
-            return False
+        self._rounds.attempt(self._write_down)
 
     def _wait_s(self) -> float:
         now = self._clock()
@@ -248,10 +213,10 @@ class Publisher:
                 whole = False
                 break
         self._results.append((lane.publication.id, _Finished(whole)))
-        self._news.set()
+        self._rounds.wake()
 
     def _enough(self, until: float) -> bool:
-        return self._over.is_set() or time.monotonic() > until
+        return self._rounds.over or time.monotonic() > until
 
     def _attempt(self, lane: Lane, change: PublicChange) -> tuple[Verdict, int]:
         began = time.monotonic()
