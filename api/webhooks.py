@@ -5,10 +5,12 @@ A secret is answered by the request that made it and never again: answers that a
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Annotated, Literal
 
 import msgspec
-from fastapi import Query, Request
+from fastapi import Depends, Query, Request
 from fastapi.responses import Response
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 
@@ -140,6 +142,48 @@ def _with_secret(services: Services, desk: WebhookDesk, kept: Response) -> Respo
     return _answer(services, desk, publication_id, kept.status_code, desk.newest_secret(publication_id))
 
 
+@dataclass(frozen=True)
+class _Write:
+    """A write to one webhook that the caller may see: how each of them begins and ends."""
+
+    request: Request
+    services: Services
+    desk: WebhookDesk
+    principal: Principal
+    found: Publication
+    if_match: str | None
+    key: str | None
+
+    @property
+    def revision(self) -> int | None:
+        """The one that it is based on; None: any."""
+        return revision(self.if_match)
+
+    def once(self, content: object, act: Callable[[], object], status: int = 200) -> Response:
+        """Act, and answer the webhook as it is then; a repeat of `content` under one key is answered, not done."""
+
+        def write() -> Response:
+            act()
+            return _answer(self.services, self.desk, self.found.id, status)
+
+        return once(self.request, self.services, self.principal, self.key, [content, self.if_match], write)
+
+
+def _to_one(
+    request: Request,
+    principal: ForIntegration,
+    webhook_id: RowId,
+    if_match: IfMatch = None,
+    idempotency_key: IdempotencyKey = None,
+) -> _Write:
+    desk = _desk(request)
+    found = _mine(desk, principal, webhook_id)
+    return _Write(request, services_of(request), desk, principal, found, if_match, idempotency_key)
+
+
+ToOne = Annotated[_Write, Depends(_to_one)]
+
+
 @router.get("", responses=answers(shapes_webhooks.WebhookList))
 def list_webhooks(
     request: Request, principal: ForIntegration, site: Site = None, cursor: Cursor = None, limit: Limit = 100
@@ -178,25 +222,12 @@ def show_webhook(request: Request, principal: ForIntegration, webhook_id: RowId)
 
 
 @router.patch("/{webhook_id}", responses=answers(shapes_webhooks.Webhook, conflict=True))
-def edit_webhook(
-    request: Request,
-    principal: ForIntegration,
-    webhook_id: RowId,
-    edit: WebhookEdit,
-    if_match: IfMatch = None,
-    idempotency_key: IdempotencyKey = None,
-) -> Response:
+def edit_webhook(write: ToOne, edit: WebhookEdit) -> Response:
     """Another address, format or choice of changes. One that stands in a site file is changed there (409)."""
-    services, desk = services_of(request), _desk(request)
-    found = _mine(desk, principal, webhook_id)
     given = edit.model_dump(mode="json", exclude_none=True)
-
-    def write() -> Response:
-        changed = {name: tuple(value) if isinstance(value, list) else value for name, value in given.items()}
-        desk.edit(webhook_id, as_wanted(found, **changed), revision(if_match))
-        return _answer(services, desk, webhook_id)
-
-    return once(request, services, principal, idempotency_key, [given, if_match], write)
+    changed = {name: tuple(value) if isinstance(value, list) else value for name, value in given.items()}
+    wanted = as_wanted(write.found, **changed)
+    return write.once(given, lambda: write.desk.edit(write.found.id, wanted, write.revision))
 
 
 @router.delete("/{webhook_id}", status_code=204)
@@ -211,43 +242,16 @@ def remove_webhook(
 
 
 @router.post("/{webhook_id}/keys", status_code=201, responses=answers(shapes_webhooks.Webhook, created=True))
-def rotate_key(
-    request: Request,
-    principal: ForIntegration,
-    webhook_id: RowId,
-    if_match: IfMatch = None,
-    idempotency_key: IdempotencyKey = None,
-) -> Response:
+def rotate_key(write: ToOne) -> Response:
     """A new key, in `secret` of this answer alone. The one before signs beside it for a day."""
-    services, desk = services_of(request), _desk(request)
-    _mine(desk, principal, webhook_id)
-
-    def write() -> Response:
-        desk.rotate(webhook_id, revision(if_match))
-        return _answer(services, desk, webhook_id, 201)
-
-    kept = once(request, services, principal, idempotency_key, ["keys", if_match], write)
-    return _with_secret(services, desk, kept)
+    kept = write.once("keys", lambda: write.desk.rotate(write.found.id, write.revision), 201)
+    return _with_secret(write.services, write.desk, kept)
 
 
 @router.post("/{webhook_id}/replay", responses=answers(shapes_webhooks.Webhook, conflict=True))
-def replay(
-    request: Request,
-    principal: ForIntegration,
-    webhook_id: RowId,
-    wanted: Replay,
-    if_match: IfMatch = None,
-    idempotency_key: IdempotencyKey = None,
-) -> Response:
+def replay(write: ToOne, wanted: Replay) -> Response:
     """Tell it everything behind a number of the feed again; a number ahead passes over what lies between."""
-    services, desk = services_of(request), _desk(request)
-    _mine(desk, principal, webhook_id)
-
-    def write() -> Response:
-        desk.replay(webhook_id, wanted.after, revision(if_match))
-        return _answer(services, desk, webhook_id)
-
-    return once(request, services, principal, idempotency_key, [wanted.after, if_match], write)
+    return write.once(wanted.after, lambda: write.desk.replay(write.found.id, wanted.after, write.revision))
 
 
 @router.post("/{webhook_id}/ping", responses=answers(shapes_webhooks.PingResult, conflict=True))
@@ -291,37 +295,12 @@ def list_attempts(
 
 
 @router.post("/{webhook_id}/enable", responses=answers(shapes_webhooks.Webhook, conflict=True))
-def enable(
-    request: Request,
-    principal: ForIntegration,
-    webhook_id: RowId,
-    if_match: IfMatch = None,
-    idempotency_key: IdempotencyKey = None,
-) -> Response:
+def enable(write: ToOne) -> Response:
     """Switch it on again; it goes on where it stopped."""
-    return _switched(request, principal, webhook_id, if_match, idempotency_key, on=True)
+    return write.once(None, lambda: write.desk.enable(write.found.id, write.revision))
 
 
 @router.post("/{webhook_id}/disable", responses=answers(shapes_webhooks.Webhook, conflict=True))
-def disable(
-    request: Request,
-    principal: ForIntegration,
-    webhook_id: RowId,
-    if_match: IfMatch = None,
-    idempotency_key: IdempotencyKey = None,
-) -> Response:
+def disable(write: ToOne) -> Response:
     """Switch it off; its place in the feed is kept."""
-    return _switched(request, principal, webhook_id, if_match, idempotency_key, on=False)
-
-
-def _switched(
-    request: Request, principal: Principal, webhook_id: int, if_match: str | None, key: str | None, *, on: bool
-) -> Response:
-    services, desk = services_of(request), _desk(request)
-    _mine(desk, principal, webhook_id)
-
-    def write() -> Response:
-        (desk.enable if on else desk.disable)(webhook_id, revision(if_match))
-        return _answer(services, desk, webhook_id)
-
-    return once(request, services, principal, key, if_match, write)
+    return write.once(None, lambda: write.desk.disable(write.found.id, write.revision))
