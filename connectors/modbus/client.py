@@ -2,6 +2,9 @@
 
 Read-only by construction: the four read requests are all that is imported and sent. Retries, back-off and time-outs are ours;
 what the library lets pass (wrong function, wrong length, odd byte counts: domain/reliability.md P15) is refused here.
+
+Of a good reply of registers over TCP everything but the registers is known before it comes: transaction, length, unit, function,
+byte count. A reply that is exactly so is taken at once; whatever else comes is the library's to take apart, and ours to judge.
 """
 
 from __future__ import annotations
@@ -9,6 +12,7 @@ from __future__ import annotations
 import asyncio
 import importlib.util
 import logging
+import struct
 import time
 from collections.abc import Callable
 from typing import Any, Final, Protocol
@@ -33,7 +37,7 @@ from pymodbus.pdu.register_message import (
 
 from connectors.codecs.modbus_fields import Span
 from connectors.modbus.address import BusAddress, Framing
-from connectors.modbus.exchange import Dropped, Mismatch, Outcome, Silence, check
+from connectors.modbus.exchange import Answer, Dropped, Mismatch, Outcome, Silence, check
 
 REQUESTS: Final[dict[int, type[ModbusPDU]]] = {
     1: ReadCoilsRequest,
@@ -46,6 +50,7 @@ REQUESTS: Final[dict[int, type[ModbusPDU]]] = {
 NEVER_S: Final = 3600.0
 """The library's own time-out; ours come first."""
 
+SILENCE: Final = Silence()
 CLOSED: Final = "connection_closed"
 GARBLED: Final = "garbled"
 
@@ -101,6 +106,23 @@ class _DiscreteReply(ReadDiscreteInputsResponse):
             super().decode(data)
 
 
+class _Question:
+    """One request of one unit as it goes over the wire, made once and asked again and again."""
+
+    __slots__ = ("frame", "head", "length", "registers", "span", "unit_id")
+
+    def __init__(self, unit_id: int, span: Span, frame: bytes) -> None:
+        self.unit_id = unit_id
+        self.span = span
+        self.frame = frame  # with transaction number 0 where frames have one
+        # A good reply over TCP behind its transaction number: protocol 0, length, unit, function, byte count; then registers.
+        size = 2 * span.count
+        words = span.fc in {3, 4}
+        self.head = struct.pack(">HHBBB", 0, 3 + size, unit_id, span.fc, size) if words else None
+        self.length = 9 + size
+        self.registers = struct.Struct(f">9x{span.count}H").unpack
+
+
 class PymodbusClient:
     """BusClient over pymodbus 3.16. `on_late(ms)`: a reply came so long after its request, when nobody waited any more."""
 
@@ -108,8 +130,11 @@ class PymodbusClient:
         self._address = address
         self._on_late = on_late
         self._client: ModbusBaseClient | None = None
-        self._waiting = False
-        self._broken: str | None = None
+        self._numbered = address.traceable
+        self._questions: dict[tuple[int, Span], _Question] = {}
+        self._reply: asyncio.Future[Outcome | ModbusPDU] | None = None  # while somebody waits for one
+        self._asked: _Question | None = None
+        self._good: bytes | None = None  # how a good reply begins
         self._sent_at = 0.0
         # The library logs every oddity of the wire as an error with a packet dump; we report each once, in our words.
         logging.getLogger("pymodbus").setLevel(logging.CRITICAL)
@@ -137,18 +162,38 @@ class PymodbusClient:
         client = self._client
         if client is None or not client.connected:
             return Dropped(CLOSED)
-        request = REQUESTS[span.fc](address=span.addr, count=span.count, dev_id=unit_id)
-        self._waiting, self._broken = True, None
-        self._sent_at = time.monotonic()
+        question = self._questions.get((unit_id, span)) or self._question(client, unit_id, span)
+        loop = asyncio.get_running_loop()
+        self._reply = reply = loop.create_future()
+        timer = loop.call_later(timeout_ms / 1000, self._settle, reply, SILENCE)
         try:
-            async with asyncio.timeout(timeout_ms / 1000):
-                return _judged(await client.ctx.execute(False, request), span)
-        except TimeoutError:
-            return Silence()
-        except (ModbusException, OSError):
-            return self._failure()
+            self._send(client, question, reply)
+            found = await reply
         finally:
-            self._waiting = False
+            timer.cancel()
+            self._reply = None
+        return _judged(found, span) if isinstance(found, ModbusPDU) else found
+
+    def _question(self, client: ModbusBaseClient, unit_id: int, span: Span) -> _Question:
+        request = REQUESTS[span.fc](address=span.addr, count=span.count, dev_id=unit_id)
+        question = _Question(unit_id, span, client.ctx.framer.buildFrame(request))
+        self._questions[unit_id, span] = question
+        return question
+
+    def _send(self, client: ModbusBaseClient, question: _Question, reply: asyncio.Future[Outcome | ModbusPDU]) -> None:
+        """As the library's `execute` does, without its lock, its time-out and its retries: those are the scheduler's."""
+        link = client.ctx
+        number = link.getNextTID()
+        link.request_dev_id, link.request_transaction_id, link.response_future = question.unit_id, number, reply
+        frame = question.frame
+        self._good = None
+        if self._numbered:
+            said = number.to_bytes(2, "big")
+            frame = said + frame[2:]
+            self._good = None if question.head is None else said + question.head
+        self._asked = question
+        self._sent_at = time.monotonic()
+        link.send(frame)
 
     def close(self) -> None:
         client, self._client = self._client, None
@@ -186,31 +231,30 @@ class PymodbusClient:
         receive = client.ctx.callback_data
 
         def guarded(data: bytes, addr: tuple[Any, ...] | None = None) -> int:
-            if not self._waiting:
+            reply, asked, good = self._reply, self._asked, self._good
+            if reply is None or reply.done():
                 self._on_late(round((time.monotonic() - self._sent_at) * 1000))
+                return len(data)
+            if good is not None and asked is not None and len(data) == asked.length and data.startswith(good):
+                reply.set_result(Answer(asked.registers(data)))
                 return len(data)
             try:
                 return receive(data, addr)
             except ModbusException:
-                self._break(GARBLED)
+                self._settle(reply, Mismatch(GARBLED))
                 return len(data)
 
         client.ctx.callback_data = guarded  # type: ignore[method-assign]
 
-    def _failure(self) -> Outcome:
-        return Mismatch(GARBLED) if self._broken == GARBLED else Dropped(CLOSED)
-
     def _link_changed(self, up: bool) -> None:
-        if not up:
-            self._break(CLOSED)
+        """A link that breaks ends the wait for a reply: the library would wait for its time-out."""
+        if not up and self._reply is not None:
+            self._settle(self._reply, Dropped(CLOSED))
 
-    def _break(self, cause: str) -> None:
-        """End the wait for a reply: the library would wait for its time-out."""
-        if self._waiting and self._client is not None:
-            reply = self._client.ctx.response_future
-            if not reply.done():
-                self._broken = cause
-                reply.set_exception(ModbusException(cause))
+    @staticmethod
+    def _settle(reply: asyncio.Future[Outcome | ModbusPDU], outcome: Outcome) -> None:
+        if not reply.done():
+            reply.set_result(outcome)
 
 
 def _judged(reply: ModbusPDU, span: Span) -> Outcome:

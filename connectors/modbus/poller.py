@@ -104,7 +104,8 @@ class BusPoller:
         self._schedule = Schedule(specs, now=ticks(), quiet_ms=quiet_ms, traceable=traceable)
         self._client = make_client(self._late)
         self._news = News()
-        self._wake = asyncio.Event()
+        self._pausing: asyncio.Future[None] | None = None
+        self._addresses = {name: f"{device.site}/{name}" for name, device in devices.items()}
         self._reconnect_ms = RECONNECT_MS[0]
         self._cause = ""
         self._silences = 0
@@ -133,7 +134,8 @@ class BusPoller:
     def expedite(self, device: str) -> None:
         """Read this device next. From the loop's own thread."""
         self._schedule.expedite(device, self._ticks())
-        self._wake.set()
+        if self._pausing is not None:
+            _end(self._pausing)
 
     def status(self) -> BusStatus:
         """From the loop's own thread."""
@@ -191,11 +193,15 @@ class BusPoller:
         self._reconnect_ms = min(self._reconnect_ms * 2, RECONNECT_MS[1])
 
     async def _pause(self, milliseconds: int) -> None:
-        self._wake.clear()
+        """A future and a timer: once for every request, so that a wait with a task of its own would cost more than the rest."""
+        loop = asyncio.get_running_loop()
+        self._pausing = pausing = loop.create_future()
+        timer = loop.call_later(max(milliseconds, 0) / 1000, _end, pausing)
         try:
-            await asyncio.wait_for(self._wake.wait(), max(milliseconds, 0) / 1000)
-        except TimeoutError:
-            return
+            await pausing
+        finally:
+            timer.cancel()
+            self._pausing = None
 
     def _late(self, lateness_ms: int) -> None:
         self._late_replies += 1
@@ -228,12 +234,12 @@ class BusPoller:
         self._polls += 1
         if not self._news.is_news(poll, self._ticks()):
             return
-        device = self._devices[poll.device]
-        payload = encode_poll(Poll(profile=device.profile, segments=poll.segments, refused=poll.refused))
+        profile = self._devices[poll.device].profile
+        payload = encode_poll(Poll(profile=profile, segments=poll.segments, refused=poll.refused))
         self._intake.offer(
             RawMessage(
                 channel=self._channel,
-                address=f"{device.site}/{device.device}",
+                address=self._addresses[poll.device],
                 payload=payload,
                 received_at=self._clock(),
                 lane=Lane.ALARM if poll.period is Period.FAST else Lane.TELEMETRY,
@@ -294,6 +300,11 @@ def unusable(bus: BusEntry, cause: str) -> BusStatus:
         stumbles=0,
         units=(),
     )
+
+
+def _end(pausing: asyncio.Future[None]) -> None:
+    if not pausing.done():
+        pausing.set_result(None)
 
 
 class _Window:

@@ -122,6 +122,32 @@ def test_a_late_reply_over_tcp_answers_nothing_else():
         assert ask(server.port, Span(3, 0, 1), times=3) == [Silence(), Answer((1,)), Answer((2,))]
 
 
+def test_a_reply_in_pieces_and_two_replies_at_once_are_one_answer_each():
+    """TCP keeps no frames: wherever a reply is cut it is the same answer, and what hangs on behind it is nobody's."""
+    late = []
+
+    async def talk(server):
+        link = PymodbusClient(BusAddress(framing=Framing.TCP, host="127.0.0.1", port=server.port), late.append)
+        assert await link.connect(1000) is None
+        receive = link._client.ctx.data_received
+        found = []
+        for number, cut in enumerate(range(18), start=1):
+            good = struct.pack(">HHHBBB4H", number, 0, 11, 1, 3, 8, 1, 2, 3, number)
+            asked = asyncio.ensure_future(link.read(1, Span(3, 0, 4), 5000))
+            await asyncio.sleep(0)  # it has asked
+            for piece in (good[:cut], good[cut:]) if 0 < cut < 17 else (good + good,):
+                receive(piece)
+            found.append(await asked)
+        receive(good)
+        link.close()
+        return found
+
+    with WireServer(lambda asked: None) as server:
+        found = asyncio.run(talk(server))
+    assert found == [Answer((1, 2, 3, number)) for number in range(1, 19)]
+    assert len(late) == 1
+
+
 def test_a_connection_that_breaks_in_the_middle_is_noticed_at_once():
     with WireServer(lambda asked: Reply(b"", raw=b"", hang_up=True)) as server:
         assert ask(server.port, Span(3, 0, 1), timeout_ms=60_000) == [Dropped("connection_closed")]
