@@ -13,6 +13,7 @@ from fastapi.responses import Response
 
 from api import (
     access_controllers,
+    access_log,
     acknowledge,
     acknowledge_hooks,
     alarm_load,
@@ -83,6 +84,7 @@ NOUNS: Final = (
     problems,
     buses,
     access_controllers,
+    access_log,
     acknowledge_hooks,
     roster_overrides,
     roster,

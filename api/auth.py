@@ -189,6 +189,10 @@ METER_WORKERS = frozenset({Role.INTEGRATOR, Role.HOUSEKEEPER, Role.FINANCE, Role
 CARD_STAFF = frozenset({Role.FRONT_DESK, Role.CARD_CUSTODIAN, Role.MANAGER, Role.ADMIN})
 CARD_WATCHERS = CARD_STAFF | {Role.SECURITY, Role.FINANCE}
 CARD_MONEY = CARD_STAFF | {Role.FINANCE}
+# A person's door history is whereabouts (PIPL 28): those who look after doors, not the desk.
+ACCESS_LOG = frozenset(
+    {Role.SECURITY, Role.CONTROL_ROOM, Role.DUTY_SUPERVISOR, Role.CARD_CUSTODIAN, Role.MANAGER, Role.ADMIN}
+)
 CARD_CUSTODY = frozenset({Role.CARD_CUSTODIAN, Role.MANAGER, Role.ADMIN})
 CARD_REVEALS = visibility.REVEALS
 CARD_HOLDS = frozenset({Role.MANAGER, Role.ADMIN})
@@ -205,6 +209,7 @@ ForReceipts = Annotated[Principal, Security(Guard(RECEIPT_SENDERS))]
 ForTopUps = Annotated[Principal, Security(Guard(TOPUP_SENDERS))]
 ForMeterWork = Annotated[Principal, Security(Guard(METER_WORKERS))]
 ForCards = Annotated[Principal, Security(Guard(CARD_STAFF))]
+ForAccessLog = Annotated[Principal, Security(Guard(ACCESS_LOG))]
 ForMoney = Annotated[Principal, Security(Guard(CARD_MONEY))]
 ForCustody = Annotated[Principal, Security(Guard(CARD_CUSTODY))]
 ForReveals = Annotated[Principal, Security(Guard(CARD_REVEALS))]

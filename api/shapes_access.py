@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from api.shapes import Shape
+from typing import Literal
+
+from api.shapes import Instant, Shape
 
 
 class ForeignCard(Shape, frozen=True):
@@ -47,4 +49,47 @@ class AccessControllerList(Shape, frozen=True):
     next: str | None = None
 
 
-ANSWERS = (AccessControllerList,)
+class PresentedCard(Shape, frozen=True):
+    """A card as the reader spelled it; null where the caller may not see card numbers."""
+
+    format: str
+    value: str
+
+
+class AccessLogEntry(Shape, frozen=True, kw_only=True):
+    """What happened at a door. `what`: `access` (a card was presented), `door` (it changed), `danger`.
+
+    `at` is the corrected time of the event, `received_at` its arrival; `clock` `skewed`: the device's own time was not
+    believed. `card` and `unit` are of the assignment that the number belonged to then; null: nobody's, not to be told
+    apart, or not for the caller. `live` false: told long after, or found after a start; it opened nothing then.
+    """
+
+    id: int
+    site: str
+    controller: str
+    door: str
+    what: Literal["access", "door", "danger"]
+    at: Instant
+    received_at: Instant
+    result: Literal["granted", "denied"] | None = None
+    reason: str | None = None
+    bacnet_event: int | None = None
+    state: str | None = None
+    direction: str | None = None
+    index: int | None = None
+    credential: PresentedCard | None = None
+    card: int | None = None
+    unit: str | None = None
+    clock: str
+    late: bool
+    live: bool
+
+
+class AccessLog(Shape, frozen=True):
+    """Newest arrival first."""
+
+    items: list[AccessLogEntry]
+    next: str | None
+
+
+ANSWERS = (AccessControllerList, AccessLog)

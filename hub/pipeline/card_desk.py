@@ -25,7 +25,7 @@ from hub.tickets.lifecycle import Refused
 from hub.vocabulary.events import CardFound, CardLost, CardNumber
 from hub.vocabulary.instants import UtcMs
 
-__all__ = ["LossReport", "Paid", "Wish", "issue", "replace"]
+__all__ = ["LossReport", "Paid", "Wish", "issue", "names_of", "replace"]
 
 LIVE: Final = frozenset({CardState.PENDING, CardState.ACTIVE})
 
@@ -94,7 +94,7 @@ def report_loss(step: Step, card: int, report: LossReport, by: str, revision: in
             received_at=step.now,
             card=card,
             told=CardNumber(row.format, row.value),
-            numbers=_names(step, row),
+            numbers=names_of(step, row),
             unit=row.unit,
             near=tuple(sorted(numbers.search_keys(Number(row.format, row.raw_hex, row.bits)))),
         )
@@ -190,7 +190,7 @@ def _latest(step: Step, row: Row[Any]) -> UtcMs:
     return span.end(until - 1 if kind is CardKind.PARKING else row.first_issued_at, zone)
 
 
-def _names(step: Step, row: Row[Any]) -> tuple[CardNumber, ...]:
+def names_of(step: Step, row: Row[Any]) -> tuple[CardNumber, ...]:
     """Every text that a reader of this format would mean this card by, what controllers were told, and what readers with
     a profile of their own make of it.
     """

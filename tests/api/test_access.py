@@ -76,6 +76,14 @@ PEOPLE = {Role.FRONT_DESK, Role.HOUSEKEEPER, Role.MANAGER, Role.ADMIN}
 CARDS = {Role.FRONT_DESK, Role.CARD_CUSTODIAN, Role.MANAGER, Role.ADMIN}
 CARD_WATCHERS = CARDS | {Role.SECURITY, Role.FINANCE}
 CARD_MONEY = CARDS | {Role.FINANCE}
+DOOR_HISTORY = {
+    Role.SECURITY,
+    Role.CONTROL_ROOM,
+    Role.DUTY_SUPERVISOR,
+    Role.CARD_CUSTODIAN,
+    Role.MANAGER,
+    Role.ADMIN,
+}
 REVEALS = {Role.FRONT_DESK, Role.CARD_CUSTODIAN, Role.MANAGER}
 CUSTODY = {Role.CARD_CUSTODIAN, Role.MANAGER, Role.ADMIN}
 TEXTS = {Role.MANAGER, Role.ADMIN}
@@ -164,6 +172,7 @@ TABLE = {
     ("GET", "/api/v1/rejected"): INPUT,
     ("GET", "/api/v1/buses"): INPUT,
     ("GET", "/api/v1/access-controllers"): CARD_WATCHERS,
+    ("GET", "/api/v1/access-events"): DOOR_HISTORY,
     ("GET", "/api/v1/statistics/entrapments"): RESCUERS,
     ("GET", "/api/v1/statistics/alarm-load"): RESCUERS,
     ("GET", "/api/v1/tickets/{ticket_id}/cars"): ALL,
