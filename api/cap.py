@@ -4,14 +4,12 @@ from __future__ import annotations
 
 from fastapi import Request
 from fastapi.responses import Response
-from sqlalchemy import select
 
 from api.auth import ForStaff, services_of, visible
 from api.problem_details import not_found
 from api.requests import RowId
 from api.routing import noun_router
-from hub.store.schema import tickets
-from hub.tickets.rows import find
+from hub.tickets.rows import by_id
 from hub.tickets.view import ticket_view
 
 router = noun_router("tickets", "/tickets")
@@ -28,7 +26,7 @@ def show_cap(request: Request, principal: ForStaff, ticket_id: RowId) -> Respons
     """The ticket as it is now. 404 also for what is no incident: a household's money."""
     services = services_of(request)
     with services.store.read() as connection:
-        ticket = find(connection, select(tickets).where(tickets.c.id == ticket_id))
+        ticket = by_id(connection, ticket_id)
     if ticket is None or not visible(principal, ticket.subject.site):
         raise not_found("ticket")
     site = ticket.subject.site

@@ -6,10 +6,10 @@ The key is unique per (rule, subject): a rule that decides the same thing again 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any, Final
+from typing import Final
 
 import msgspec
-from sqlalchemy import Connection, select
+from sqlalchemy import Connection, bindparam, select
 
 from hub.store.bulk import InsertNew
 from hub.store.schema import notice_orders, tickets
@@ -20,6 +20,8 @@ from hub.vocabulary.instants import DAY_MS, HOUR_MS, UtcMs
 WAITING: Final = "waiting"
 SENDING: Final = "sending"
 WITHDRAWN: Final = "withdrawn"
+
+ESCAPE: Final = "/"
 
 EXPIRES_AFTER: Final[Mapping[Urgency, int]] = {
     Urgency.ROUTINE: 3 * DAY_MS,
@@ -46,6 +48,26 @@ _COLUMNS = (
     "state",
 )
 _INSERT = InsertNew(notice_orders, _COLUMNS)
+# Built once: an alarm orders and withdraws several while others wait.
+_UNSETTLED: Final = (
+    notice_orders.c.rule == bindparam("_rule"),
+    notice_orders.c.site == bindparam("_site"),
+    notice_orders.c.subject_type == bindparam("_subject_type"),
+    notice_orders.c.subject_id == bindparam("_subject_id"),
+    notice_orders.c.state.in_([WAITING, SENDING]),
+)
+_WITHDRAW: Final = (
+    notice_orders.update()
+    .where(*_UNSETTLED, notice_orders.c.key.like(bindparam("_pattern"), escape=ESCAPE))
+    .values(state=WITHDRAWN, settled_at=bindparam("_now"))
+)
+_ACTIVE_TICKET: Final = select(tickets.c.id).where(
+    tickets.c.kind == bindparam("_kind"),
+    tickets.c.site == bindparam("_site"),
+    tickets.c.subject_type == bindparam("_subject_type"),
+    tickets.c.subject_id == bindparam("_subject_id"),
+    tickets.c.active,
+)
 
 
 def order(connection: Connection, notify: Notify, rule: str, now: UtcMs) -> bool:
@@ -93,12 +115,8 @@ def withdraw(connection: Connection, decision: WithdrawNotices, rule: str, now: 
 
     Of one whose sending has begun, what has not left yet is held back: every attempt asks whether its order still stands.
     """
-    statement = notice_orders.update().where(
-        *_about(rule, decision.subject),
-        notice_orders.c.key.startswith(decision.key_prefix, autoescape=True),
-        notice_orders.c.state.in_([WAITING, SENDING]),
-    )
-    return connection.execute(statement.values(state=WITHDRAWN, settled_at=now)).rowcount
+    about = {**_about(decision.subject), "_rule": rule, "_now": now, "_pattern": _beginning_with(decision.key_prefix)}
+    return connection.execute(_WITHDRAW, about).rowcount
 
 
 def carry_out(connection: Connection, decisions: Sequence[Notify | WithdrawNotices], rule: str, now: UtcMs) -> int:
@@ -112,24 +130,19 @@ def carry_out(connection: Connection, decisions: Sequence[Notify | WithdrawNotic
     return new
 
 
-def _about(rule: str, subject: Subject) -> tuple[Any, ...]:
-    return (
-        notice_orders.c.rule == rule,
-        notice_orders.c.site == subject.site,
-        notice_orders.c.subject_type == str(subject.type),
-        notice_orders.c.subject_id == subject.id,
-    )
+def _about(subject: Subject) -> dict[str, str]:
+    return {"_site": subject.site, "_subject_type": str(subject.type), "_subject_id": subject.id}
+
+
+def _beginning_with(prefix: str) -> str:
+    for special in (ESCAPE, "%", "_"):
+        prefix = prefix.replace(special, ESCAPE + special)
+    return f"{prefix}%"
 
 
 def _active_ticket(connection: Connection, notify: Notify) -> int | None:
     if notify.kind is None:
         return None
-    statement = select(tickets.c.id).where(
-        tickets.c.kind == str(notify.kind),
-        tickets.c.site == notify.subject.site,
-        tickets.c.subject_type == str(notify.subject.type),
-        tickets.c.subject_id == notify.subject.id,
-        tickets.c.active,
-    )
-    found: int | None = connection.execute(statement).scalar_one_or_none()
+    about = {**_about(notify.subject), "_kind": str(notify.kind)}
+    found: int | None = connection.execute(_ACTIVE_TICKET, about).scalar_one_or_none()
     return found

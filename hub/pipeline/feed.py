@@ -13,7 +13,7 @@ from collections.abc import Callable, Sequence
 from typing import Any, TypeAlias
 
 import msgspec
-from sqlalchemy import Connection, select
+from sqlalchemy import Connection, bindparam, select
 
 from hub.store.bulk import Insert
 from hub.store.schema import feed, feed_head
@@ -21,6 +21,12 @@ from hub.vocabulary.instants import UtcMs
 
 RING_SIZE = 2_000
 _INSERT = Insert(feed, ("seq", "site", "at", "type", "body_json"))
+_BUMP = (
+    feed_head.update()
+    .where(feed_head.c.id == 1)
+    .values(seq=feed_head.c.seq + bindparam("_count"))
+    .returning(feed_head.c.seq)
+)
 
 log = logging.getLogger(__name__)
 
@@ -42,8 +48,7 @@ def append(connection: Connection, changes: Sequence[tuple[str, UtcMs, str, Any]
     """Number and store `(site, at, type, body)`; part of the caller's transaction."""
     if not changes:
         return []
-    bump = feed_head.update().where(feed_head.c.id == 1).values(seq=feed_head.c.seq + len(changes))
-    last = connection.execute(bump.returning(feed_head.c.seq)).scalar_one()
+    last = connection.execute(_BUMP, {"_count": len(changes)}).scalar_one()
     first = last - len(changes) + 1
     rows = [
         FeedRow(first + i, site, at, kind, msgspec.json.encode(body).decode())

@@ -9,7 +9,7 @@ import hashlib
 from collections.abc import Sequence
 
 import msgspec
-from sqlalchemy import Connection, select
+from sqlalchemy import Connection, bindparam, select
 
 from hub.store.bulk import Insert
 from hub.store.schema import events
@@ -19,6 +19,7 @@ from hub.vocabulary.instants import UtcMs
 
 _COLUMNS = ("site", "device_pk", "kind", "key", "occurred_at", "received_at", "decided_at", "late", "body_json")
 _INSERT = Insert(events, _COLUMNS)
+_KNOWN = select(events.c.key).where(events.c.key.in_(bindparam("_keys", expanding=True)))
 _encode = msgspec.json.Encoder().encode
 
 
@@ -32,7 +33,7 @@ def known_keys(connection: Connection, keys: Sequence[bytes]) -> set[bytes]:
     """Which of these are stored already."""
     if not keys:
         return set()
-    return {bytes(key) for key in connection.execute(select(events.c.key).where(events.c.key.in_(keys))).scalars()}
+    return {bytes(key) for key in connection.execute(_KNOWN, {"_keys": keys}).scalars()}
 
 
 class EventLog:

@@ -6,12 +6,30 @@ from collections.abc import Mapping
 from typing import Any
 
 import msgspec
-from sqlalchemy import Connection, select
+from sqlalchemy import Connection, bindparam, select
 
 from hub.store.schema import problems
 from hub.vocabulary.decisions import ClearProblem, RaiseProblem
 from hub.vocabulary.events import Subject, SubjectType
 from hub.vocabulary.instants import UtcMs
+
+# Built once: what floods the hub raises problems by the hundred.
+_ACTIVE = (
+    problems.c.site == bindparam("_site"),
+    problems.c.code == bindparam("_code"),
+    problems.c.subject_type == bindparam("_subject_type"),
+    problems.c.subject_id == bindparam("_subject_id"),
+    problems.c.active,
+)
+_FIND = select(problems.c.severity, problems.c["count"]).where(*_ACTIVE)
+_BUMP = (
+    problems.update()
+    .where(*_ACTIVE)
+    .values(count=problems.c.count + 1, last_at=bindparam("_now"), detail_json=bindparam("_detail"))
+    .returning(problems.c.count)
+)
+_CLEAR = problems.update().where(*_ACTIVE).values(active=False, cleared_at=bindparam("_now"), last_at=bindparam("_now"))
+_INSERT = problems.insert()
 
 
 class ProblemChange(msgspec.Struct, frozen=True, kw_only=True):
@@ -25,38 +43,35 @@ class ProblemChange(msgspec.Struct, frozen=True, kw_only=True):
     detail: Mapping[str, Any]
 
 
-def _is_active(code: str, subject: Subject) -> tuple[Any, ...]:
-    return (
-        problems.c.site == subject.site,
-        problems.c.code == code,
-        problems.c.subject_type == str(subject.type),
-        problems.c.subject_id == subject.id,
-        problems.c.active,
-    )
+def _about(code: str, subject: Subject) -> dict[str, Any]:
+    return {
+        "_site": subject.site,
+        "_code": code,
+        "_subject_type": str(subject.type),
+        "_subject_id": subject.id,
+    }
 
 
 def raise_problem(connection: Connection, raised: RaiseProblem, now: UtcMs) -> ProblemChange:
     """Open the problem, or count on the one that is active."""
-    where = _is_active(raised.code, raised.subject)
     detail = msgspec.json.encode(raised.detail).decode()
-    bump = problems.update().where(*where).values(count=problems.c.count + 1, last_at=now, detail_json=detail)
-    count = connection.execute(bump.returning(problems.c.count)).scalar_one_or_none()
+    about = _about(raised.code, raised.subject) | {"_now": now, "_detail": detail}
+    count = connection.execute(_BUMP, about).scalar_one_or_none()
     if count is None:
         count = 1
-        connection.execute(
-            problems.insert().values(
-                site=raised.subject.site,
-                code=raised.code,
-                subject_type=str(raised.subject.type),
-                subject_id=raised.subject.id,
-                severity=str(raised.severity),
-                active=True,
-                since=now,
-                last_at=now,
-                count=1,
-                detail_json=detail,
-            )
-        )
+        new = {
+            "site": raised.subject.site,
+            "code": raised.code,
+            "subject_type": str(raised.subject.type),
+            "subject_id": raised.subject.id,
+            "severity": str(raised.severity),
+            "active": True,
+            "since": now,
+            "last_at": now,
+            "count": 1,
+            "detail_json": detail,
+        }
+        connection.execute(_INSERT, new)
     return ProblemChange(
         code=raised.code,
         subject=raised.subject,
@@ -69,11 +84,11 @@ def raise_problem(connection: Connection, raised: RaiseProblem, now: UtcMs) -> P
 
 def clear_problem(connection: Connection, cleared: ClearProblem, now: UtcMs) -> ProblemChange | None:
     """Close the active problem; None where there is none."""
-    where = _is_active(cleared.code, cleared.subject)
-    row = connection.execute(select(problems.c.severity, problems.c["count"]).where(*where)).one_or_none()
+    about = _about(cleared.code, cleared.subject)
+    row = connection.execute(_FIND, about).one_or_none()
     if row is None:
         return None
-    connection.execute(problems.update().where(*where).values(active=False, cleared_at=now, last_at=now))
+    connection.execute(_CLEAR, about | {"_now": now})
     return ProblemChange(
         code=cleared.code, subject=cleared.subject, severity=row[0], active=False, count=row[1], detail={}
     )

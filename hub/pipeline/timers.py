@@ -8,7 +8,7 @@ from __future__ import annotations
 import heapq
 from typing import NamedTuple
 
-from sqlalchemy import Connection, select
+from sqlalchemy import Connection, bindparam, select
 
 from hub.store.bulk import Upsert
 from hub.store.schema import timers
@@ -19,6 +19,14 @@ _UPSERT = Upsert(
     timers,
     ("rule", "site", "subject_type", "subject_id", "key"),
     ("rule", "site", "subject_type", "subject_id", "key", "due_at", "set_at"),
+)
+
+_FORGET = timers.delete().where(
+    timers.c.rule == bindparam("_rule"),
+    timers.c.site == bindparam("_site"),
+    timers.c.subject_type == bindparam("_subject_type"),
+    timers.c.subject_id == bindparam("_subject_id"),
+    timers.c.key == bindparam("_key"),
 )
 
 
@@ -65,15 +73,8 @@ class Timers:
         for key, due in changes.items():
             if due is None and key in self._due:
                 rule, site, subject_type, subject_id, name = _row_key(key)
-                connection.execute(
-                    timers.delete().where(
-                        timers.c.rule == rule,
-                        timers.c.site == site,
-                        timers.c.subject_type == subject_type,
-                        timers.c.subject_id == subject_id,
-                        timers.c.key == name,
-                    )
-                )
+                about = {"_rule": rule, "_site": site, "_subject_type": subject_type, "_subject_id": subject_id}
+                connection.execute(_FORGET, about | {"_key": name})
 
     def apply(self, changes: dict[TimerKey, UtcMs | None]) -> None:
         """The step was committed."""

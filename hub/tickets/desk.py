@@ -5,21 +5,21 @@ One desk lives for one step. Every ticket that it touched is announced on the fe
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from datetime import datetime
 from typing import Any, Final
 from zoneinfo import ZoneInfo
 
 import msgspec
-from sqlalchemy import Connection, Row, select
+from sqlalchemy import Connection, bindparam, select
 
-from hub.store.schema import ticket_clocks, ticket_milestones, ticket_numbers, ticket_timeline, tickets
-from hub.tickets import drills, escalation, lifecycle, rows
+from hub.store.schema import ticket_numbers, tickets
+from hub.tickets import clock_rows, drills, escalation, lifecycle, rows
 from hub.tickets.escalation import Moment
 from hub.tickets.families import Families
 from hub.tickets.kind import ClockSpec
 from hub.tickets.kinds import KINDS
-from hub.tickets.lifecycle import Actor, Change, Refused, Ticket
+from hub.tickets.lifecycle import Actor, Change, Entry, Refused, Ticket
 from hub.tickets.quiet import Quiet
 from hub.tickets.site_clocks import STANDARD
 from hub.tickets.suppression import EndReason, Suppressed, Suppression
@@ -31,6 +31,11 @@ from hub.vocabulary.instants import SECOND_MS, UtcMs
 
 OF_THE_CAR: Final = frozenset(
     {"floor", "mode", "doors", "door_zone", "power", "occupancy", "occupancy_unknown", "telemetry"}
+)
+
+_NUMBERS: Final = ticket_numbers.c.site == bindparam("_site"), ticket_numbers.c.year == bindparam("_year")
+_BUMP: Final = (
+    ticket_numbers.update().where(*_NUMBERS).values(last=ticket_numbers.c.last + 1).returning(ticket_numbers.c.last)
 )
 
 
@@ -112,7 +117,7 @@ class Desk:
         if action == "rebind":
             change = msgspec.structs.replace(change, ticket=self._rebound(change.ticket, str(fields["device"])))
         if action == drills.EVALUATE:
-            seen = [drills.ClockSeen(row.name, row.state) for row in self._clocks(ticket_id)]
+            seen = [drills.ClockSeen(row.name, row.state) for row in clock_rows.of(self._connection, ticket_id)]
             after = drills.evaluated(change.ticket, change.entry.data, seen, actor.name, self._now)
             change = msgspec.structs.replace(change, ticket=after)
         if change.ticket.active:
@@ -172,13 +177,19 @@ class Desk:
 
     def fall_due(self, ticket_id: int, clock: str, due_at: UtcMs) -> None:
         """A deadline of a clock fell due: a warning, the breach, or a page again."""
-        ticket, row = self._ticket(ticket_id), self._clock(ticket_id, clock)
+        ticket, row = self._ticket(ticket_id), clock_rows.one(self._connection, ticket_id, clock)
         spec = None if ticket is None else self._clock_specs(ticket).get(clock)
-        if ticket is None or row is None or spec is None or row.state == "met" or spec.stop in ticket.milestones:
+        if (
+            ticket is None
+            or row is None
+            or spec is None
+            or row.state == clock_rows.MET
+            or spec.stop in ticket.milestones
+        ):
             return
         what = escalation.fallen(spec, row.started_at, due_at)
         if what.moment is Moment.BREACHED:
-            self._set_clock(ticket_id, clock, "breached")
+            clock_rows.end(self._connection, ticket_id, clock, clock_rows.BREACHED)
         change = lifecycle.fell_due(ticket, clock, what, due_at, self._now)
         if change is not None:
             self.store(change, None)
@@ -186,9 +197,9 @@ class Desk:
 
     def rearm(self, ticket_id: int, clock: str) -> None:
         """Set the deadline of a running clock again: its row was lost (hub.pipeline.auditor)."""
-        ticket, row = self._ticket(ticket_id), self._clock(ticket_id, clock)
+        ticket, row = self._ticket(ticket_id), clock_rows.one(self._connection, ticket_id, clock)
         spec = None if ticket is None else self._clock_specs(ticket).get(clock)
-        if ticket is None or row is None or spec is None or row.state != "running":
+        if ticket is None or row is None or spec is None or row.state != clock_rows.RUNNING:
             return
         passed = min(self._now, row.due_at - 1)
         self._set_timer(ticket, clock, escalation.next_due(spec, row.started_at, passed, passed))
@@ -198,21 +209,15 @@ class Desk:
         ticket = self._ticket(ticket_id)
         if ticket is None or not ticket.active:
             return
-        for name, spec in self._clock_specs(ticket).items():
-            waits = spec.start in ticket.milestones and spec.stop not in ticket.milestones
-            if waits and spec.every_s and not spec.once:
-                self._begin_clock(ticket, name, spec, self._now)
+        waiting = {
+            name: self._now
+            for name, spec in self._clock_specs(ticket).items()
+            if spec.start in ticket.milestones and spec.stop not in ticket.milestones and spec.every_s and not spec.once
+        }
+        self._begin_clocks(ticket, waiting)
 
     def _ticket(self, ticket_id: int) -> Ticket | None:
-        return rows.find(self._connection, select(tickets).where(tickets.c.id == ticket_id))
-
-    def _clocks(self, ticket_id: int) -> Sequence[Row[Any]]:
-        found = select(ticket_clocks).where(ticket_clocks.c.ticket_id == ticket_id)
-        return self._connection.execute(found.order_by(ticket_clocks.c.name)).all()
-
-    def _clock(self, ticket_id: int, clock: str) -> Row[Any] | None:
-        here = (ticket_clocks.c.ticket_id == ticket_id, ticket_clocks.c.name == clock)
-        return self._connection.execute(select(ticket_clocks).where(*here)).one_or_none()
+        return rows.by_id(self._connection, ticket_id)
 
     # --- storing ----------------------------------------------------------------------------------------
 
@@ -220,9 +225,7 @@ class Desk:
         """Store a new ticket; with its id and number."""
         number = self._next_number(change.ticket.subject.site)
         ticket = msgspec.structs.replace(change.ticket, number=number)
-        inserted = self._connection.execute(tickets.insert().values(**rows.row_of(ticket)))
-        assert inserted.inserted_primary_key is not None
-        ticket = msgspec.structs.replace(ticket, id=inserted.inserted_primary_key[0])
+        ticket = msgspec.structs.replace(ticket, id=rows.insert(self._connection, ticket))
         self.opened_ids.add(ticket.id)
         self._write_trail(msgspec.structs.replace(change, ticket=ticket), event_key)
         self.families.opened(ticket)
@@ -236,7 +239,7 @@ class Desk:
             ticket = msgspec.structs.replace(ticket, shelved_until=None)
             change = msgspec.structs.replace(change, ticket=ticket)
             self._leave_shelf(ticket, why, change.entry.by)
-        self._connection.execute(tickets.update().where(tickets.c.id == ticket.id).values(**rows.row_of(ticket)))
+        rows.update(self._connection, ticket)
         self._write_trail(change, event_key)
         self.families.moved(ticket)
         return self.touched[ticket.id]
@@ -244,24 +247,8 @@ class Desk:
     def _write_trail(self, change: Change, event_key: bytes | None) -> None:
         ticket, entry = change.ticket, change.entry
         self.touched[ticket.id] = ticket
-        self._connection.execute(
-            ticket_timeline.insert().values(
-                ticket_id=ticket.id,
-                entry=entry.entry,
-                name=entry.name,
-                reason=entry.reason,
-                by=entry.by,
-                occurred_at=entry.occurred_at,
-                recorded_at=self._now,
-                state_from=entry.state_from,
-                state_to=entry.state_to,
-                data_json=rows.json_text(entry.data),
-                event_key=event_key,
-            )
-        )
-        for name in change.milestones:
-            values = {"ticket_id": ticket.id, "name": name, "at": self._now, "by": entry.by}
-            self._connection.execute(ticket_milestones.insert().values(**values))
+        rows.enter(self._connection, ticket.id, entry, self._now, event_key)
+        rows.reach(self._connection, ticket.id, change.milestones, self._now, entry.by)
         self._move_clocks(change)
         for occasion in change.occasions:
             self._order(ticket, notice_of(ticket, occasion))
@@ -275,58 +262,48 @@ class Desk:
             self._write_held(ticket, notice, why)
 
     def _write_held(self, ticket: Ticket, notice: Notify, why: Suppressed) -> None:
-        values = {"entry": "quiet", "name": notice.template, "reason": str(why), "by": "hub", "event_key": None}
-        data = rows.json_text({"audience": str(notice.audience)})
-        times = {"occurred_at": self._now, "recorded_at": self._now}
-        states = {"state_from": ticket.state, "state_to": ticket.state}
-        self._connection.execute(
-            ticket_timeline.insert().values(ticket_id=ticket.id, data_json=data, **values, **times, **states)
+        entry = Entry(
+            entry="quiet",
+            name=notice.template,
+            reason=str(why),
+            by="hub",
+            occurred_at=self._now,
+            state_from=ticket.state,
+            state_to=ticket.state,
+            data={"audience": str(notice.audience)},
         )
+        rows.enter(self._connection, ticket.id, entry, self._now, None)
 
     def _move_clocks(self, change: Change) -> None:
         ticket = change.ticket
         for name in change.stopped:
             self._end_clock(ticket, name)
-        for start in change.started:
-            self._begin_clock(ticket, start.name, self._clock_specs(ticket)[start.name], start.started_at)
+        self._begin_clocks(ticket, {start.name: start.started_at for start in change.started})
         if not ticket.active:
             self._stop_all(ticket)
 
-    def _begin_clock(self, ticket: Ticket, name: str, spec: ClockSpec, started_at: UtcMs) -> None:
-        self._connection.execute(
-            ticket_clocks.delete().where(ticket_clocks.c.ticket_id == ticket.id, ticket_clocks.c.name == name)
-        )
-        due_at = started_at + spec.within_s * SECOND_MS
-        values = {"started_at": started_at, "due_at": due_at, "state": "running"}
-        self._connection.execute(ticket_clocks.insert().values(ticket_id=ticket.id, name=name, **values))
-        self._set_timer(ticket, name, escalation.first_due(spec, started_at))
+    def _begin_clocks(self, ticket: Ticket, starts: Mapping[str, UtcMs]) -> None:
+        specs = self._clock_specs(ticket)
+        limits = {name: at + specs[name].within_s * SECOND_MS for name, at in starts.items()}
+        begun = [clock_rows.Begun(name, at, limits[name]) for name, at in starts.items()]
+        clock_rows.begin(self._connection, ticket.id, begun)
+        for name, at in starts.items():
+            self._set_timer(ticket, name, escalation.first_due(specs[name], at))
 
     def _clock_specs(self, ticket: Ticket) -> Mapping[str, ClockSpec]:
         """The clocks of this ticket, with the times of its site."""
         return self._names.clocks(ticket.subject.site, ticket.kind)
 
-    def _set_clock(self, ticket_id: int, name: str, state: str) -> None:
-        where = (
-            ticket_clocks.c.ticket_id == ticket_id,
-            ticket_clocks.c.name == name,
-            ticket_clocks.c.state == "running",
-        )
-        self._connection.execute(ticket_clocks.update().where(*where).values(state=state))
-
     def _end_clock(self, ticket: Ticket, name: str) -> None:
         """Nothing falls due any more, and what was ordered is not sent late; a clock that was breached stays so for ever."""
-        self._set_clock(ticket.id, name, "met")
+        clock_rows.end(self._connection, ticket.id, name, clock_rows.MET)
         self._set_timer(ticket, name, None)
         self.notices.append(withdrawal(ticket, f"{name}@"))
 
     def _stop_all(self, ticket: Ticket) -> None:
         """A ticket that is over has no clocks but those of its report; a false alarm has none."""
         clocks = self._clock_specs(ticket)
-        for name in (
-            self._connection.execute(select(ticket_clocks.c.name).where(ticket_clocks.c.ticket_id == ticket.id))
-            .scalars()
-            .all()
-        ):
+        for name in [row.name for row in clock_rows.of(self._connection, ticket.id)]:
             if name not in clocks or not clocks[name].survives_end or ticket.state == "false_alarm":
                 self._end_clock(ticket, name)
 
@@ -354,9 +331,7 @@ class Desk:
         facts = self._names.site(site)
         zone = ZoneInfo(facts.timezone if facts else "UTC")
         year = datetime.fromtimestamp(self._now / 1000, zone).year
-        where = (ticket_numbers.c.site == site, ticket_numbers.c.year == year)
-        bump = ticket_numbers.update().where(*where).values(last=ticket_numbers.c.last + 1)
-        number = self._connection.execute(bump.returning(ticket_numbers.c.last)).scalar_one_or_none()
+        number = self._connection.execute(_BUMP, {"_site": site, "_year": year}).scalar_one_or_none()
         if number is None:
             number = 1
             self._connection.execute(ticket_numbers.insert().values(site=site, year=year, last=number))

@@ -6,9 +6,9 @@ The desk calls here after it has stored a ticket; what a family needs is stored 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, Protocol
+from typing import Any, Final, Protocol
 
-from sqlalchemy import Connection, Row, func, select
+from sqlalchemy import Connection, Row, bindparam, select
 
 from hub.store.schema import tickets
 from hub.tickets import lifecycle, mass, rollup, rows
@@ -17,6 +17,19 @@ from hub.tickets.ticket import Change, Ticket
 from hub.vocabulary.decisions import Severity, TicketKind
 from hub.vocabulary.events import Subject, SubjectType
 from hub.vocabulary.instants import UtcMs
+
+_RECENT: Final = (
+    select(tickets.c.id, tickets.c.parent_id)
+    .where(
+        tickets.c.site == bindparam("_site"),
+        tickets.c.kind == bindparam("_kind"),
+        tickets.c.opened_at > bindparam("_after"),
+        tickets.c.subject_type != str(SubjectType.SITE),
+        ~tickets.c.drill,
+    )
+    .order_by(tickets.c.opened_at.desc(), tickets.c.id.desc())
+    .limit(rollup.FLOOD_ABOVE + 1)
+)
 
 
 class Store(Protocol):
@@ -99,32 +112,20 @@ class Families:
             named = self._desk.named(subject, raised.kind)
             parent = self._desk.open(lifecycle.opened(raised, rollup.BY_HUB, named, self._now), None)
         for ticket_id in (row.id for row in recent if row.parent_id is None):
-            child = rows.with_milestones(self._connection, ticket_id)
-            if rollup.may_be_gathered(child):
+            child = rows.by_id(self._connection, ticket_id)
+            if child is not None and rollup.may_be_gathered(child):
                 parent = self._desk.store(rollup.with_child(parent, child, self._now), None)
                 self._desk.store(rollup.below(child, parent, self._now), None)
 
     def _recent(self, ticket: Ticket) -> list[Row[Any]]:
         """Tickets of the kind that the site opened within the window, oldest first; no more than it takes to know."""
-        found = (
-            select(tickets.c.id, tickets.c.parent_id)
-            .where(
-                tickets.c.site == ticket.subject.site,
-                tickets.c.kind == ticket.kind,
-                tickets.c.opened_at > self._now - rollup.FLOOD_WINDOW_MS,
-                tickets.c.subject_type != str(SubjectType.SITE),
-                ~tickets.c.drill,
-            )
-            .order_by(tickets.c.opened_at.desc(), tickets.c.id.desc())
-            .limit(rollup.FLOOD_ABOVE + 1)
-        )
-        return list(reversed(self._connection.execute(found).all()))
+        about = {"_site": ticket.subject.site, "_kind": ticket.kind, "_after": self._now - rollup.FLOOD_WINDOW_MS}
+        return list(reversed(self._connection.execute(_RECENT, about).all()))
 
     def _end_when_empty(self, parent_id: int) -> None:
-        active = select(func.count()).where(tickets.c.parent_id == parent_id, tickets.c.active)
-        if self._connection.execute(active).scalar_one():
+        if rows.active_below(self._connection, parent_id):
             return
-        parent = rows.find(self._connection, select(tickets).where(tickets.c.id == parent_id))
+        parent = rows.by_id(self._connection, parent_id)
         if parent is not None and parent.active and rollup.is_roll_up(parent):
             change = lifecycle.triggered(parent, rollup.over(parent, self._now), rollup.BY_HUB, self._now)
             if change is not None:

@@ -1,19 +1,43 @@
-"""Tickets as rows: reading one back, writing what a move left behind."""
+"""Tickets as rows: reading one back, writing what a move left behind.
+
+Rule: statements are built once. An alarm issues all of these while others wait, and to build one costs more than to run it.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Iterable, Sequence
+from typing import Any, Final
 
 import msgspec
-from sqlalchemy import Connection, Row, Select, select
+from sqlalchemy import Connection, Row, Select, bindparam, func, select
 
-from hub.store.schema import ticket_milestones, tickets
-from hub.tickets.lifecycle import Ticket, standing
+from hub.store.schema import ticket_milestones, ticket_timeline, tickets
+from hub.tickets.lifecycle import Entry, Ticket, standing
 from hub.vocabulary.decisions import Severity
 from hub.vocabulary.events import Subject, SubjectType
+from hub.vocabulary.instants import UtcMs
 
 _decode_json = msgspec.json.Decoder().decode
+
+_BY_ID: Final = select(tickets).where(tickets.c.id == bindparam("_id"))
+_ACTIVE: Final = select(tickets).where(
+    tickets.c.kind == bindparam("_kind"),
+    tickets.c.site == bindparam("_site"),
+    tickets.c.subject_type == bindparam("_subject_type"),
+    tickets.c.subject_id == bindparam("_subject_id"),
+    tickets.c.active,
+)
+_REACHED: Final = (
+    select(ticket_milestones.c.name)
+    .where(ticket_milestones.c.ticket_id == bindparam("_id"))
+    .order_by(ticket_milestones.c.id)
+)
+_BELOW: Final = select(tickets).where(tickets.c.parent_id == bindparam("_id")).order_by(tickets.c.id)
+_ACTIVE_BELOW: Final = select(func.count()).where(tickets.c.parent_id == bindparam("_id"), tickets.c.active)
+_INSERT: Final = tickets.insert()
+_UPDATE: Final = tickets.update().where(tickets.c.id == bindparam("_id"))
+_ENTER: Final = ticket_timeline.insert()
+_REACH: Final = ticket_milestones.insert()
 
 
 def json_text(value: Any) -> str:
@@ -81,46 +105,86 @@ def row_of(ticket: Ticket) -> dict[str, Any]:
     }
 
 
-def find(connection: Connection, statement: Select[Any]) -> Ticket | None:
-    """The one ticket that a select on `tickets` yields, with its milestones; None where there is none."""
-    row = connection.execute(statement).one_or_none()
-    if row is None:
-        return None
-    return ticket_of(row, reached(connection, row.id))
-
-
-def with_milestones(connection: Connection, ticket_id: int) -> Ticket:
-    """The ticket with this id, which exists."""
-    row = connection.execute(select(tickets).where(tickets.c.id == ticket_id)).one()
-    return ticket_of(row, reached(connection, ticket_id))
+def by_id(connection: Connection, ticket_id: int) -> Ticket | None:
+    """The ticket with this id."""
+    return _found(connection, _BY_ID, {"_id": ticket_id})
 
 
 def reached(connection: Connection, ticket_id: int) -> frozenset[str]:
     """Names of the milestones of a ticket that stand."""
-    statement = select(ticket_milestones.c.name).where(ticket_milestones.c.ticket_id == ticket_id)
-    return standing(connection.execute(statement.order_by(ticket_milestones.c.id)).scalars())
+    return standing(connection.execute(_REACHED, {"_id": ticket_id}).scalars())
 
 
 def active_of(connection: Connection, kind: str, subject: Subject) -> Ticket | None:
     """The active ticket of (kind, subject): the database knows at most one."""
-    return find(
-        connection,
-        select(tickets).where(
-            tickets.c.kind == kind,
-            tickets.c.site == subject.site,
-            tickets.c.subject_type == str(subject.type),
-            tickets.c.subject_id == subject.id,
-            tickets.c.active,
-        ),
-    )
+    return _found(connection, _ACTIVE, _about(kind, subject))
+
+
+def _about(kind: str, subject: Subject) -> dict[str, Any]:
+    return {
+        "_kind": str(kind),
+        "_site": subject.site,
+        "_subject_type": str(subject.type),
+        "_subject_id": subject.id,
+    }
+
+
+def _found(connection: Connection, statement: Select[Any], about: dict[str, Any]) -> Ticket | None:
+    row = connection.execute(statement, about).one_or_none()
+    return None if row is None else ticket_of(row, reached(connection, row.id))
 
 
 def below(connection: Connection, parent_id: int) -> list[Ticket]:
     """Tickets below this one, oldest first; milestones are not loaded."""
-    found = select(tickets).where(tickets.c.parent_id == parent_id).order_by(tickets.c.id)
-    return views(connection.execute(found).all())
+    return views(connection.execute(_BELOW, {"_id": parent_id}).all())
+
+
+def active_below(connection: Connection, parent_id: int) -> int:
+    """How many tickets below this one are active."""
+    count: int = connection.execute(_ACTIVE_BELOW, {"_id": parent_id}).scalar_one()
+    return count
 
 
 def views(rows: Sequence[Row[Any]]) -> list[Ticket]:
     """Rows of a list; milestones are not loaded."""
     return [ticket_of(row) for row in rows]
+
+
+# --- writing ----------------------------------------------------------------------------------------------
+
+
+def insert(connection: Connection, ticket: Ticket) -> int:
+    """Store a new ticket; its id."""
+    key = connection.execute(_INSERT, row_of(ticket)).inserted_primary_key
+    assert key is not None
+    return int(key[0])
+
+
+def update(connection: Connection, ticket: Ticket) -> None:
+    """Store the ticket as it is now."""
+    connection.execute(_UPDATE, row_of(ticket) | {"_id": ticket.id})
+
+
+def enter(connection: Connection, ticket_id: int, entry: Entry, recorded_at: UtcMs, event_key: bytes | None) -> None:
+    """Write an entry into the ticket's timeline."""
+    values = {
+        "ticket_id": ticket_id,
+        "entry": entry.entry,
+        "name": entry.name,
+        "reason": entry.reason,
+        "by": entry.by,
+        "occurred_at": entry.occurred_at,
+        "recorded_at": recorded_at,
+        "state_from": entry.state_from,
+        "state_to": entry.state_to,
+        "data_json": json_text(entry.data),
+        "event_key": event_key,
+    }
+    connection.execute(_ENTER, values)
+
+
+def reach(connection: Connection, ticket_id: int, names: Iterable[str], at: UtcMs, by: str) -> None:
+    """Write down milestones that the ticket has reached."""
+    reached_now = [{"ticket_id": ticket_id, "name": name, "at": at, "by": by} for name in names]
+    if reached_now:
+        connection.execute(_REACH, reached_now)

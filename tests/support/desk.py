@@ -55,7 +55,7 @@ def act(rig: Rig, ticket: Ticket | int, action: str, by: Actor = OPERATOR, **fie
 
 def ticket(rig: Rig, key: int = 1) -> Ticket:
     with rig.store.read() as connection:
-        found = rows.find(connection, select(schema.tickets).where(schema.tickets.c.id == key))
+        found = rows.by_id(connection, key)
     assert found is not None
     return found
 
