@@ -9,6 +9,7 @@ from fastapi import FastAPI
 from fastapi.openapi.utils import get_openapi
 
 from api import (
+    action_schema,
     problem_details,
     shapes,
     shapes_access,
@@ -29,6 +30,7 @@ from api import (
 )
 
 OPEN_ON_LOOPBACK = frozenset({"/healthz", "/readyz", "/metrics"})
+ACTIONS = "/api/v1/tickets/{ticket_id}/actions/{action}"
 REF = "#/components/schemas/{name}"
 
 _ERRORS = {
@@ -121,6 +123,9 @@ def build(app: FastAPI) -> dict[str, Any]:
     schemas.pop("HTTPValidationError", None)
     schemas.pop("ValidationError", None)
     schemas.update(components)
+    schemas[action_schema.NAME] = action_schema.action_fields()
+    acting = document["paths"][ACTIONS]["post"]["requestBody"]["content"]["application/json"]
+    acting["schema"] = {"anyOf": [{"$ref": REF.format(name=action_schema.NAME)}, {"type": "null"}]}
     problem = {"application/problem+json": {"schema": {"$ref": REF.format(name="ProblemDetails")}}}
     for path, operations in document["paths"].items():
         for operation in operations.values():

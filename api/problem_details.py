@@ -1,6 +1,7 @@
 """Every error as RFC 9457 `application/problem+json`: what is wrong and what can be done, never how the hub is built.
 
-`errors` names each field with its problem; `allowed` lists what could be done instead.
+`errors` names each field with its problem; `allowed` lists what could be done instead. Refusals of the hub are said in the
+caller's language (api.spoken).
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from starlette.exceptions import HTTPException
 
 from api.headers import SECURITY_HEADERS
+from api.spoken import OTHERWISE, sentence, spoken
 from hub.tickets.lifecycle import Refused
 
 log = logging.getLogger(__name__)
@@ -85,11 +87,11 @@ def invalid(*errors: tuple[str, str]) -> ProblemError:
     return ProblemError(422, "invalid", "Some fields are missing or wrong.", errors=errors)
 
 
-def refused(error: Refused) -> ProblemError:
-    """The hub's own refusal in HTTP's words."""
-    return ProblemError(
-        REFUSED[error.status], error.status, error.detail, errors=error.errors, allowed=error.allowed, headers=None
-    )
+def refused(error: Refused, language: str = OTHERWISE) -> ProblemError:
+    """The hub's own refusal in HTTP's words, in a language of the screens."""
+    errors = [(name, sentence(language, what)) for name, what in error.errors]
+    detail = sentence(language, error.detail)
+    return ProblemError(REFUSED[error.status], error.status, detail, errors=errors, allowed=error.allowed)
 
 
 def install(app: FastAPI) -> None:
@@ -108,9 +110,9 @@ async def _on_problem(_request: Request, error: Exception) -> Response:
     return error.response()
 
 
-async def _on_refused(_request: Request, error: Exception) -> Response:
+async def _on_refused(request: Request, error: Exception) -> Response:
     assert isinstance(error, Refused)
-    return refused(error).response()
+    return refused(error, spoken(request)).response()
 
 
 async def _on_http(request: Request, error: Exception) -> Response:

@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 from datetime import datetime, tzinfo
 from typing import Any
 
 from api.console.catalogue import fill, text, ticket_title
+from api.people_texts import facts, field_text
 from hub.tickets.forms import MAX_COURSE, Form
+from hub.tickets.occupants import KEPT
 from hub.tickets.record_lines import Line, LineKind
 from hub.tickets.records import Record
+from hub.tickets.refusals import MAX_TEXT
 from hub.vocabulary.instants import UtcMs
-
-_WORD = re.compile(r"[A-Za-z]+")
 
 
 def prefilled(
@@ -26,6 +26,7 @@ def prefilled(
         "fault": what,
         "event": what,
         "course": course_text(record, language, zone)[:MAX_COURSE],
+        "injuries": people_text(record, language)[:MAX_TEXT],
     }
     names = {field.name for field in form.fields}
     return {name: value for name, value in words.items() if name in names and value}
@@ -44,6 +45,18 @@ def what_happened(record: Record, language: str) -> str:
     if people is not None:
         parts.append(fill(text(language, "record.people_inside"), {"count": people}))
     return text(language, "record.comma").join(parts)
+
+
+def people_text(record: Record, language: str) -> str:
+    """Condition, injuries, refusals: as last told during the rescue, then as found after the release."""
+    last: dict[str, Mapping[str, Any]] = {}
+    for line in record.course:
+        if line.kind is LineKind.ACTION and line.name in KEPT:
+            last[line.name] = line.data
+    told = [(name, text(language, "list.pause").join(facts(last[name], language))) for name in KEPT if name in last]
+    return "\n".join(
+        f"{text(language, f'milestone.{name}')}{text(language, 'title.joint')}{words}" for name, words in told if words
+    )
 
 
 def people_of(fields: Mapping[str, Any]) -> int | None:
@@ -98,15 +111,6 @@ def line_text(line: Line, language: str) -> str:
         case _:
             why = text(language, f"reason.{line.reason}", text(language, f"action.{line.reason}", line.reason))
             return f"{why} ({who(line.by, language)})"
-
-
-def field_text(name: str, value: Any, language: str) -> str:
-    """A field of an action in words; what is neither text nor a number is left to the record."""
-    if name in {"inside", "people_out"}:
-        return fill(text(language, f"record.people_{name.removeprefix('people_')}"), {"count": value})
-    if name == "condition" and isinstance(value, str):
-        return _WORD.sub(lambda word: text(language, f"condition.{word[0].casefold()}", word[0]), value)
-    return f"{value}" if isinstance(value, str | int) else ""
 
 
 def who(name: str, language: str) -> str:

@@ -8,8 +8,9 @@ from __future__ import annotations
 import hashlib
 import math
 import re
-from collections.abc import Callable
-from typing import Annotated, Any, TypeAlias
+from collections.abc import Callable, Sequence
+from operator import attrgetter
+from typing import Annotated, Any, TypeAlias, TypeVar
 
 import msgspec
 from fastapi import Header, Path, Query, Request
@@ -18,10 +19,13 @@ from pydantic import AfterValidator, BeforeValidator, StringConstraints
 
 from api.problem_details import MEDIA_TYPE, ProblemError, refused
 from api.services import Services
+from api.spoken import spoken
 from hub.store import idempotency
 from hub.store.accounts import Principal
 from hub.tickets.lifecycle import Refused
 from hub.vocabulary.instants import EARLIEST_MS, LATEST_MS, UtcMs, parse_iso
+
+Row = TypeVar("Row")
 
 MAX_ID = 2**63 - 1
 MAX_DEPTH = 6
@@ -113,6 +117,18 @@ def before(cursor: str | None) -> int | None:
     return None if cursor is None else int(cursor)
 
 
+def one_page(
+    rows: Sequence[Row], limit: int, key: Callable[[Row], int] = attrgetter("id")
+) -> tuple[Sequence[Row], str | None]:
+    """What a page shows, and the cursor of the next one (None: this was the last).
+
+    `rows` are `limit + 1`, where there are so many: the one more is not shown, it tells that more follow. `key` is what
+    the list is ordered by.
+    """
+    shown = rows[:limit]
+    return shown, str(key(shown[-1])) if len(rows) > limit else None
+
+
 def revision(if_match: str | None) -> int | None:
     """The revision of an If-Match header; None where any will do."""
     if if_match is None or if_match == "*":
@@ -155,7 +171,7 @@ def once(
     try:
         answer = write()
     except (Refused, ProblemError) as error:
-        problem = refused(error) if isinstance(error, Refused) else error
+        problem = refused(error, spoken(request)) if isinstance(error, Refused) else error
         _settle(services, principal, key, problem.response())
         raise
     # After any other exception nobody knows whether it happened: the key stays taken for a minute; then the state

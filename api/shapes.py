@@ -127,11 +127,12 @@ class Clock(Shape, frozen=True):
 
 
 class ActionField(Shape, frozen=True):
-    """One field of an action's body."""
+    """One field of an action's body. `choices`: the words that a `choice` (one) or `choices` (several) takes."""
 
     name: str
-    type: Literal["text", "count", "flag", "device"]
+    type: Literal["text", "count", "flag", "device", "devices", "choice", "choices", "instant"]
     required: bool
+    choices: Sequence[str]
 
 
 class TicketDetail(Ticket, frozen=True):

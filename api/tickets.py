@@ -33,6 +33,7 @@ from api.requests import (
     Words,
     before,
     once,
+    one_page,
     revision,
     versioned,
 )
@@ -40,7 +41,7 @@ from api.routing import noun_router
 from api.services import Services
 from hub.store.accounts import Principal
 from hub.store.schema import tickets
-from hub.tickets import mass, queries, rows, suppression_rows
+from hub.tickets import mass, occupants, queries, rows, suppression_rows
 from hub.tickets.drills import STARTERS
 from hub.tickets.kinds import KINDS
 from hub.tickets.lifecycle import allowed_actions, standing
@@ -49,6 +50,7 @@ from hub.tickets.ticket import traits
 from hub.vocabulary.decisions import Severity, TicketKind
 from hub.vocabulary.events import Subject, SubjectType
 from hub.vocabulary.instants import UtcMs, iso
+from hub.vocabulary.roles import EMERGENCY_STAFF
 
 router = noun_router("tickets", "/tickets")
 
@@ -166,8 +168,9 @@ def ticket_page(
     rows = queries.page(connection, wanted, cursor, limit + 1)
     reached = queries.milestones(connection, [row.id for row in rows])
     reader = _Reader(services, connection, principal)
-    items = [shapes.Ticket(**reader.common(row, reached.get(row.id, ()))) for row in rows[:limit]]
-    return shapes.TicketList(items=items, next=str(items[-1].id) if len(rows) > limit else None)
+    shown, following = one_page(rows, limit)
+    items = [shapes.Ticket(**reader.common(row, reached.get(row.id, ()))) for row in shown]
+    return shapes.TicketList(items=items, next=following)
 
 
 def _detail(services: Services, connection: Connection, principal: Principal, ticket_id: int) -> shapes.TicketDetail:
@@ -179,7 +182,7 @@ def _detail(services: Services, connection: Connection, principal: Principal, ti
     common = _Reader(services, connection, principal).common(row, [item.name for item in found.milestones])
     return shapes.TicketDetail(
         **common,
-        timeline=[_entry(entry, zone) for entry in found.timeline],
+        timeline=[_entry(entry, zone, principal) for entry in found.timeline],
         milestones=[shapes.Milestone(name=item.name, at=iso(item.at, zone), by=item.by) for item in found.milestones],
         clocks=[
             shapes.Clock(
@@ -194,8 +197,10 @@ def _detail(services: Services, connection: Connection, principal: Principal, ti
     )
 
 
-def _entry(row: Row[Any], zone: tzinfo) -> shapes.TimelineEntry:
+def _entry(row: Row[Any], zone: tzinfo, principal: Principal) -> shapes.TimelineEntry:
     data: Any = msgspec.Raw(row.data_json.encode())
+    if row.name in occupants.KEPT and not principal.roles & EMERGENCY_STAFF:  # names and telephones are the rescuers'
+        data = occupants.without_names(row.name, msgspec.json.decode(row.data_json))
     return shapes.TimelineEntry(
         entry=row.entry,
         name=row.name,
@@ -211,7 +216,7 @@ def _entry(row: Row[Any], zone: tzinfo) -> shapes.TimelineEntry:
 
 def _fields(kind: str, action: str) -> list[shapes.ActionField]:
     return [
-        shapes.ActionField(name=field.name, type=field.type, required=field.required)  # type: ignore[arg-type]
+        shapes.ActionField(name=field.name, type=field.type, required=field.required, choices=field.choices)  # type: ignore[arg-type]
         for field in KINDS[kind].actions[action].fields
     ]
 

@@ -19,13 +19,13 @@ from api.console.catalogue import DEFAULT_LANGUAGE, LANGUAGES, fill, text
 from api.health import readiness
 from api.problem_details import ProblemError, not_found
 from api.rate_limit import MovingWindow
+from api.spoken import LANGUAGE_COOKIE
 from hub.store import accounts
 from hub.vocabulary.instants import MINUTE_MS
 from hub.vocabulary.roles import EMERGENCY_STAFF
 
 router = APIRouter(include_in_schema=False)
 
-LANGUAGE_COOKIE: Final = "hub_language"
 YEAR_S: Final = 365 * 24 * 3600
 PER_NAME: Final = 5
 PER_ADDRESS: Final = 30

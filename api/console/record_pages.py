@@ -17,6 +17,7 @@ from sqlalchemy import Connection
 from api.auth import PageGuard, services_of
 from api.console.catalogue import catalogue, text
 from api.console.pages import LanguageChoice, language_of, page
+from api.people_texts import facts
 from api.records import VersionChoice, record_for, report, view_of
 from api.report_texts import clock_time, line_text, who
 from api.requests import RowId
@@ -157,6 +158,7 @@ def _case(services: Services, language: str, view: Mapping[str, Any]) -> dict[st
         "occurred_at": _short(view["occurred_at"]),
         "inside": people.get("inside"),
         "out": fields.get("people_out"),
+        "people": [*facts(people, language), *facts(fields.get("welfare") or {}, language)],
         "times": [
             {
                 "name": text(language, f"milestone.{point['name']}", point["name"]),

@@ -14,6 +14,7 @@ from typing import Any, Final, Literal
 
 import msgspec
 
+from connectors.codecs.incidents import head_count
 from hub.vocabulary.ports import PublicChange
 
 VALUES: Final = frozenset(
@@ -100,7 +101,7 @@ def values_of(
         "site": change.site,
         "elevator_name": ticket["subject"].get("name"),
         "floor": _text(fields.get("floor")),
-        "people": fields.get("people") if type(fields.get("people")) is int else None,
+        "people": head_count(ticket),
         "occurred_at": moment(ticket["occurred_at"], times, zone),
         "changed_at": moment(ticket["updated_at"], times, zone),
     }

@@ -11,7 +11,7 @@ from typing import Any, Final
 
 NO_INCIDENTS: Final = frozenset({"low_balance", "topup_missing"})
 SAID: Final = ("floor", "people", "code")
-"""Fields of a ticket that go out; the others may name people."""
+"""Fields of a ticket that go out; the others may name people. Of `people` it is their number: how they are is nobody's business."""
 
 WITHIN: Final = frozenset({"fields", "assignee"})
 
@@ -23,8 +23,15 @@ def is_incident(ticket: Mapping[str, Any]) -> bool:
 
 def told(ticket: Mapping[str, Any]) -> dict[str, Any]:
     """The fields that may be known; what is not known or blank is left out."""
-    fields = ticket.get("fields") or {}
+    fields = {**(ticket.get("fields") or {}), "people": head_count(ticket)}
     return {name: fields[name] for name in SAID if fields.get(name) is not None and str(fields[name]).strip()}
+
+
+def head_count(ticket: Mapping[str, Any]) -> int | None:
+    """How many were counted inside; None: nobody counted."""
+    people = (ticket.get("fields") or {}).get("people")
+    inside = people.get("inside") if isinstance(people, Mapping) else people
+    return inside if type(inside) is int else None
 
 
 def outside_view(ticket: Mapping[str, Any]) -> dict[str, Any]:

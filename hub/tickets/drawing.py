@@ -34,6 +34,8 @@ def draw(kind: Kind = ENTRAPMENT) -> str:
         _HEAD,
         "## State × action\n\n`·`: not possible; `=`: possible, the state stays; else the state that follows.\n",
         _table(["action", *kind.states, "milestone", "needs"], _actions(kind)),
+        "## Closed lists\n\nA word that is not on the list is refused (422) with the list; several are a JSON list.\n",
+        _table(["action", "field", "how many", "words"], _lists(kind)),
         "## What machines report\n",
         _table(["trigger", *kind.states, "milestone"], _triggers(kind)),
         "A further alarm counts on the open case, and where it says so leads back: "
@@ -69,6 +71,16 @@ def _actions(kind: Kind) -> Iterator[list[str]]:
         needs += [f"never {_OF[trait]}" for trait in sorted(action.never)]
         cells = [_cell(state, action.from_states, action.to_state) for state in kind.states]
         yield [f"`{name}`", *cells, action.milestone or "", ", ".join(needs)]
+
+
+def _lists(kind: Kind) -> Iterator[list[str]]:
+    for name, action in kind.actions.items():
+        for field in action.fields:
+            if field.choices:
+                also = [f"also {', '.join(f'`{word}`' for word in field.also)}"] if field.also else []
+                words = ", ".join(f"`{word}`" for word in field.choices)
+                many = "one" if field.type == "choice" else "several"
+                yield [f"`{name}`", f"`{field.name}`", many, "; ".join([words, *also])]
 
 
 def _triggers(kind: Kind) -> Iterator[list[str]]:

@@ -13,6 +13,7 @@ from typing import Final
 
 from hub.tickets.drills import EVALUATE, EVALUATORS
 from hub.tickets.kind import ANY_STATE, Action, ClockSpec, Escalation, Field, Kind, Tell, Trait, Trigger
+from hub.tickets.occupants import PEOPLE, WELFARE
 from hub.vocabulary.decisions import Audience, Severity, TicketKind
 from hub.vocabulary.roles import EMERGENCY_STAFF, EVERYONE
 
@@ -21,11 +22,6 @@ HOUR_S: Final = 3_600
 
 ACCIDENT: Final = "accident_candidate"
 """Passengers held for two hours: a general accident in law, if a person says so; the flag only says that it may be."""
-
-GRAVE_CONDITIONS: Final = frozenset({"medical", "child", "elderly", "pregnant"})
-"""Words of `people.condition` that make a case critical (elevator.md 3.3, P1)."""
-NEEDS_HELP_NOW: Final = frozenset({"medical"})
-"""Those that set the milestone `medical_need`: the fire service is suggested at once."""
 
 _IN_CAR: Final = ("suspected", "confirmed", "release_pending")
 _RESCUE: Final = (*_IN_CAR, "released")
@@ -49,7 +45,7 @@ _ACTIONS: Final = {
         milestone="confirmed",
         fields=(Field("by_means"), Field("note")),
     ),
-    "people": _step("people", (Field("inside", "count", required=True), Field("condition"), Field("note"))),
+    "people": _step("people", PEOPLE),
     "guard_sent": _step("guard_sent", _TOLD),
     "guard_arrived": _step("guard_arrived", _TOLD),
     "firm_told": _step("firm_told", _TOLD),
@@ -70,7 +66,7 @@ _ACTIONS: Final = {
         milestone="false_alarm",
         fields=(Field("note", required=True),),
     ),
-    "welfare": _step("welfare", from_states=("released", "closed")),
+    "welfare": _step("welfare", WELFARE, from_states=("released", "closed")),
     "report": _step("report", from_states=("released", "closed", "false_alarm")),
     "back_in_service": _step(
         "back_in_service", (Field("safety_officer"), *_NOTE), from_states=("released", "closed", "false_alarm")

@@ -6,12 +6,10 @@ moment is fired twice or out of order, however often the hub dies between. All i
 
 from __future__ import annotations
 
-import re
 from enum import StrEnum
 
 import msgspec
 
-from hub.tickets.entrapment import GRAVE_CONDITIONS, NEEDS_HELP_NOW
 from hub.tickets.kind import ClockSpec, Escalation
 from hub.vocabulary.instants import SECOND_MS, UtcMs
 
@@ -66,8 +64,3 @@ def next_due(spec: ClockSpec, started_at: UtcMs, due_at: UtcMs, now: UtcMs) -> U
     while len(later) > 1 and later[0] > breach_at and later[1] <= now:
         later = later[1:]
     return later[0] if later else None
-
-
-def conditions(text: str) -> frozenset[str]:
-    """The words of a `condition` that make a difference."""
-    return frozenset(re.findall(r"[a-z]+", text.casefold())) & (GRAVE_CONDITIONS | NEEDS_HELP_NOW)

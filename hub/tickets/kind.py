@@ -31,12 +31,16 @@ class Trait(StrEnum):
 class Field(msgspec.Struct, frozen=True):
     """One field of an action.
 
-    `type` is `text`, `count` (integer ≥ 0), `flag`, `device` (id of a device of the site) or `devices` (a list of them).
+    `type` is `text`, `count` (integer ≥ 0), `flag`, `device` (id of a device of the site), `devices` (a list of them),
+    `choice` (one word of `choices`), `choices` (several of them) or `instant` (ISO 8601 with offset). `also`: words that
+    are taken as well, for callers from before, but offered to nobody.
     """
 
     name: str
     type: str = "text"
     required: bool = False
+    choices: tuple[str, ...] = ()
+    also: tuple[str, ...] = ()
 
 
 class Action(msgspec.Struct, frozen=True, kw_only=True):

@@ -7,12 +7,11 @@ from typing import Any
 
 import msgspec
 
-from hub.tickets import drills, escalation, mass
-from hub.tickets.entrapment import NEEDS_HELP_NOW
+from hub.tickets import drills, escalation, mass, occupants
 from hub.tickets.escalation import Fallen, Moment
 from hub.tickets.kind import ANY_STATE, OPENED, REOPENED, ClockSpec, Kind, Tell, Trait
 from hub.tickets.kinds import KINDS
-from hub.tickets.refusals import Refused, checked, demand_all_out, demand_done, demand_traits
+from hub.tickets.refusals import Refused, Said, checked, demand_all_out, demand_done, demand_traits
 from hub.tickets.suppression import NEVER_QUIET, EndReason, shelf_until
 from hub.tickets.ticket import Actor, Change, ClockStart, Entry, EntryWord, Occasion, Ticket, standing, traits_of
 from hub.vocabulary.decisions import SEVERITY_RANK, MoveTicket, RaiseTicket, Severity
@@ -123,25 +122,29 @@ def acted(ticket: Ticket, name: str, fields: Mapping[str, Any], actor: Actor, no
     action = kind.actions.get(name)
     allowed = allowed_to(ticket, actor)
     if action is None and name == "shelve" and ticket.kind in NEVER_QUIET:
-        raise Refused("conflict", f"A ticket of kind {kind.name} is never shelved: people may be in danger.", allowed)
+        never = f"A ticket of kind {kind.name} is never shelved: people may be in danger."
+        raise Refused("conflict", Said("never_shelved", never, kind=kind.name), allowed)
     if action is None:
         raise Refused("not_found", f"A ticket of kind {kind.name} has no action {name!r}.", tuple(kind.actions))
     if not action.roles & actor.roles:
-        raise Refused("not_allowed", f"{name!r} is not for the roles of {actor.name}.", allowed)
+        roles = Said("roles", f"{name!r} is not for the roles of {actor.name}.", action=name, person=actor.name)
+        raise Refused("not_allowed", roles, allowed)
     if not _from(action.from_states, ticket.state):
-        raise Refused("conflict", f"{name!r} is not possible while the ticket is {ticket.state}.", allowed)
+        now_not = f"{name!r} is not possible while the ticket is {ticket.state}."
+        raise Refused("conflict", Said("state", now_not, action=name, state=ticket.state), allowed)
     if action.once and action.milestone in ticket.milestones:
-        raise Refused("conflict", f"{name!r} has been done already.", allowed)
+        raise Refused("conflict", Said("done", f"{name!r} has been done already.", action=name), allowed)
     demand_traits(name, action, traits_of(ticket), allowed)
     demand_done(name, action, ticket.milestones, allowed)
     given = checked(action.fields, fields)
     demand_all_out(name, ticket.fields, given)
+    occupants.demand_refusal(name, given)
     drills.demand_score(given if name == drills.EVALUATE else {})
     after = _moved(ticket, action.to_state, ticket.fields, now)
     after = _with_action_fields(after, name, given, actor, now)
     entry = _entry("action", name, name, actor.name, now, ticket.state, after.state, given)
     names = (action.milestone,) if action.milestone else ()
-    if name == "people" and NEEDS_HELP_NOW & escalation.conditions(given.get("condition", "")):
+    if name == "people" and occupants.needs_help_now(given):
         names = (*names, "medical_need")
     change = _with_milestones(after, entry, names, now, by_hand=bool(names))
     if ticket.maintenance and not after.maintenance:  # somebody is inside: what was held back is told now
@@ -239,13 +242,7 @@ def _with_action_fields(ticket: Ticket, name: str, given: Mapping[str, Any], act
         return msgspec.structs.replace(ticket, assignee=actor.name)
     if name == "release" and "people_out" in given:
         return msgspec.structs.replace(ticket, fields=merged(ticket.fields, {"people_out": given["people_out"]}))
-    if name == "people":
-        fields = merged(ticket.fields, {"people": given})
-        if not escalation.conditions(given.get("condition", "")):
-            return msgspec.structs.replace(ticket, fields=fields)
-        fields["severity_reason"] = "p1_condition_of_people"
-        return msgspec.structs.replace(ticket, fields=fields, severity=Severity.CRITICAL)
-    return ticket
+    return occupants.noted(ticket, name, given)
 
 
 def _with_milestones(

@@ -41,7 +41,17 @@ def case(hub, client_of):
     ticket = hub.ticket("b1-e1", detail=None)
     for action, fields in (
         ("acknowledge", {}),
-        ("people", {"inside": 2, "condition": "Child, dizzy"}),
+        (
+            "people",
+            {
+                "inside": 2,
+                "condition": "Child",
+                "injury": ["fainting"],
+                "refused": "medical",
+                "refused_by": "张女士",
+                "refused_why": "赶时间",
+            },
+        ),
         ("release", {"people_out": 2}),
     ):
         assert manager.post(f"/api/v1/tickets/{ticket}/actions/{action}", json=fields).status_code == 200
@@ -58,7 +68,8 @@ def test_the_report_comes_filled_in_is_drafted_signed_and_kept_version_by_versio
     assert "2 人" in blank.json()["fields"]["fault"]
     course = blank.json()["fields"]["course"].splitlines()
     assert re.fullmatch(r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d 发生", course[0])
-    assert "轿厢内 2 人; 儿童, dizzy" in course[3]
+    assert "轿厢内 2 人; 儿童; 伤病：头晕、晕厥; 拒绝的事项：拒绝就医; 拒绝人：张女士; 拒绝原因：赶时间" in course[3]
+    assert "儿童；伤病：头晕、晕厥；拒绝的事项：拒绝就医" in blank.json()["fields"]["injuries"]
     assert "救出 2 人" in course[4]
     assert [line.split(" ", 2)[2].split(" ")[0] for line in course[2:]] == ["确认", "登记被困人员", "人员已救出"]
 

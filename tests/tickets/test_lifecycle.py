@@ -13,6 +13,7 @@ from hub.tickets import lifecycle
 from hub.tickets.kind import Trait
 from hub.tickets.kinds import ANY_STATE, KINDS, Action, Field
 from hub.tickets.lifecycle import Actor, Refused, Ticket, traits_of
+from hub.tickets.occupants import PEOPLE
 from hub.vocabulary.decisions import MoveTicket, RaiseTicket, Severity, TicketKind
 from hub.vocabulary.events import Subject, SubjectType
 from hub.vocabulary.roles import EMERGENCY_STAFF, Role
@@ -120,7 +121,7 @@ def test_missing_unknown_and_wrong_fields_are_each_named() -> None:
         lifecycle.acted(ticket("entrapment"), "people", {"inside": -1, "shoe_size": 43}, ADMIN, NOW)
     assert refused.value.status == "invalid"
     assert dict(refused.value.errors) == {
-        "shoe_size": "unknown; allowed: inside, condition, note",
+        "shoe_size": f"unknown; allowed: {', '.join(field.name for field in PEOPLE)}",
         "inside": "must be a whole number from 0 to 10000",
     }
     with pytest.raises(Refused) as refused:

@@ -69,7 +69,7 @@ def ticket(**other):
         "opened_at": OPENED,
         "updated_at": OPENED,
         "ended_at": None,
-        "fields": {"floor": "7", "people": 2, "reporter": "王女士 138"},
+        "fields": {"floor": "7", "people": {"inside": 2, "injury": ["fracture"]}, "reporter": "王女士 138"},
         "drill": False,
         "revision": 1,
     }

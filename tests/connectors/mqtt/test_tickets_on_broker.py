@@ -82,7 +82,7 @@ class Notebook:
 
 def test_no_names_and_nobody_s_money_are_left_where_a_lobby_can_read_it():
     book = Notebook()
-    fields = {"floor": "7", "people": 0, "passenger": "王女士", "phone": "138"}
+    fields = {"floor": "7", "people": {"inside": 0, "note": "王女士"}, "passenger": "王女士", "phone": "138"}
     assert isinstance(TicketTopics(book).deliver(change(fields=fields, assignee="李师傅")), Sent)
     assert book.left[0]["fields"] == {"floor": "7", "people": 0}
     assert "王" not in str(book.left)
