@@ -12,12 +12,14 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final
 
+import msgspec
 import structlog
 
 from connectors.codecs.dlt645_profile import Dlt645Profile
 from connectors.codecs.modbus_profile import ModbusProfile
 from connectors.modbus.address import BusAddressError, parse_address
 from connectors.modbus.exchange import UnitSpec
+from connectors.modbus.gathering import Gathering
 from connectors.modbus.links import check_company, number_on_bus, open_link
 from connectors.modbus.planner import limits_of, plan
 from connectors.modbus.poller import BusPoller, BusStatus, gateway_changed, unusable
@@ -55,6 +57,7 @@ class BusConnector:
         self._loop: asyncio.AbstractEventLoop | None = None
         self._stopping: asyncio.Event | None = None
         self._thread: threading.Thread | None = None
+        self._gathering: Gathering | None = None
         self._pollers: dict[tuple[str, str], BusPoller] = {}
         self._unusable: list[BusStatus] = []
         self._ready = threading.Event()
@@ -81,8 +84,15 @@ class BusConnector:
 
     def status(self) -> list[BusStatus]:
         """Each bus as it stands; empty when the thread does not run."""
-        running = self._in_loop(lambda: [poller.status() for poller in self._pollers.values()])
+        running = self._in_loop(lambda: [self._status(poller) for poller in self._pollers.values()])
         return [] if running is None else [*running, *self._unusable]
+
+    def _status(self, poller: BusPoller) -> BusStatus:
+        status, lost = poller.status(), self._gathering.stumbles if self._gathering else {}
+        if not lost:
+            return status
+        own = sum(lost.get(f"{status.site}/{unit.device}", 0) for unit in status.units)
+        return msgspec.structs.replace(status, stumbles=status.stumbles + own)
 
     def expedite(self, site: str, device: str) -> None:
         """Read this device before the others, once: somebody waits for its value."""
@@ -117,8 +127,9 @@ class BusConnector:
     async def _run(self) -> None:
         self._loop = asyncio.get_running_loop()
         self._stopping = asyncio.Event()
+        self._gathering = gathering = Gathering(self._intake)
         for bus in self._buses:
-            poller = self._safely(bus)
+            poller = self._safely(bus, gathering)
             if poller is not None:
                 self._pollers[bus.site, bus.bus] = poller
         tasks = [asyncio.create_task(poller.run()) for poller in self._pollers.values()]
@@ -127,11 +138,12 @@ class BusConnector:
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
+        gathering.flush()
 
-    def _safely(self, bus: BusEntry) -> BusPoller | None:
+    def _safely(self, bus: BusEntry, intake: Intake) -> BusPoller | None:
         """The poller of a bus; None when there is nothing to poll, or when it cannot be set up, which is reported."""
         try:
-            return self._poller(bus)
+            return self._poller(bus, intake)
         except BusAddressError as error:
             _log.error("modbus.bad_address", site=bus.site, bus=bus.bus, error=str(error))
             cause = BAD_ADDRESS
@@ -142,7 +154,7 @@ class BusConnector:
         self._intake.report(gateway_changed(bus, up=False, cause=cause, at=self._clock()))
         return None
 
-    def _poller(self, bus: BusEntry) -> BusPoller | None:
+    def _poller(self, bus: BusEntry, intake: Intake) -> BusPoller | None:
         on_it = [device for device in self._devices if device.site == bus.site and device.bus == bus.bus]
         known = {device.device: device for device in on_it if device.profile in self._profiles}
         if not known:
@@ -159,7 +171,7 @@ class BusConnector:
             known,
             specs,
             lambda on_late: open_link(address, on_late),
-            self._intake,
+            intake,
             quiet_ms=int(bus.options.get("quiet_ms", lateness)),
             traceable=address.traceable,
             clock=self._clock,
