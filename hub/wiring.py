@@ -16,10 +16,8 @@ import msgspec
 from prometheus_client import CollectorRegistry
 
 from connectors import notify, platforms, profiles
-from connectors.access.board import Resume
 from connectors.access.check import check_boards
-from connectors.access.mqtt_doors import MqttDoors
-from connectors.access.uhppote import UhppoteConnector
+from connectors.access.ways import DoorWays
 from connectors.acrel import AcrelListener
 from connectors.broker import BrokerError, EmbeddedBroker, die_with_parent, free_port, server_binary
 from connectors.codecs.acrel_decoder import AcrelDecoder
@@ -181,7 +179,7 @@ class _Assembly:
         self.broker = _broker(settings)
         self.mqtt = self._mqtt()
         self.buses = BusConnector(self.estate.bus_entries(), self.devices, _bus_profiles(), self.inbox, clock=clock)
-        self.boards = self._boards()
+        self.doors = self._doors()
         self.acrel = AcrelListener(self.estate.bus_entries(), self.inbox, clock=clock)
         self.link_key = link_key(settings.data_dir)
         self.post = make_post(settings, notify.make_sender, store, self._settle, clock, self.link_key)
@@ -232,7 +230,7 @@ class _Assembly:
         )
         watch = Watch(self.inbox, self.canary, self._conditions, self.clock, self._active_problems)
         parts: list[Part] = [self.engine, self.post, *([self.broker] if self.broker else [])]
-        parts += [self.mqtt, self.buses, self.acrel, self.boards, watch, self.publisher, self.dead_man]
+        parts += [self.mqtt, self.buses, self.acrel, self.doors, watch, self.publisher, self.dead_man]
         return Hub(
             store=self.store,
             api=ApiServer(app, listener, app.state.streams.close),
@@ -289,20 +287,14 @@ class _Assembly:
             self.clock,
         )
 
-    def _boards(self) -> UhppoteConnector:
+    def _doors(self) -> DoorWays:
         with self.store.read() as connection:
             rows = controllers.everywhere(connection)
-        resume = {
-            (row.site, row.device): Resume(epoch=row.epoch, last_index=row.last_index, serial=row.serial)
-            for row in rows
-        }
-        return UhppoteConnector(self.devices, _sections("uhppote"), resume, self.inbox, clock=self.clock)
+        resumes = {(row.site, row.device): (row.epoch, row.last_index, row.serial) for row in rows}
+        return DoorWays(self.devices, _sections, self.mqtt, resumes, self.inbox, self.clock)
 
     def _dispatch(self) -> Dispatch:
-        doors = MqttDoors(_sections("doors"), self.devices, self.mqtt, self.inbox, self.clock)
-        return Dispatch(
-            self.mqtt, {**dict.fromkeys(doors.reaches, doors), **dict.fromkeys(self.boards.reaches, self.boards)}
-        )
+        return Dispatch(self.mqtt, self.doors.senders(), self.estate.numbers_of)
 
     @property
     def _session_key(self) -> str:

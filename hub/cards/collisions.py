@@ -15,6 +15,7 @@ from hub.cards.ledger import ObjectState
 from hub.cards.numbers import Number
 from hub.store.schema import card_spellings, cards
 from hub.vocabulary.credentials import FORMATS, Cut, NumberProfile
+from hub.vocabulary.events import CardNumber
 
 OUT: Final = (str(ObjectState.ASSIGNED), str(ObjectState.LOST))
 """A lost card counts: whoever finds it would walk in as the holder of the new one."""
@@ -37,6 +38,17 @@ def seen_as(number: Number, profile: NumberProfile) -> Number:
     part = {Cut.FIRST: raw[:kept], Cut.LOW: raw[-kept:], Cut.LOW_REVERSED: bytes(reversed(raw))[-kept:]}[profile.cut]
     value = int.from_bytes(part, "big") & (1 << bits) - 1
     return Number(profile.format, f"{value:0{-(-bits // 4)}X}", bits)
+
+
+def told_as(format: str, value: str, profile: NumberProfile | None) -> CardNumber:
+    """A card as a controller with this profile names it; without a profile, or where it is no number, as it was entered."""
+    if profile is None:
+        return CardNumber(format, value)
+    try:
+        seen = seen_as(numbers.read(format, value), profile)
+        return CardNumber(seen.format, numbers.spell(seen, profile.spelling))
+    except numbers.NumberError:
+        return CardNumber(format, value)
 
 
 def find(connection: Connection, site: str, number: Number, profile: NumberProfile) -> Clash | None:

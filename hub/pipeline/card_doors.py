@@ -13,10 +13,12 @@ from zoneinfo import ZoneInfo
 from sqlalchemy import Row, bindparam, select
 
 from hub.cards import controllers, ledger, numbers, permissions
+from hub.cards.collisions import told_as
 from hub.cards.ledger import CardState, EndReason
 from hub.cards.permissions import OVERDUE_MS, REPLY_WITHIN_MS, Desired, Reported, Why
 from hub.pipeline.commands import GRANT, REVOKE
 from hub.store.schema import commands, device_state, devices, sites
+from hub.vocabulary.credentials import NumberProfile
 from hub.vocabulary.decisions import RaiseProblem, SendCommand, Severity
 from hub.vocabulary.events import DeviceStatus, Event, Subject, SubjectType, SupervisionTick
 from hub.vocabulary.facts import AccessFacts
@@ -235,6 +237,12 @@ def report(step: Step, rows: Sequence[Row[Any]], reported: Reported, reason: str
         permissions.update(step.connection, [row], reported=str(reported), reason=text, since=since, **values)
 
 
+def card_of(row: Row[Any], profile: NumberProfile | None) -> tuple[str, str]:
+    """The key of a card of ours as this controller knows it: in its own representation, not as it was entered."""
+    card = told_as(row.format, row.value, profile)
+    return same_card(card.format, card.value)
+
+
 def same_card(format: str, value: str) -> tuple[str, str]:
     """One key for a card, however this reader spells it; a text that is no number is itself."""
     try:
@@ -265,6 +273,12 @@ def access_of(step: Step, site: str, device: str) -> AccessFacts:
     """What a controller can do; one that is not in the site file (any more) can do nothing special."""
     known = step.devices_of(site).get(device)
     return (known.access if known is not None else None) or AccessFacts()
+
+
+def profile_of(step: Step, site: str, device: str) -> NumberProfile | None:
+    """How a controller's readers spell; None: as cards were entered."""
+    known = step.devices_of(site).get(device)
+    return None if known is None else known.numbers
 
 
 def timezone(step: Step, site: str) -> str:

@@ -13,6 +13,7 @@ import msgspec
 from sqlalchemy import Row, bindparam, select
 
 from hub.cards import controllers, permissions
+from hub.cards.collisions import told_as
 from hub.cards.permissions import Desired, Reported, Why
 from hub.pipeline import card_doors
 from hub.pipeline.card_doors import LIST, READ_ONE
@@ -89,8 +90,9 @@ def _names_all(step: Step, site: str, controller: str, listed: Sequence[Mapping[
     """Whether every card that was proved to be on it is in its list: else pieces of the list may have been lost."""
     named = {card_doors.same_card(card["format"], card["value"]) for card in listed}
     rows = permissions.of_controller(step.connection, site, controller)
+    profile = card_doors.profile_of(step, site, controller)
     return all(
-        card_doors.same_card(row.format, row.value) in named
+        card_doors.card_of(row, profile) in named
         for row in rows
         if row.desired == Desired.GRANTED and row.reported == Reported.CONFIRMED
     )
@@ -113,7 +115,8 @@ def _compare(step: Step, site: str, controller: str, listed: Sequence[Mapping[st
     """Hold a controller's list against what it is to know."""
     rows = permissions.of_controller(step.connection, site, controller)
     behind, again = _judge(step, rows, rows, listed, asked_at)
-    ours = {card_doors.same_card(row.format, row.value) for row in rows}
+    profile = card_doors.profile_of(step, site, controller)
+    ours = {card_doors.card_of(row, profile) for row in rows}
     foreign = [card for card in listed if card_doors.same_card(card["format"], card["value"]) not in ours]
     before = controllers.ensure(step.connection, site, controller, step.now)
     values = {"listed_at": step.now, "foreign_json": controllers.foreign_json(foreign), "cards": len(listed)}
@@ -130,9 +133,12 @@ def _compare(step: Step, site: str, controller: str, listed: Sequence[Mapping[st
 
 def _compare_one(step: Step, event: CommandResult, asked: Mapping[str, Any], asked_at: UtcMs) -> None:
     """What a controller says about one card proves only what it says about that card."""
-    site, controller, card = event.site, event.device, card_doors.same_card(asked["format"], asked["value"])
+    site, controller = event.site, event.device
+    profile = card_doors.profile_of(step, site, controller)
+    told = told_as(asked["format"], asked["value"], profile)
+    card = card_doors.same_card(told.format, told.value)
     rows = permissions.of_controller(step.connection, site, controller)
-    mine = [row for row in rows if card_doors.same_card(row.format, row.value) == card]
+    mine = [row for row in rows if card_doors.card_of(row, profile) == card]
     behind, again = _judge(step, mine, rows, event.cards or (), asked_at)
     _tell_proved(step, site, {row.assignment_id for row in mine if row.overdue})
     known = controllers.one(step.connection, site, controller)
@@ -160,7 +166,7 @@ def _judge(
     doorless = {card_doors.same_card(card["format"], card["value"]) for card in listed if card["doors"] is None}
     behind = again = False
     for row in about:
-        number = card_doors.same_card(row.format, row.value)
+        number = card_doors.card_of(row, card_doors.profile_of(step, row.site, row.controller))
         on_it = row.door in doors_of.get(number, ())
         if row.desired == Desired.REVOKED:
             # A card that is listed without a door is one that the controller still knows.

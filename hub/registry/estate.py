@@ -15,6 +15,7 @@ from hub.registry.holidays import long_holidays, this_year
 from hub.settings import BusConfig, DeviceConfig, Settings, SiteConfig
 from hub.settings.limits import merged, resolve
 from hub.settings.model import RuleLimits
+from hub.vocabulary.credentials import NumberProfile
 from hub.vocabulary.facts import DeviceFacts, SiteFacts
 from hub.vocabulary.ports import BusEntry, DeviceEntry
 
@@ -55,6 +56,11 @@ class Estate:
         """Cards that fit on an access controller; None: nobody knows."""
         config = self._devices.get((site, device))
         return None if config is None or config.access is None else config.access.facts.capacity
+
+    def numbers_of(self, site: str, device: str) -> NumberProfile | None:
+        """How the readers of an access controller spell; None: nobody says."""
+        config = self._devices.get((site, device))
+        return None if config is None else config.numbers
 
     def lift_card(self, site: str, device: str) -> Mapping[str, str]:
         """What the site's file says of an elevator's papers."""

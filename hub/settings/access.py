@@ -16,12 +16,11 @@ import msgspec
 from hub.settings.model import AccessConfig
 from hub.settings.once import Once
 from hub.settings.section import Section
+from hub.vocabulary.credentials import NumberProfile
 from hub.vocabulary.facts import AccessFacts, DeviceKind, ProfileFacts
 
 BOARD_PORT: Final = 60000
 LISTEN_PORT: Final = 60001
-CARD_FORMATS: Final = ("wiegand26", "wiegand34", "uid32")
-BOARD_FORMATS: Final = CARD_FORMATS[:2]
 READER_KINDS: Final = ("rc522", "pn532", "wiegand")
 HOST: Final = re.compile(r"([0-9.]{7,15})(?::([0-9]{1,5}))?")
 IP: Final = re.compile(r"[0-9.]{7,15}")
@@ -36,12 +35,20 @@ class Controllers:
     def __init__(self) -> None:
         self._once = {"serial": Once("the serial"), "host": Once("the host"), "ip": Once("the ip")}
 
-    def read(self, section: Section, kind: DeviceKind | None, profile: ProfileFacts | None) -> AccessConfig | None:
-        """None for whatever is no access controller."""
+    def read(
+        self,
+        section: Section,
+        kind: DeviceKind | None,
+        profile: ProfileFacts | None,
+        numbers: NumberProfile | None = None,
+    ) -> AccessConfig | None:
+        """None for whatever is no access controller. `numbers`: how its readers spell."""
         if kind is not DeviceKind.ACCESS_CONTROLLER or profile is None:
             return None
         facts = _facts(section, profile.access or AccessFacts())
-        found = {key: READERS[key](section) for key in facts.settings}
+        found = {key: READERS[key](section) for key in facts.settings if key in READERS}
+        if "numbers" in facts.settings and numbers is not None:
+            found["card_format"] = numbers.format
         for key, once in self._once.items():
             once.new(section, key, found.get(key))
         return AccessConfig(facts=facts, settings={key: value for key, value in found.items() if value is not None})
@@ -94,12 +101,6 @@ def _ip(section: Section) -> str | None:
         return None
 
 
-def _card_format(section: Section) -> str | None:
-    """Boards with Wiegand inputs know no UIDs."""
-    words = BOARD_FORMATS if "serial" in section.fields else CARD_FORMATS
-    return section.choice("card_format", words, required=True)
-
-
 def _reader(section: Section) -> str | None:
     return section.choice("reader", READER_KINDS, default="rc522")
 
@@ -114,7 +115,6 @@ READERS: Final[Mapping[str, Callable[[Section], Any]]] = {
     "host": _host,
     "listener": _listener,
     "ip": _ip,
-    "card_format": _card_format,
     "reader": _reader,
 }
-"""What a profile may ask the site file for (`access: {settings: [...]}`)."""
+"""What a profile may ask the site file for (`access: {settings: [...]}`); `numbers` is read for all (number_profiles)."""

@@ -205,6 +205,7 @@ def _read_device(section: Section, estate: _Estate, doors: Once) -> DeviceConfig
     place, building, unit = _read_place(section, estate)
     bus, unit_id = _read_bus(section, estate, profile)
     timeout_ms, every_s, fast_ms = _read_periods(section)
+    numbers = read_number_profile(section, kind, profile)
     device = DeviceConfig(
         id=device_id,
         kind=kind or DeviceKind.ELEVATOR,
@@ -223,8 +224,8 @@ def _read_device(section: Section, estate: _Estate, doors: Once) -> DeviceConfig
         fast_ms=fast_ms,
         options=_read_options(section, profile),
         rules=read_limits(section, estate.rules, estate.limits.get(building, estate.site_limits)),
-        access=estate.controllers.read(section, kind, profile),
-        numbers=read_number_profile(section, kind),
+        access=estate.controllers.read(section, kind, profile, numbers),
+        numbers=numbers,
         lift=read_lift_card(section, kind),
     )
     section.finish()

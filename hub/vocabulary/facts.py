@@ -34,6 +34,7 @@ class AccessFacts(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
     lists_in_pieces: bool = False  # card by card, without an end
     lease_days: int | None = None
     settings: tuple[str, ...] = ()  # what the site file has to say of each controller of this kind
+    hub_decides: bool = False  # a reader without a list: a card opens nothing unless the hub says so
 
 
 class ProfileFacts(msgspec.Struct, frozen=True, kw_only=True):

@@ -18,6 +18,7 @@ from hub.pipeline.card_desk import LossReport, Wish
 from hub.store.database import open_store
 from hub.store.schema import problems, tickets
 from hub.vocabulary.access import ControllerReport, EventsMissed
+from hub.vocabulary.credentials import NumberProfile, Spelling
 from hub.vocabulary.events import AccessEvent, AccessResult, DeviceStatus, DoorEvent, DoorState
 from hub.vocabulary.facts import AccessFacts, DeviceKind, SiteFacts
 from hub.vocabulary.instants import MINUTE_MS, SECOND_MS
@@ -33,12 +34,18 @@ BOARD = AccessFacts(reads_one=True)
 
 
 @pytest.fixture
-def rig(migrated_sqlite, tmp_path) -> Iterator[Rig]:
+def numbers_of() -> NumberProfile | None:
+    """How the boards' readers spell; None: nobody says."""
+    return NumberProfile("wiegand26", Spelling.FACILITY)
+
+
+@pytest.fixture
+def rig(migrated_sqlite, tmp_path, numbers_of) -> Iterator[Rig]:
     shutil.copy(migrated_sqlite, tmp_path / "hub.db")
     store = open_store(f"sqlite:///{tmp_path / 'hub.db'}")
     kind = DeviceKind.ACCESS_CONTROLLER
     known = [
-        device(name, kind, doors=tuple(doors), profile="uhppote", gateway="lan", access=BOARD)
+        device(name, kind, doors=tuple(doors), profile="uhppote", gateway="lan", access=BOARD, numbers=numbers_of)
         for name, doors in DOORS.items()
     ]
     yield Rig(store, [LostCard()], known)
@@ -222,6 +229,26 @@ def test_a_wrong_clock_is_set_and_one_that_does_not_hold_is_a_problem(site: Boar
     assert [each.clock_set for each in site.of(ControllerReport) if each.clock_offset_ms is not None][-1]
 
 
+def test_a_card_is_told_to_the_board_as_its_reader_sees_it_and_dies_by_that_number(site: BoardSite) -> None:
+    uid = numbers.read("uid32", "5630F009")
+    card = issue(site.rig, "5630F009", number=uid)
+    site.settle(lambda: states(site.rig, card) == ALL)
+    board, seen = site.boards["gate-1"], 24012374  # F0, 3056: facility 240, card 12374
+    assert board.card(seen) is not None
+    site.rig.advance(25 * 3_600_000, 25 * 3_600_000)  # the nightly list is compared in the board's own numbers
+    site.settle(lambda: row_of(site.rig).listed_at is not None)
+    assert row_of(site.rig).foreign_json == "[]"
+    assert states(site.rig, card) == ALL
+    lose(site.rig, card)
+    site.settle(lambda: states(site.rig, card) == GONE)
+    assert board.card(seen) is None
+    site.wire.do(lambda: board.swipe(seen))
+    site.settle(lambda: site.of(AccessEvent))
+    with site.rig.store.read() as connection:
+        assert connection.execute(select(tickets.c.kind)).scalars().all() == ["lost_card_used"]
+
+
+@pytest.mark.parametrize("numbers_of", [None])
 def test_a_card_of_another_format_than_the_readers_is_refused_with_the_reason(site: BoardSite) -> None:
     number = numbers.read("wiegand34", "0388575490")
     card = issue(site.rig, "0388575490", number=number)

@@ -16,6 +16,7 @@ from connectors.access.board import Resume
 from connectors.access.uhppote import UhppoteConnector
 from connectors.codecs.uhppote import UhppoteDecoder
 from hub.dispatch import Dispatch
+from hub.vocabulary.credentials import NumberProfile
 from hub.vocabulary.events import Event
 from hub.vocabulary.ports import DeviceEntry, RawMessage
 from hub.vocabulary.rejected import Rejected
@@ -117,7 +118,12 @@ class BoardSite:
             known, sections, resume, self.hands, clock=lambda: self.rig.now, poll_s=0.02, timeout_s=0.2
         )
         self.connector.start()
-        self.dispatch = Dispatch(self.connector, {(SITE, name): self.connector for name in SERIALS})
+        senders = {(SITE, name): self.connector for name in SERIALS}
+        self.dispatch = Dispatch(self.connector, senders, self.numbers_of)
+
+    def numbers_of(self, site: str, name: str) -> NumberProfile | None:
+        known = self.rig.world.device(site, name)
+        return None if known is None else known.numbers
 
     def stop(self) -> None:
         self.connector.stop()

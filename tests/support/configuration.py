@@ -61,7 +61,7 @@ class LowBalanceLimits(msgspec.Struct, frozen=True):
 
 RULES: Mapping[str, type[msgspec.Struct]] = {"entrapment": EntrapmentLimits, "low_balance": LowBalanceLimits}
 
-BOARD = AccessFacts(reads_one=True, settings=("serial", "host", "card_format", "listener"))
+BOARD = AccessFacts(reads_one=True, settings=("serial", "host", "numbers", "listener"))
 
 PROFILES: Mapping[str, ProfileFacts] = {
     "hub-json": ProfileFacts(kinds=tuple(DeviceKind), channel="mqtt"),
@@ -74,7 +74,7 @@ PROFILES: Mapping[str, ProfileFacts] = {
     "esp-rfid": ProfileFacts(
         kinds=(DeviceKind.ACCESS_CONTROLLER,),
         channel="doors",
-        access=AccessFacts(capacity=1000, settings=("ip", "reader", "card_format")),
+        access=AccessFacts(capacity=1000, settings=("ip", "reader", "numbers")),
     ),
     "kwh-meter": ProfileFacts(kinds=(DeviceKind.METER,), channel="modbus", balance_unit="kWh"),
 }
