@@ -10,7 +10,7 @@ import msgspec
 from fastapi import Body, Path, Query, Request
 from fastapi.responses import Response
 from pydantic import BaseModel, ConfigDict
-from sqlalchemy import Connection, Row, select
+from sqlalchemy import Connection, Row
 
 from api import shapes, shapes_mass
 from api.auth import ForStaff, actor, services_of, visible
@@ -40,7 +40,6 @@ from api.requests import (
 from api.routing import noun_router
 from api.services import Services
 from hub.store.accounts import Principal
-from hub.store.schema import tickets
 from hub.tickets import mass, occupants, queries, rows, suppression_rows
 from hub.tickets.drills import STARTERS
 from hub.tickets.kinds import KINDS
@@ -267,7 +266,7 @@ def list_cars(
     """The cars of a whole site's case, in the order in which to go there; 404 where the ticket is none."""
     services = services_of(request)
     with services.store.read() as connection:
-        found = rows.find(connection, select(tickets).where(tickets.c.id == ticket_id))
+        found = rows.by_id(connection, ticket_id)
         if found is None or not visible(principal, found.subject.site) or not mass.is_mass(found):
             raise not_found("case of a site")
         ordered = mass.cars(found, rows.below(connection, ticket_id))
