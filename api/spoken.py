@@ -1,6 +1,6 @@
 """In which language a refusal is answered, and its sentences in that language.
 
-Programs that say nothing are answered in English. A console's page has chosen its language (a cookie); else Accept-Language
+Programs that say nothing get the hub's own English, with its words as they are. A console's page has chosen its language (a cookie); else Accept-Language
 decides. What has no text in the catalogue stays as it is: the words of `type`, `field` and `allowed` never change.
 """
 
@@ -15,13 +15,14 @@ from api.console.catalogue import LANGUAGES, catalogue, fill, text
 from hub.tickets.refusals import Said
 
 LANGUAGE_COOKIE: Final = "hub_language"
-OTHERWISE: Final = "en"
+OTHERWISE: Final = ""
+"""The caller has said no language."""
 GROUPS: Final = {"action": "action", "kind": "ticket", "state": "state", "trait": "trait", "milestones": "milestone"}
 """Which texts the values of a sentence have."""
 
 
 def spoken(request: Request) -> str:
-    """The language of whoever asks."""
+    """The language of whoever asks; `OTHERWISE` where they say none that the screens have."""
     chosen = request.cookies.get(LANGUAGE_COOKIE)
     if chosen in LANGUAGES:
         return str(chosen)
@@ -35,7 +36,7 @@ def spoken(request: Request) -> str:
 
 def sentence(language: str, said: str) -> str:
     """A sentence of a refusal; what the catalogue does not know stays as it was said."""
-    if not isinstance(said, Said):
+    if not isinstance(said, Said) or not language:
         return str(said)
     pattern = catalogue(language).get(f"refused.{said.word}")
     if pattern is None:
@@ -57,4 +58,4 @@ def _words(language: str, values: Mapping[str, Any], name: str) -> Any:
 
 def _explained(language: str, word: str, key: str) -> str:
     meaning = catalogue(language).get(key)
-    return word if meaning is None or language == OTHERWISE else f"{word} {meaning}"
+    return word if meaning is None or language == "en" else f"{word} {meaning}"
