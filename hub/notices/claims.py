@@ -12,7 +12,7 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Any, Final
 
 import msgspec
-from sqlalchemy import Connection, Row, and_, select
+from sqlalchemy import Connection, Row, and_, bindparam, select
 
 from hub.notices import orders as order_states
 from hub.notices.letters import (
@@ -35,7 +35,7 @@ from hub.notices.plan import (
     notice_timing,
 )
 from hub.notices.planning import BY_URGENCY
-from hub.notices.recipients import At, Recipient, still_meant
+from hub.notices.recipients import Directory, Recipient
 from hub.notices.text_book import TextBook
 from hub.notices.texts import TextError
 from hub.registry.links import HIDDEN
@@ -52,6 +52,28 @@ LEASE_MS: Final = 60 * SECOND_MS
 
 Lane = tuple[str, str]
 """(site, channel): a notifier."""
+
+# Built once: asked in every round of the post.
+_HURRY: Final = (
+    notices.update()
+    .where(
+        notices.c.state == NoticeState.QUEUED,
+        notices.c.next_try_at > bindparam("_now"),
+        notices.c.order_id.in_(select(notice_orders.c.id).where(notice_orders.c.state == order_states.WITHDRAWN)),
+    )
+    .values(next_try_at=bindparam("_now"))
+)
+_DUE: Final = (
+    select(notices)
+    .join(notice_orders, notice_orders.c.id == notices.c.order_id)
+    .where(
+        notices.c.state.in_([NoticeState.QUEUED, NoticeState.SENDING]),
+        notices.c.next_try_at <= bindparam("_now"),
+        notices.c.site.in_(bindparam("_sites", expanding=True)),
+    )
+    .order_by(BY_URGENCY, notices.c.id)
+    .limit(LOOKED_AT_ONCE)
+)
 
 
 class Claimed(msgspec.Struct, frozen=True, kw_only=True):
@@ -104,32 +126,18 @@ def claim_due(
 
 def _hurry_withdrawn(connection: Connection, now: UtcMs) -> None:
     """What is no longer true need not wait for its next attempt to be shown as withdrawn."""
-    withdrawn = select(notice_orders.c.id).where(notice_orders.c.state == order_states.WITHDRAWN)
-    statement = notices.update().where(
-        notices.c.state == NoticeState.QUEUED, notices.c.next_try_at > now, notices.c.order_id.in_(withdrawn)
-    )
-    connection.execute(statement.values(next_try_at=now))
+    connection.execute(_HURRY, {"_now": now})
 
 
 def _due(
     connection: Connection, sites: Sites, full: Collection[Lane], busy: Collection[int], now: UtcMs
 ) -> Sequence[Row[Any]]:
-    statement = (
-        select(notices)
-        .join(notice_orders, notice_orders.c.id == notices.c.order_id)
-        .where(
-            notices.c.state.in_([NoticeState.QUEUED, NoticeState.SENDING]),
-            notices.c.next_try_at <= now,
-            notices.c.site.in_(sorted(sites)),
-        )
-        .order_by(BY_URGENCY, notices.c.id)
-        .limit(LOOKED_AT_ONCE)
-    )
+    statement = _DUE
     for site, channel in full:
         statement = statement.where(~and_(notices.c.site == site, notices.c.channel == channel))
     if busy:
         statement = statement.where(notices.c.id.not_in(sorted(busy)))
-    return connection.execute(statement).all()
+    return connection.execute(statement, {"_now": now, "_sites": sorted(sites)}).all()
 
 
 def _claim_alone(
@@ -180,9 +188,9 @@ def _still_for(
 ) -> tuple[list[Row[Any]], Recipient | None]:
     """The orders for which this person is still the one to be told, worst first, and the person as of now."""
     mine, recipient = [], None
-    at = At(now, site.zone)
+    directory = Directory(connection, now)
     for order in standing:
-        found = still_meant(connection, order, notice.person_id, site.notifiers, site.policy.locale, at)
+        found = directory.still_meant(order, notice.person_id, site)
         if found is not None:
             mine.append(order)
             recipient = found

@@ -61,6 +61,7 @@ _WITHDRAW: Final = (
     .where(*_UNSETTLED, notice_orders.c.key.like(bindparam("_pattern"), escape=ESCAPE))
     .values(state=WITHDRAWN, settled_at=bindparam("_now"))
 )
+_GIVEN: Final = select(notice_orders).where(notice_orders.c.id == bindparam("_id"))
 _ACTIVE_TICKET: Final = select(tickets.c.id).where(
     tickets.c.kind == bindparam("_kind"),
     tickets.c.site == bindparam("_site"),
@@ -96,7 +97,7 @@ def order(connection: Connection, notify: Notify, rule: str, now: UtcMs) -> bool
 
 def hand_on(connection: Connection, order_id: int, audience: str, key: str, now: UtcMs) -> bool:
     """The same order to somebody else; False where that was done before."""
-    given = connection.execute(select(notice_orders).where(notice_orders.c.id == order_id)).one()
+    given = connection.execute(_GIVEN, {"_id": order_id}).one()
     changed = {
         "audience": audience,
         "key": key,

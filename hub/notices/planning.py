@@ -9,12 +9,12 @@ import logging
 from collections.abc import Iterable, Sequence
 from typing import Any, Final
 
-from sqlalchemy import Connection, Row, case, or_, select
+from sqlalchemy import Connection, Row, bindparam, case, or_, select
 
 from hub.notices import orders as order_states
 from hub.notices.letters import Sites, text_book, urgency, worst_first, write_notice
 from hub.notices.plan import URGENCY_RANK, OrderTerms, When, order_timing
-from hub.notices.recipients import At, Recipient, resolve
+from hub.notices.recipients import Directory, Recipient
 from hub.notices.text_book import TextBook
 from hub.store.schema import notice_orders
 from hub.vocabulary.instants import UtcMs
@@ -27,28 +27,33 @@ MATES_AT_ONCE: Final = 50
 BY_URGENCY: Final = case(
     {str(word): rank for word, rank in URGENCY_RANK.items()}, value=notice_orders.c.urgency, else_=9
 )
+_DUE: Final = (
+    select(notice_orders)
+    .where(
+        notice_orders.c.state == order_states.WAITING,
+        notice_orders.c.not_before <= bindparam("_now"),
+        notice_orders.c.expires_at > bindparam("_now"),
+        notice_orders.c.site.in_(bindparam("_sites", expanding=True)),
+    )
+    .order_by(BY_URGENCY, notice_orders.c.id)
+    .limit(ORDERS_AT_ONCE)
+)
+_BEGIN: Final = (
+    notice_orders.update()
+    .where(notice_orders.c.id == bindparam("_id"), notice_orders.c.state == order_states.WAITING)
+    .values(state=order_states.SENDING)
+)
 
 
 def plan_due(connection: Connection, sites: Sites, now: UtcMs) -> int:
     """Look at the orders that are due; how many were looked at. Expired ones are left for `settled`."""
-    statement = (
-        select(notice_orders)
-        .where(
-            notice_orders.c.state == order_states.WAITING,
-            notice_orders.c.not_before <= now,
-            notice_orders.c.expires_at > now,
-            notice_orders.c.site.in_(sorted(sites)),
-        )
-        .order_by(BY_URGENCY, notice_orders.c.id)
-        .limit(ORDERS_AT_ONCE)
-    )
-    due = connection.execute(statement).all()
+    due = connection.execute(_DUE, {"_now": now, "_sites": sorted(sites)}).all()
     ready = [order for order in due if _is_ready(connection, order, sites, now)]
-    book = text_book(connection, sites)
+    book, directory = text_book(connection, sites), Directory(connection, now)
     for group in _groups([*ready, *_mates(connection, ready, now)]):
         try:
             with connection.begin_nested():
-                _address(connection, book, group, sites, now)
+                _address(connection, book, directory, group, sites, now)
         except (ValueError, LookupError, TypeError):  # one broken order must not hold up the others
             log.exception("notices: orders %s cannot be addressed", [order.id for order in group])
             _begin(connection, group)  # without a notice: nobody is reached, and that is told
@@ -57,15 +62,7 @@ def plan_due(connection: Connection, sites: Sites, now: UtcMs) -> int:
 
 def _begin(connection: Connection, group: Iterable[Row[Any]]) -> list[Row[Any]]:
     """Those of the group that are ours to send from now on; the others were withdrawn or taken meanwhile."""
-    return [
-        order
-        for order in group
-        if connection.execute(
-            notice_orders.update()
-            .where(notice_orders.c.id == order.id, notice_orders.c.state == order_states.WAITING)
-            .values(state=order_states.SENDING)
-        ).rowcount
-    ]
+    return [order for order in group if connection.execute(_BEGIN, {"_id": order.id}).rowcount]
 
 
 def _is_ready(connection: Connection, order: Row[Any], sites: Sites, now: UtcMs) -> bool:
@@ -109,12 +106,13 @@ def _groups(orders: Iterable[Row[Any]]) -> list[list[Row[Any]]]:
     return list(found.values())
 
 
-def _address(connection: Connection, book: TextBook, group: list[Row[Any]], sites: Sites, now: UtcMs) -> None:
+def _address(
+    connection: Connection, book: TextBook, directory: Directory, group: list[Row[Any]], sites: Sites, now: UtcMs
+) -> None:
     """Write the notices of a group: one per recipient, to the best channel."""
     mine: dict[tuple[int | None, str], tuple[Recipient, list[Row[Any]]]] = {}
     for order in _begin(connection, group):
-        site = sites[order.site]
-        found = resolve(connection, order, site.notifiers, site.policy.locale, At(now, site.zone))
+        found = directory.resolve(order, sites[order.site])
         for recipient in found if isinstance(found, tuple) else ():
             key = (recipient.person_id, "" if recipient.person_id else recipient.channels[0].address)
             mine.setdefault(key, (recipient, []))[1].append(order)

@@ -7,24 +7,69 @@ nobody, or nobody of them can be reached, everybody of the role is told: a gap i
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable
-from datetime import tzinfo
+from collections.abc import Collection, Iterable, Sequence
 from enum import StrEnum
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
-from sqlalchemy import Connection, Row, Select, and_, select
+from sqlalchemy import Connection, Row, Select, and_, bindparam, select
 
 from hub.notices.plan import Channel
 from hub.registry import roster_rows
-from hub.registry.roster import on_duty
+from hub.registry.roster import Roster, on_duty
 from hub.settings.notifiers import HOUSEKEEPER_LIST
 from hub.store.schema import devices, household_members, households, people, person_channels
 from hub.vocabulary.decisions import Audience
 from hub.vocabulary.events import SubjectType
 from hub.vocabulary.instants import UtcMs
 
+if TYPE_CHECKING:
+    from hub.notices.letters import SiteNotices
+
 STAFF_ROLES: Final = {audience: str(audience) for audience in Audience if audience is not Audience.HOUSEHOLD}
+
+
+_CHANNELS: Final[Select[Any]] = (
+    select(
+        people.c.id,
+        people.c.name,
+        people.c.locale,
+        people.c.zone,
+        person_channels.c.channel,
+        person_channels.c.address,
+    )
+    .join_from(
+        people,
+        person_channels,
+        and_(
+            person_channels.c.person_id == people.c.id,
+            person_channels.c.consent_at.is_not(None),
+            person_channels.c.channel.in_(bindparam("_notifiers", expanding=True)),
+        ),
+        isouter=True,
+    )
+    .where(people.c.retired_at.is_(None))
+    .order_by(people.c.id, person_channels.c.rank, person_channels.c.id)
+)
+_ON_DUTY: Final = _CHANNELS.where(people.c.id.in_(bindparam("_people", expanding=True)))
+_STAFF: Final = _CHANNELS.where(people.c.site == bindparam("_site"), people.c.role == bindparam("_role"))
+_WORKS_HERE: Final = _CHANNELS.where(
+    people.c.id == bindparam("_person"), people.c.site == bindparam("_site"), people.c.role.is_not(None)
+)
+_MEMBERS: Final = _CHANNELS.join(
+    household_members,
+    and_(
+        household_members.c.person_id == people.c.id,
+        household_members.c.household_id == bindparam("_household"),
+        household_members.c.notified,
+    ),
+)
+_HOUSEHOLD: Final = select(households.c.id).where(
+    households.c.site == bindparam("_site"), households.c.unit == bindparam("_unit"), households.c.until.is_(None)
+)
+_PLACE: Final = select(devices.c.place).where(
+    devices.c.site == bindparam("_site"), devices.c.id == bindparam("_device")
+)
 
 
 class Absent(StrEnum):
@@ -44,18 +89,95 @@ class Recipient(msgspec.Struct, frozen=True, kw_only=True):
     channels: tuple[Channel, ...]
 
 
-class At(msgspec.Struct, frozen=True):
-    """The moment at which people have to be on duty, and the zone of the site's roster."""
-
-    now: UtcMs
-    zone: tzinfo
-
-
 class Place(msgspec.Struct, frozen=True):
     """Where the subject is; `unit` as in the site file (`b1/0101`), None where it is in no unit."""
 
     building: str | None
     unit: str | None
+
+
+class Directory:
+    """Who can be told now. Lives for one transaction: places, rosters and staff are read once, however many orders ask."""
+
+    def __init__(self, connection: Connection, now: UtcMs) -> None:
+        self._connection = connection
+        self._now = now
+        self._places: dict[tuple[str, str, str], Place] = {}
+        self._rosters: dict[str, Roster] = {}
+        self._staff: dict[tuple[str, str], Sequence[Row[Any]]] = {}
+        self._on_duty: dict[tuple[str, str | None, str], tuple[Recipient, ...]] = {}
+
+    def resolve(self, order: Row[Any], site: SiteNotices) -> tuple[Recipient, ...] | Absent:
+        """Who is to be told of this order."""
+        place = self._place_of(order.site, order.subject_type, order.subject_id)
+        audience = Audience(order.audience)
+        if audience is Audience.HOUSEHOLD and place.unit is not None:
+            household = self._current_household(order.site, place.unit)
+            if household is not None:
+                return _reachable(self._members(household, site.notifiers), Absent.NO_NOTIFIED_MEMBER)
+        if audience in {Audience.HOUSEHOLD, Audience.HOUSEKEEPER}:
+            found = self._those_on_duty(order.site, place, "housekeeper", site)
+            keepers = found or self._staff_of(order.site, place, "housekeeper", site)
+            return (*(each for each in keepers if each.channels), _the_list(order.site, place, site.policy.locale))
+        role = STAFF_ROLES[audience]
+        on_duty_now = self._those_on_duty(order.site, place, role, site)
+        return on_duty_now or _reachable(self._staff_of(order.site, place, role, site), Absent.NO_STAFF)
+
+    def still_meant(self, order: Row[Any], person_id: int | None, site: SiteNotices) -> Recipient | None:
+        """The person of a notice, as they are now, if they are still one to be told.
+
+        Staff are, as long as they work here: whoever was on duty when it was planned has to be told also after the shift's
+        end, or a notice that is tried again at the change of shifts would reach nobody.
+        """
+        if Audience(order.audience) is Audience.HOUSEHOLD or person_id is None:
+            found = self.resolve(order, site)
+            mine = found if isinstance(found, tuple) else ()
+            return next((each for each in mine if each.person_id == person_id), None)
+        about = {"_person": person_id, "_site": order.site, "_notifiers": sorted(site.notifiers)}
+        return next(iter(_grouped(self._connection.execute(_WORKS_HERE, about))), None)
+
+    def _place_of(self, site: str, subject_type: str, subject_id: str) -> Place:
+        key = (site, subject_type, subject_id)
+        if key not in self._places:
+            self._places[key] = place_of(self._connection, *key)
+        return self._places[key]
+
+    def _those_on_duty(self, site: str, place: Place, role: str, ways: SiteNotices) -> tuple[Recipient, ...]:
+        """Those on duty who can be reached, whatever their own role and zone are: the roster says where they are."""
+        key = (site, place.building, role)
+        if key not in self._on_duty:
+            self._on_duty[key] = self._reachable_on_duty(site, place, role, ways)
+        return self._on_duty[key]
+
+    def _reachable_on_duty(self, site: str, place: Place, role: str, ways: SiteNotices) -> tuple[Recipient, ...]:
+        if site not in self._rosters:
+            self._rosters[site] = roster_rows.load(self._connection, site, ways.zone, self._now)
+        duties = on_duty(self._rosters[site], role, place.building, self._now)
+        if not duties:
+            return ()
+        about = {"_people": [duty.person_id for duty in duties], "_notifiers": sorted(ways.notifiers)}
+        return tuple(each for each in _grouped(self._connection.execute(_ON_DUTY, about)) if each.channels)
+
+    def _staff_of(self, site: str, place: Place, role: str, ways: SiteNotices) -> list[Recipient]:
+        """Staff of a role whose zone covers the place; an empty zone is the whole site."""
+        key = (site, role)
+        if key not in self._staff:
+            about = {"_site": site, "_role": role, "_notifiers": sorted(ways.notifiers)}
+            self._staff[key] = self._connection.execute(_STAFF, about).all()
+        covers = (
+            row
+            for row in self._staff[key]
+            if place.building is None or not row.zone.split() or place.building in row.zone.split()
+        )
+        return _grouped(covers)
+
+    def _members(self, household: int, notifiers: Collection[str]) -> list[Recipient]:
+        about = {"_household": household, "_notifiers": sorted(notifiers)}
+        return _grouped(self._connection.execute(_MEMBERS, about))
+
+    def _current_household(self, site: str, unit: str) -> int | None:
+        found: int | None = self._connection.execute(_HOUSEHOLD, {"_site": site, "_unit": unit}).scalar_one_or_none()
+        return found
 
 
 def place_of(connection: Connection, site: str, subject_type: str, subject_id: str) -> Place:
@@ -64,60 +186,10 @@ def place_of(connection: Connection, site: str, subject_type: str, subject_id: s
         return Place(subject_id, None)
     if subject_type != SubjectType.DEVICE:
         return Place(None, None)
-    statement = select(devices.c.place).where(devices.c.site == site, devices.c.id == subject_id)
-    place: str | None = connection.execute(statement).scalar_one_or_none()
+    place: str | None = connection.execute(_PLACE, {"_site": site, "_device": subject_id}).scalar_one_or_none()
     if place is None:
         return Place(None, None)
     return Place(place.partition("/")[0], place if "/" in place else None)
-
-
-def resolve(
-    connection: Connection, order: Row[Any], notifiers: Collection[str], locale: str, at: At
-) -> tuple[Recipient, ...] | Absent:
-    """Who is to be told of this order. `notifiers` are those of the site, `locale` that of its lists."""
-    place = place_of(connection, order.site, order.subject_type, order.subject_id)
-    audience = Audience(order.audience)
-    if audience is Audience.HOUSEHOLD and place.unit is not None:
-        household = _current_household(connection, order.site, place.unit)
-        if household is not None:
-            return _reachable(_members(connection, household, notifiers), Absent.NO_NOTIFIED_MEMBER)
-    if audience in {Audience.HOUSEHOLD, Audience.HOUSEKEEPER}:
-        found = _on_duty(connection, order.site, place, "housekeeper", notifiers, at)
-        keepers = found or _staff(connection, order.site, place, "housekeeper", notifiers)
-        return (*(each for each in keepers if each.channels), _the_list(order.site, place, locale))
-    role = STAFF_ROLES[audience]
-    on_duty_now = _on_duty(connection, order.site, place, role, notifiers, at)
-    return on_duty_now or _reachable(_staff(connection, order.site, place, role, notifiers), Absent.NO_STAFF)
-
-
-def still_meant(
-    connection: Connection, order: Row[Any], person_id: int | None, notifiers: Collection[str], locale: str, at: At
-) -> Recipient | None:
-    """The person of a notice, as they are now, if they are still one to be told.
-
-    Staff are, as long as they work here: whoever was on duty when it was planned has to be told also after the shift's end,
-    or a notice that is tried again at the change of shifts would reach nobody.
-    """
-    if Audience(order.audience) is Audience.HOUSEHOLD or person_id is None:
-        found = resolve(connection, order, notifiers, locale, at)
-        mine = found if isinstance(found, tuple) else ()
-        return next((each for each in mine if each.person_id == person_id), None)
-    works_here = _with_channels(notifiers).where(
-        people.c.id == person_id, people.c.site == order.site, people.c.role.is_not(None)
-    )
-    return next(iter(_grouped(connection.execute(works_here))), None)
-
-
-def _on_duty(
-    connection: Connection, site: str, place: Place, role: str, notifiers: Collection[str], at: At
-) -> tuple[Recipient, ...]:
-    """Those on duty who can be reached, whatever their own role and zone are: the roster says where they are."""
-    roster = roster_rows.load(connection, site, at.zone, at.now)
-    duties = on_duty(roster, role, place.building, at.now)
-    if not duties:
-        return ()
-    rows = _with_channels(notifiers).where(people.c.id.in_([duty.person_id for duty in duties]))
-    return tuple(each for each in _grouped(connection.execute(rows)) if each.channels)
 
 
 def _the_list(site: str, place: Place, locale: str) -> Recipient:
@@ -130,58 +202,6 @@ def _reachable(found: Iterable[Recipient], nobody: Absent) -> tuple[Recipient, .
     if not people_found:
         return nobody
     return tuple(each for each in people_found if each.channels) or Absent.NO_CHANNEL
-
-
-def _current_household(connection: Connection, site: str, unit: str) -> int | None:
-    statement = select(households.c.id).where(
-        households.c.site == site, households.c.unit == unit, households.c.until.is_(None)
-    )
-    found: int | None = connection.execute(statement).scalar_one_or_none()
-    return found
-
-
-def _with_channels(notifiers: Collection[str]) -> Select[Any]:
-    usable = and_(
-        person_channels.c.person_id == people.c.id,
-        person_channels.c.consent_at.is_not(None),
-        person_channels.c.channel.in_(sorted(notifiers)),
-    )
-    return (
-        select(
-            people.c.id,
-            people.c.name,
-            people.c.locale,
-            people.c.zone,
-            person_channels.c.channel,
-            person_channels.c.address,
-        )
-        .join_from(people, person_channels, usable, isouter=True)
-        .where(people.c.retired_at.is_(None))
-        .order_by(people.c.id, person_channels.c.rank, person_channels.c.id)
-    )
-
-
-def _members(connection: Connection, household: int, notifiers: Collection[str]) -> list[Recipient]:
-    statement = _with_channels(notifiers).join(
-        household_members,
-        and_(
-            household_members.c.person_id == people.c.id,
-            household_members.c.household_id == household,
-            household_members.c.notified,
-        ),
-    )
-    return _grouped(connection.execute(statement))
-
-
-def _staff(connection: Connection, site: str, place: Place, role: str, notifiers: Collection[str]) -> list[Recipient]:
-    """Staff of a role whose zone covers the place; an empty zone is the whole site."""
-    statement = _with_channels(notifiers).where(people.c.site == site, people.c.role == role)
-    rows = [
-        row
-        for row in connection.execute(statement)
-        if place.building is None or not row.zone.split() or place.building in row.zone.split()
-    ]
-    return _grouped(rows)
 
 
 def _grouped(rows: Iterable[Row[Any]]) -> list[Recipient]:

@@ -5,16 +5,17 @@ the rules hear of it: once, also after a crash (hub.pipeline.settling).
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import cache
 from typing import Any, Final
 
 import msgspec
-from sqlalchemy import ColumnElement, Connection, Row, and_, exists, or_, select
+from sqlalchemy import ColumnElement, Connection, Row, Select, and_, bindparam, exists, or_, select
 
 from hub.notices import orders as order_states
 from hub.notices.chain import Following, following
 from hub.notices.letters import SiteNotices, Sites
 from hub.notices.plan import NOBODY_REACHED, NoticeState, Outcome, outcome
-from hub.notices.recipients import Absent, At, resolve
+from hub.notices.recipients import Absent, Directory
 from hub.store.schema import notice_merges, notice_orders, notices
 from hub.vocabulary.events import Subject, SubjectType
 from hub.vocabulary.instants import MINUTE_MS, UtcMs
@@ -22,6 +23,13 @@ from hub.vocabulary.instants import MINUTE_MS, UtcMs
 SETTLED_AT_ONCE: Final = 100
 RECEIPT_WITHIN_MS: Final = 30 * MINUTE_MS
 """So long a provider's receipt is waited for; without one the notice counts as sent."""
+
+_MERGED: Final = select(notice_merges.c.notice_id).where(notice_merges.c.order_id == bindparam("_order"))
+_NOTICES: Final = (
+    select(notices.c.state, notices.c.channel, notices.c.outcome)
+    .where(or_(notices.c.order_id == bindparam("_order"), notices.c.id.in_(_MERGED)))
+    .order_by(notices.c.id)
+)
 
 
 class Settled(msgspec.Struct, frozen=True, kw_only=True):
@@ -45,18 +53,25 @@ class Settled(msgspec.Struct, frozen=True, kw_only=True):
 
 def ended(connection: Connection, sites: Sites, busy: Sequence[int], now: UtcMs) -> list[Settled]:
     """Orders that are over and not written down as such; `busy` are being written down just now."""
+    lanes = tuple((site, tuple(sorted(ways.receipts))) for site, ways in sorted(sites.items()) if ways.receipts)
+    about = {"_now": now, "_sites": sorted(sites), "_busy": sorted(busy), "_sent_after": now - RECEIPT_WITHIN_MS}
+    if not lanes:
+        del about["_sent_after"]
+    directory = Directory(connection, now)
+    return [_settled(connection, directory, order, sites) for order in connection.execute(_over(lanes), about).all()]
+
+
+@cache
+def _over(lanes: tuple[tuple[str, tuple[str, ...]], ...]) -> Select[Any]:
+    """Orders that are over, where receipts are waited for on these lanes (site, channels). Built once: it is asked in every round."""
     over = or_(
-        and_(notice_orders.c.state == order_states.WAITING, notice_orders.c.expires_at <= now),
-        and_(notice_orders.c.state == order_states.SENDING, ~_any_notice(_under_way(sites, now))),
+        and_(notice_orders.c.state == order_states.WAITING, notice_orders.c.expires_at <= bindparam("_now")),
+        and_(notice_orders.c.state == order_states.SENDING, ~_any_notice(_under_way(lanes))),
         and_(notice_orders.c.state == order_states.SENDING, _any_notice(notices.c.state == NoticeState.DELIVERED)),
     )
-    statement = (
-        select(notice_orders)
-        .where(over, notice_orders.c.site.in_(sorted(sites)), notice_orders.c.id.not_in(sorted(busy)))
-        .order_by(notice_orders.c.id)
-        .limit(SETTLED_AT_ONCE)
-    )
-    return [_settled(connection, order, sites, now) for order in connection.execute(statement).all()]
+    ours = notice_orders.c.site.in_(bindparam("_sites", expanding=True))
+    idle = notice_orders.c.id.not_in(bindparam("_busy", expanding=True))
+    return select(notice_orders).where(over, ours, idle).order_by(notice_orders.c.id).limit(SETTLED_AT_ONCE)
 
 
 def _any_notice(condition: ColumnElement[bool]) -> ColumnElement[bool]:
@@ -67,40 +82,32 @@ def _any_notice(condition: ColumnElement[bool]) -> ColumnElement[bool]:
     return or_(exists().where(notices.c.order_id == notice_orders.c.id, condition), merged)
 
 
-def _under_way(sites: Sites, now: UtcMs) -> ColumnElement[bool]:
+def _under_way(lanes: tuple[tuple[str, tuple[str, ...]], ...]) -> ColumnElement[bool]:
     waiting = notices.c.state.in_([NoticeState.QUEUED, NoticeState.SENDING])
-    lanes = [
-        and_(notices.c.site == site, notices.c.channel.in_(sorted(ways.receipts)))
-        for site, ways in sites.items()
-        if ways.receipts
-    ]
     if not lanes:
         return waiting
-    awaited = and_(notices.c.state == NoticeState.SENT, notices.c.sent_at > now - RECEIPT_WITHIN_MS, or_(*lanes))
+    here = [and_(notices.c.site == site, notices.c.channel.in_(channels)) for site, channels in lanes]
+    awaited = and_(notices.c.state == NoticeState.SENT, notices.c.sent_at > bindparam("_sent_after"), or_(*here))
     return or_(waiting, awaited)
 
 
-def _why_nobody(connection: Connection, order: Row[Any], site: SiteNotices, now: UtcMs) -> str:
+def _why_nobody(directory: Directory, order: Row[Any], site: SiteNotices) -> str:
     try:
-        found = resolve(connection, order, site.notifiers, site.policy.locale, At(now, site.zone))
+        found = directory.resolve(order, site)
     except ValueError as error:
         return f"the order cannot be read: {error}"
     return str(found) if isinstance(found, Absent) else "no address left"
 
 
-def _settled(connection: Connection, order: Row[Any], sites: Sites, now: UtcMs) -> Settled:
-    merged = select(notice_merges.c.notice_id).where(notice_merges.c.order_id == order.id)
-    mine = select(notices.c.state, notices.c.channel, notices.c.outcome).where(
-        or_(notices.c.order_id == order.id, notices.c.id.in_(merged))
-    )
-    rows = connection.execute(mine.order_by(notices.c.id)).all()
+def _settled(connection: Connection, directory: Directory, order: Row[Any], sites: Sites) -> Settled:
+    rows = connection.execute(_NOTICES, {"_order": order.id}).all()
     if order.state == order_states.WAITING:
         word, why = Outcome.EXPIRED, "not sent before it expired"
     else:
         word = outcome([NoticeState(row.state) for row in rows]) or Outcome.SENT
         why = "; ".join(f"{row.channel}: {row.outcome}" for row in rows if row.outcome)[:500]
     if word is Outcome.NOBODY:
-        why = _why_nobody(connection, order, sites[order.site], now)
+        why = _why_nobody(directory, order, sites[order.site])
     return Settled(
         order_id=order.id,
         rule=order.rule,

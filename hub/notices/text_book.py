@@ -5,18 +5,19 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from sqlalchemy import Connection, Row, select
+from sqlalchemy import Connection, Row, bindparam, select
 
 from hub.notices import texts
 from hub.notices.texts import Text, TextError
 from hub.store.schema import templates
 from hub.vocabulary.instants import UtcMs
 
+_OWN = select(templates).where(templates.c.site == bindparam("_site")).order_by(templates.c.name, templates.c.locale)
+
 
 def own_texts(connection: Connection, site: str) -> Sequence[Row[Any]]:
     """The site's own texts."""
-    statement = select(templates).where(templates.c.site == site).order_by(templates.c.name, templates.c.locale)
-    return connection.execute(statement).all()
+    return connection.execute(_OWN, {"_site": site}).all()
 
 
 class TextBook:

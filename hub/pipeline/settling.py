@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from typing import Any, Final
 
 import msgspec
-from sqlalchemy import select
+from sqlalchemy import bindparam, select
 
 from hub.notices import orders
 from hub.notices.orders import SENDING, WAITING
@@ -23,6 +23,15 @@ from hub.vocabulary.events import NoticeSettled, Subject, SubjectType
 NOBODY_REACHED: Final = "nobody_reached"
 ROLE_UNREACHABLE: Final = "role_unreachable"
 
+_CLOSE: Final = (
+    notice_orders.update()
+    .where(notice_orders.c.id == bindparam("_id"), notice_orders.c.state.in_([WAITING, SENDING]))
+    .values(state=bindparam("_state"), settled_at=bindparam("_now"))
+)
+_TOLD: Final = select(problems.c.detail_json).where(
+    problems.c.site == bindparam("_site"), problems.c.code == ROLE_UNREACHABLE, problems.c.active
+)
+
 
 def settle(step: Step, settled: Sequence[Settled]) -> int:
     """Close the orders that are still open; how many."""
@@ -30,11 +39,8 @@ def settle(step: Step, settled: Sequence[Settled]) -> int:
 
 
 def _settle_one(step: Step, settled: Settled) -> bool:
-    still_open = notice_orders.update().where(
-        notice_orders.c.id == settled.order_id, notice_orders.c.state.in_([WAITING, SENDING])
-    )
-    values = {"state": str(settled.outcome), "settled_at": step.now}
-    if step.connection.execute(still_open.values(values)).rowcount == 0:
+    closed = {"_id": settled.order_id, "_state": str(settled.outcome), "_now": step.now}
+    if step.connection.execute(_CLOSE, closed).rowcount == 0:
         return False  # withdrawn meanwhile, or told already
     if settled.reached_nobody:
         detail = {
@@ -94,10 +100,7 @@ def _say(step: Step, site: str, roles: Sequence[str], told: str | None) -> None:
 
 def _unreachable(step: Step, site: str) -> list[str]:
     """Roles of which nobody could be reached when it was last tried."""
-    statement = select(problems.c.detail_json).where(
-        problems.c.site == site, problems.c.code == ROLE_UNREACHABLE, problems.c.active
-    )
-    found: str | None = step.connection.execute(statement).scalar_one_or_none()
+    found: str | None = step.connection.execute(_TOLD, {"_site": site}).scalar_one_or_none()
     detail: dict[str, Any] = {} if found is None else msgspec.json.decode(found)
     return [role for role in str(detail.get("roles", "")).split(", ") if role]
 

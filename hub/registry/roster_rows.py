@@ -10,7 +10,7 @@ from datetime import date, tzinfo
 from typing import Any, Final
 
 import msgspec
-from sqlalchemy import Connection, Row, Select, or_, select
+from sqlalchemy import Connection, Row, Select, bindparam, or_, select
 
 from hub.registry.people import FieldError
 from hub.registry.roster import SHIFTS, Assignment, Override, OverrideKind, Roster, Shift, shift_of
@@ -20,6 +20,23 @@ from hub.vocabulary.roles import Role
 
 WEEK: Final = "1234567"
 LONGEST_OVERRIDE_MS: Final = 366 * DAY_MS
+
+# Built once: every notice asks who is on duty.
+_ASSIGNED: Final = (
+    select(duty_assignments)
+    .where(
+        duty_assignments.c.site == bindparam("_site"),
+        or_(duty_assignments.c.ended_at.is_(None), duty_assignments.c.ended_at > bindparam("_at")),
+    )
+    .order_by(duty_assignments.c.id)
+)
+_OVERRIDDEN: Final = select(duty_overrides).where(
+    duty_overrides.c.site == bindparam("_site"),
+    duty_overrides.c.from_at <= bindparam("_at"),
+    duty_overrides.c.until_at > bindparam("_at"),
+    or_(duty_overrides.c.ended_at.is_(None), duty_overrides.c.ended_at > bindparam("_at")),
+)
+_SHIFTS: Final = select(duty_shifts).where(duty_shifts.c.site == bindparam("_site")).order_by(duty_shifts.c.name)
 
 
 class AssignmentEdit(msgspec.Struct, frozen=True, kw_only=True):
@@ -52,18 +69,9 @@ class OverrideEdit(msgspec.Struct, frozen=True, kw_only=True):
 
 def load(connection: Connection, site: str, zone: tzinfo, at: UtcMs) -> Roster:
     """What decides who is on duty at this moment."""
-    assigned = duty_assignments.c
-    assignments = connection.execute(
-        select(duty_assignments)
-        .where(assigned.site == site, or_(assigned.ended_at.is_(None), assigned.ended_at > at))
-        .order_by(assigned.id)
-    )
-    over = duty_overrides.c
-    overrides = connection.execute(
-        select(duty_overrides)
-        .where(over.site == site, over.from_at <= at, over.until_at > at)
-        .where(or_(over.ended_at.is_(None), over.ended_at > at))
-    )
+    about = {"_site": site, "_at": at}
+    assignments = connection.execute(_ASSIGNED, about)
+    overrides = connection.execute(_OVERRIDDEN, about)
     return Roster(
         zone=zone,
         shifts=shifts_of(connection, site),
@@ -74,7 +82,7 @@ def load(connection: Connection, site: str, zone: tzinfo, at: UtcMs) -> Roster:
 
 def shifts_of(connection: Connection, site: str) -> Mapping[str, Shift]:
     """The site's shifts by name: those that every site has, and its own over them."""
-    rows = connection.execute(select(duty_shifts).where(duty_shifts.c.site == site).order_by(duty_shifts.c.name))
+    rows = connection.execute(_SHIFTS, {"_site": site})
     return {**SHIFTS, **{row.name: Shift(row.name, row.start_minute, row.end_minute) for row in rows}}
 
 

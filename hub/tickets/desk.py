@@ -19,11 +19,12 @@ from hub.tickets.escalation import Moment
 from hub.tickets.families import Families
 from hub.tickets.kind import ClockSpec
 from hub.tickets.kinds import KINDS
-from hub.tickets.lifecycle import Actor, Change, Entry, Refused, Ticket
+from hub.tickets.lifecycle import Actor, Change, Refused, Ticket
 from hub.tickets.quiet import Quiet
 from hub.tickets.site_clocks import STANDARD
 from hub.tickets.suppression import EndReason, Suppressed, Suppression
 from hub.tickets.telling import notice_of, withdrawal
+from hub.tickets.ticket import Entry
 from hub.vocabulary.decisions import Audience, MoveTicket, Notify, RaiseTicket, Severity, WithdrawNotices
 from hub.vocabulary.events import Subject, SubjectType
 from hub.vocabulary.facts import DeviceFacts, SiteFacts

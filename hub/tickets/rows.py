@@ -12,7 +12,7 @@ import msgspec
 from sqlalchemy import Connection, Row, Select, bindparam, func, select
 
 from hub.store.schema import ticket_milestones, ticket_timeline, tickets
-from hub.tickets.lifecycle import Entry, Ticket, standing
+from hub.tickets.ticket import Entry, Ticket, standing
 from hub.vocabulary.decisions import Severity
 from hub.vocabulary.events import Subject, SubjectType
 from hub.vocabulary.instants import UtcMs
