@@ -33,6 +33,7 @@ from api.requests import (
     Site,
     before,
     once,
+    one_page,
     versioned,
 )
 from api.routing import noun_router
@@ -237,8 +238,8 @@ def list_cards(
         record(services, principal, Action.LIST, "cards", site=site or "", detail={**asked, "page": cursor})
     with services.store.read() as connection:
         rows = ledger.page(connection, principal.sites, site, unit, state, number, holder, before(cursor), limit + 1)
-        items = _shapes(services, connection, principal, rows[:limit])
-    following = str(items[-1].id) if len(rows) > limit else None
+        shown, following = one_page(rows, limit)
+        items = _shapes(services, connection, principal, shown)
     return Json(msgspec.json.encode(shapes_cards.CardList(items=items, next=following)))
 
 

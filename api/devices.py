@@ -15,7 +15,7 @@ from api.auth import ForStaff, services_of
 from api.openapi import answers
 from api.problem_details import ProblemError, not_found
 from api.problems import problem_shape
-from api.requests import Cursor, Id, Json, Limit, Site, before
+from api.requests import Cursor, Id, Json, Limit, Site, before, one_page
 from api.routing import noun_router
 from api.services import Services
 from hub.pipeline import problem_queries
@@ -108,11 +108,11 @@ def list_devices(
         rows = queries.page(connection, kind, site, principal.sites, before(cursor), limit + 1)
         codes = queries.problem_codes(connection, principal.sites)
         standing = Standing(services, connection)
+    shown, following = one_page(rows, limit, lambda row: row.pk)
     items = [
         shapes.Device(**_common(row, services.zone(row.site), standing.quality(row), codes.get((row.site, row.id), [])))
-        for row in rows[:limit]
+        for row in shown
     ]
-    following = str(rows[limit - 1].pk) if len(rows) > limit else None
     return Json(msgspec.json.encode(shapes.DeviceList(items=items, next=following)))
 
 

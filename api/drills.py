@@ -13,7 +13,7 @@ from api import shapes, shapes_drills
 from api.auth import ForStaff, Guard, actor, services_of, visible
 from api.openapi import answers
 from api.problem_details import not_found
-from api.requests import Cursor, Id, IdempotencyKey, Json, Limit, Site, Words, before, once
+from api.requests import Cursor, Id, IdempotencyKey, Json, Limit, Site, Words, before, once, one_page
 from api.routing import noun_router
 from api.services import Services
 from hub.pipeline import drill_desk
@@ -72,8 +72,8 @@ def list_drills(
     wanted = queries.TicketFilter(drill=True, kind="entrapment", site=site, sites=principal.sites)
     with services.store.read() as connection:
         found = queries.page(connection, wanted, before(cursor), limit + 1)
-        items = [_shape(services, rows.with_milestones(connection, row.id)) for row in found[:limit]]
-    following = str(items[-1].ticket) if len(found) > limit else None
+        shown, following = one_page(found, limit)
+        items = [_shape(services, rows.with_milestones(connection, row.id)) for row in shown]
     return Json(msgspec.json.encode(shapes_drills.DrillList(items=items, next=following)))
 
 

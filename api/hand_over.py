@@ -13,7 +13,7 @@ from api import shapes_duty
 from api.auth import ForStaff, services_of, visible
 from api.openapi import answers
 from api.problem_details import not_found
-from api.requests import Cursor, Id, IdempotencyKey, Json, Limit, RowId, Site, before, once
+from api.requests import Cursor, Id, IdempotencyKey, Json, Limit, RowId, Site, before, once, one_page
 from api.roster import site_of
 from api.routing import noun_router
 from api.services import Services
@@ -122,8 +122,8 @@ def list_hand_overs(
     services = services_of(request)
     with services.store.read() as connection:
         found = hand_over.page(connection, principal.sites, site, desk, before(cursor), limit + 1)
-    items = [shape(services, each) for each in found[:limit]]
-    following = str(items[-1].id) if len(found) > limit else None
+    shown, following = one_page(found, limit)
+    items = [shape(services, each) for each in shown]
     return Json(msgspec.json.encode(shapes_duty.HandOverList(items=items, next=following)))
 
 

@@ -27,6 +27,7 @@ from api.requests import (
     Site,
     before,
     once,
+    one_page,
     versioned,
 )
 from api.routing import noun_router
@@ -140,8 +141,9 @@ def list_households(
     record(services, principal, Action.LIST, "households", site=site or "", detail=asked)
     with services.store.read() as connection:
         views = households.page(connection, site, unit, current, principal.sites, before(cursor), limit + 1)
-    items = [_shape(services, view) for view in views[:limit]]
-    found = shapes_notices.HouseholdList(items=items, next=str(items[-1].id) if len(views) > limit else None)
+    shown, following = one_page(views, limit, lambda view: view.household.id)
+    items = [_shape(services, view) for view in shown]
+    found = shapes_notices.HouseholdList(items=items, next=following)
     return Json(msgspec.json.encode(found))
 
 

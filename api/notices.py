@@ -13,7 +13,21 @@ from api import shapes, shapes_notices
 from api.auth import ForMeterStaff, ForReceipts, reads_personal_data, services_of
 from api.openapi import answers
 from api.problem_details import not_found
-from api.requests import MAX_ID, Cursor, Filter, Id, IdempotencyKey, Json, Limit, RowId, Site, Words, before, once
+from api.requests import (
+    MAX_ID,
+    Cursor,
+    Filter,
+    Id,
+    IdempotencyKey,
+    Json,
+    Limit,
+    RowId,
+    Site,
+    Words,
+    before,
+    once,
+    one_page,
+)
 from api.routing import noun_router
 from api.services import Services
 from hub.notices import queries
@@ -102,8 +116,9 @@ def list_notices(
     wanted = NoticeFilter(ticket=ticket, subject=subject, state=state, site=site, sites=principal.sites)
     with services.store.read() as connection:
         views = queries.page(connection, wanted, before(cursor), limit + 1)
-    items = [shapes_notices.Notice(**_common(services, principal, view)) for view in views[:limit]]
-    found = shapes_notices.NoticeList(items=items, next=str(items[-1].id) if len(views) > limit else None)
+    shown, following = one_page(views, limit, lambda view: view.notice.id)
+    items = [shapes_notices.Notice(**_common(services, principal, view)) for view in shown]
+    found = shapes_notices.NoticeList(items=items, next=following)
     return Json(msgspec.json.encode(found))
 
 

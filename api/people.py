@@ -27,6 +27,7 @@ from api.requests import (
     Site,
     before,
     once,
+    one_page,
     revision,
     versioned,
 )
@@ -171,8 +172,9 @@ def list_people(
     )
     with services.store.read() as connection:
         views = people.page(connection, site, role, unit, principal.sites, before(cursor), limit + 1)
-    items = [_shape(services, view) for view in views[:limit]]
-    found = shapes_notices.PersonList(items=items, next=str(items[-1].id) if len(views) > limit else None)
+    shown, following = one_page(views, limit, lambda view: view.person.id)
+    items = [_shape(services, view) for view in shown]
+    found = shapes_notices.PersonList(items=items, next=following)
     return Json(msgspec.json.encode(found))
 
 

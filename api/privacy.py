@@ -21,7 +21,7 @@ from api.auth import ForCards, ForCustody, ForHolds, ForReveals, services_of, vi
 from api.cards import Body, IdNumber, find_card
 from api.openapi import answers
 from api.problem_details import ProblemError, invalid, not_found
-from api.requests import MAX_ID, Cursor, Filter, Id, IdempotencyKey, Json, Limit, RowId, Site, before, once
+from api.requests import MAX_ID, Cursor, Filter, Id, IdempotencyKey, Json, Limit, RowId, Site, before, once, one_page
 from api.routing import noun_router
 from api.services import Services
 from hub.cards import audit, copies, subjects
@@ -277,8 +277,8 @@ def list_audit(
     services = services_of(request)
     with services.store.read() as connection:
         rows = audit.page(connection, principal.sites, site, subject, by, before(cursor), limit + 1)
-    items = [_audit_row(services, row) for row in rows[:limit]]
-    following = str(items[-1].seq) if len(rows) > limit else None
+    shown, following = one_page(rows, limit, lambda row: row.seq)
+    items = [_audit_row(services, row) for row in shown]
     return Json(msgspec.json.encode(shapes_privacy.AuditList(items=items, next=following)))
 
 

@@ -14,7 +14,7 @@ from api import shapes
 from api.auth import ForStaff, services_of
 from api.console.catalogue import LANGUAGES, fill, text
 from api.openapi import answers
-from api.requests import Cursor, Json, Limit, Site, before
+from api.requests import Cursor, Json, Limit, Site, before, one_page
 from api.routing import noun_router
 from hub.pipeline import problem_queries
 from hub.vocabulary.events import SubjectType
@@ -64,6 +64,7 @@ def list_problems(
     services = services_of(request)
     with services.store.read() as connection:
         rows = problem_queries.page(connection, active, site, principal.sites, before(cursor), limit + 1)
-    items = [problem_shape(row, services.zone(row.site)) for row in rows[:limit]]
-    found = shapes.ProblemList(items=items, next=str(items[-1].id) if len(rows) > limit else None)
+    shown, following = one_page(rows, limit)
+    items = [problem_shape(row, services.zone(row.site)) for row in shown]
+    found = shapes.ProblemList(items=items, next=following)
     return Json(msgspec.json.encode(found))

@@ -14,7 +14,7 @@ from api import shapes
 from api.auth import ForInputStaff, actor, services_of
 from api.openapi import answers
 from api.problem_details import not_found
-from api.requests import Cursor, IdempotencyKey, Json, Limit, RowId, Site, before, once
+from api.requests import Cursor, IdempotencyKey, Json, Limit, RowId, Site, before, once, one_page
 from api.routing import noun_router
 from hub.pipeline import rejected_queries as queries
 from hub.store.accounts import Principal
@@ -72,8 +72,9 @@ def list_rejected(
     """Rejected input, newest first; long payloads are cut (`truncated`)."""
     with services_of(request).store.read() as connection:
         rows = queries.page(connection, site, reason, waiting, principal.sites, before(cursor), limit + 1)
-    items = [_shape(row) for row in rows[:limit]]
-    found = shapes.RejectedList(items=items, next=str(items[-1].id) if len(rows) > limit else None)
+    shown, following = one_page(rows, limit)
+    items = [_shape(row) for row in shown]
+    found = shapes.RejectedList(items=items, next=following)
     return Json(msgspec.json.encode(found))
 
 

@@ -28,6 +28,7 @@ from api.requests import (
     Site,
     before,
     once,
+    one_page,
 )
 from api.routing import noun_router
 from api.services import Services
@@ -213,8 +214,8 @@ def list_assignments(
     services = services_of(request)
     with services.store.read() as connection:
         rows = roster_rows.page_of_assignments(connection, principal.sites, site, role, before(cursor), limit + 1)
-    items = [_assignment(services, row) for row in rows[:limit]]
-    following = str(items[-1].id) if len(rows) > limit else None
+    shown, following = one_page(rows, limit)
+    items = [_assignment(services, row) for row in shown]
     return Json(msgspec.json.encode(shapes_duty.DutyAssignmentList(items=items, next=following)))
 
 

@@ -14,7 +14,7 @@ from api import shapes, shapes_duty
 from api.auth import ForRosterEditors, ForStaff, services_of
 from api.openapi import answers
 from api.people import refused_field
-from api.requests import Cursor, Id, IdempotencyKey, InstantIn, Json, Limit, RowId, Site, before, once
+from api.requests import Cursor, Id, IdempotencyKey, InstantIn, Json, Limit, RowId, Site, before, once, one_page
 from api.roster import Person, Zone, end_row, find_row, person_shape, site_of, zone_of
 from api.routing import noun_router
 from api.services import Services
@@ -83,8 +83,8 @@ def list_overrides(
         rows = roster_rows.page_of_overrides(
             connection, principal.sites, site, services.now(), before(cursor), limit + 1
         )
-    items = _overrides(services, rows[:limit])
-    following = str(items[-1].id) if len(rows) > limit else None
+    shown, following = one_page(rows, limit)
+    items = _overrides(services, shown)
     return Json(msgspec.json.encode(shapes_duty.DutyOverrideList(items=items, next=following)))
 
 

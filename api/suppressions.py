@@ -18,7 +18,7 @@ from api import shapes, shapes_suppressions
 from api.auth import ForStaff, Guard, actor, services_of, visible
 from api.openapi import answers
 from api.problem_details import ProblemError, invalid, not_found
-from api.requests import Cursor, Id, IdempotencyKey, Json, Limit, RowId, Site, Words, before, once
+from api.requests import Cursor, Id, IdempotencyKey, Json, Limit, RowId, Site, Words, before, once, one_page
 from api.routing import noun_router
 from api.services import Services
 from hub.pipeline import suppression_desk
@@ -137,8 +137,8 @@ def list_suppressions(
         rows = suppression_rows.page(
             connection, sites=sites, what=what, ended=ended, before=before(cursor), limit=limit + 1
         )
-    items = [_shape(services, row) for row in rows[:limit]]
-    following = str(items[-1].id) if len(rows) > limit else None
+    shown, following = one_page(rows, limit)
+    items = [_shape(services, row) for row in shown]
     return Json(msgspec.json.encode(shapes_suppressions.SuppressionList(items=items, next=following)))
 
 

@@ -15,7 +15,7 @@ from api.auth import ForMeterStaff, ForTopUps, services_of, visible
 from api.devices import find_device
 from api.openapi import answers
 from api.problem_details import not_found
-from api.requests import Cursor, Filter, Id, IdempotencyKey, InstantIn, Json, Limit, RowId, Site, before, once
+from api.requests import Cursor, Filter, Id, IdempotencyKey, InstantIn, Json, Limit, RowId, Site, before, once, one_page
 from api.routing import noun_router
 from api.services import Services
 from hub.meters import topups
@@ -84,8 +84,8 @@ def list_topups(
     services = services_of(request)
     with services.store.read() as connection:
         rows = topups.page(connection, principal.sites, site, meter, state, before(cursor), limit + 1)
-    items = [_shape(services, row) for row in rows[:limit]]
-    following = str(items[-1].id) if len(rows) > limit else None
+    shown, following = one_page(rows, limit)
+    items = [_shape(services, row) for row in shown]
     return Json(msgspec.json.encode(shapes_meters.TopUpList(items=items, next=following)))
 
 

@@ -30,6 +30,7 @@ from api.requests import (
     Site,
     before,
     once,
+    one_page,
     revision,
     versioned,
 )
@@ -191,8 +192,9 @@ def list_webhooks(
     """Who is told of changes, and how far each has been told."""
     services, desk = services_of(request), _desk(request)
     found = desk.page(principal.sites, site, before(cursor) or 0, limit + 1)
-    items = tuple(_shape(services, desk, each, None) for each in found[:limit])
-    page = shapes_webhooks.WebhookList(items=items, next=str(items[-1].id) if len(found) > limit else None)
+    shown, following = one_page(found, limit)
+    items = tuple(_shape(services, desk, each, None) for each in shown)
+    page = shapes_webhooks.WebhookList(items=items, next=following)
     return Json(msgspec.json.encode(page))
 
 
@@ -276,6 +278,7 @@ def list_attempts(
     services, desk = services_of(request), _desk(request)
     zone = services.zone(_mine(desk, principal, webhook_id).wanted.site)
     rows = desk.attempts(webhook_id, before(cursor), limit + 1)
+    shown, following = one_page(rows, limit)
     items = tuple(
         shapes_webhooks.WebhookAttempt(
             id=row.id,
@@ -288,9 +291,9 @@ def list_attempts(
             outcome=row.outcome,
             answer=row.answer,
         )
-        for row in rows[:limit]
+        for row in shown
     )
-    page = shapes_webhooks.WebhookAttempts(items=items, next=str(items[-1].id) if len(rows) > limit else None)
+    page = shapes_webhooks.WebhookAttempts(items=items, next=following)
     return Json(msgspec.json.encode(page))
 
 

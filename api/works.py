@@ -28,6 +28,7 @@ from api.requests import (
     Site,
     before,
     once,
+    one_page,
     revision,
     versioned,
 )
@@ -100,8 +101,8 @@ def list_works(
     services = services_of(request)
     with services.store.read() as connection:
         rows = works.page(connection, principal.sites, site, unit, before(cursor), limit + 1)
-        items = [_shape(services, connection, principal, row) for row in rows[:limit]]
-    following = str(items[-1].id) if len(rows) > limit else None
+        shown, following = one_page(rows, limit)
+        items = [_shape(services, connection, principal, row) for row in shown]
     return Json(msgspec.json.encode(shapes_desk.WorksList(items=items, next=following)))
 
 

@@ -239,3 +239,15 @@ def test_only_managers_edit_texts(told):
     own = {"site": "lakeside", "locale": "zh-CN", "title": "买电", "body": "{place}"}
     for role in set(Role) - {Role.MANAGER, Role.ADMIN}:
         assert told.client(role).put("/api/v1/notice-templates/low_balance_1", json=own).status_code == 403
+
+
+def test_notices_come_in_pages_each_once(told, far_side):
+    for key in ("1", "2"):
+        told.order(key)
+        far_side.expect("sms", "1栋0101")
+    client = told.client(Role.HOUSEKEEPER)
+    wait_until(lambda: len(client.get("/api/v1/notices").json()["items"]) == 2)
+    newest = client.get("/api/v1/notices", params={"limit": 1}).json()
+    oldest = client.get("/api/v1/notices", params={"limit": 1, "cursor": newest["next"]}).json()
+    assert sorted(each["key"] for page in (newest, oldest) for each in page["items"]) == ["1", "2"]
+    assert oldest["next"] is None
