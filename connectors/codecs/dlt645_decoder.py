@@ -17,6 +17,7 @@ from connectors.codecs.dlt645 import clock_of
 from connectors.codecs.dlt645_profile import Dlt645Profile
 from connectors.codecs.modbus_decoder import ModbusDecoder
 from connectors.codecs.modbus_fields import Number
+from connectors.codecs.modbus_poll import Wire
 from connectors.codecs.modbus_profile import ModbusProfile
 from connectors.codecs.modbus_values import Image, value_of
 from hub.vocabulary.events import Event, MeterReading
@@ -43,6 +44,10 @@ class Dlt645Decoder(ModbusDecoder):
         if isinstance(found, Rejected):
             return found
         return [self._with_drift(event, message) for event in found]
+
+    def _planned(self, device: DeviceEntry, wire: Wire, message: RawMessage) -> Event | None:
+        """What the words mean depends on what the meter says: there is only the long way."""
+        return None
 
     def _profile_of(self, device: DeviceEntry, image: Image) -> ModbusProfile:
         model = self._models[device.profile]

@@ -30,38 +30,51 @@ class Poll(msgspec.Struct, frozen=True, kw_only=True):
     refused: tuple[Refused, ...] = ()
 
 
-class _WireRead(msgspec.Struct, frozen=True, array_like=True, forbid_unknown_fields=True):
+class WireRead(msgspec.Struct, frozen=True, array_like=True, forbid_unknown_fields=True, gc=False):
+    """One reply; registers in hexadecimal, four digits each."""
+
     fc: int
     addr: int
     registers: str
 
 
-class _Wire(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
+class Wire(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
+    """A poll as it is written, its registers not looked at yet."""
+
     profile: str
-    reads: list[_WireRead]
+    reads: list[WireRead]
     refused: list[tuple[int, int, int, int]] = []
 
 
 _ENCODER = msgspec.json.Encoder()
-_DECODER = msgspec.json.Decoder(_Wire)
+_DECODER = msgspec.json.Decoder(Wire)
 
 
 def encode_poll(poll: Poll) -> bytes:
     """Bytes of a poll: `{"profile": …, "reads": [[fc, addr, "hex registers"], …], "refused": [[fc, addr, count, exception], …]}`."""
     reads = [
-        _WireRead(each.fc, each.addr, struct.pack(f">{len(each.registers)}H", *each.registers).hex())
+        WireRead(each.fc, each.addr, struct.pack(f">{len(each.registers)}H", *each.registers).hex())
         for each in poll.segments
     ]
     refused = [(each.fc, each.addr, each.count, each.exception) for each in poll.refused]
-    return _ENCODER.encode(_Wire(poll.profile, reads, refused))
+    return _ENCODER.encode(Wire(poll.profile, reads, refused))
 
 
 def decode_poll(payload: bytes) -> Poll:
     """The poll again. Raises ValueError (what and where) when the bytes are none."""
+    return poll_of(decode_wire(payload))
+
+
+def decode_wire(payload: bytes) -> Wire:
+    """The poll as it is written. Raises ValueError when the bytes are none."""
     try:
-        wire = _DECODER.decode(payload)
+        return _DECODER.decode(payload)
     except (msgspec.DecodeError, RecursionError, UnicodeDecodeError) as error:
         raise ValueError(f"not a poll: {error}") from None
+
+
+def poll_of(wire: Wire) -> Poll:
+    """The poll. Raises ValueError where registers are none."""
     return Poll(
         profile=wire.profile,
         segments=tuple(Segment(read.fc, read.addr, _registers(read.registers)) for read in wire.reads),
