@@ -54,7 +54,7 @@ from api import (
     webhooks,
     works,
 )
-from api.console import hand_over_page, pages, record_pages
+from api.console import case_page, drill_page, hand_over_page, pages, quiet_page, record_pages
 from api.requests import Json
 from api.routing import BASE
 from api.services import Services
@@ -100,6 +100,9 @@ NOUNS: Final = (
     acknowledge,
     record_pages,
     hand_over_page,
+    case_page,
+    quiet_page,
+    drill_page,
 )
 """Modules with a router; the first route that fits an address answers."""
 

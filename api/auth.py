@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from typing import Annotated
 
 import msgspec
-from fastapi import Depends, FastAPI, Request, Security
+from fastapi import Depends, FastAPI, Form, Request, Security
 from fastapi.dependencies.models import Dependant
 from fastapi.routing import APIRoute, RouteContext, iter_route_contexts
 from fastapi.security import APIKeyCookie, HTTPAuthorizationCredentials, HTTPBearer
@@ -85,13 +85,17 @@ class Guard:
         if principal is None or credential is None:
             raise self.unknown(credential)
         if credential.session is not None and request.method not in SAFE_METHODS:
-            _check_csrf(request, principal)
+            self.demand_csrf(request, principal)
         if not principal.roles & self.roles:
             log.warning("%s was refused %s %s", principal.name, request.method, request.url.path)
             allowed = sorted(str(role) for role in self.roles)
             raise ProblemError(403, "role", "This is not for your roles.", allowed=allowed)
         request.state.credential = credential
         return principal
+
+    def demand_csrf(self, request: Request, principal: Principal) -> None:
+        """The session's CSRF token in a header, or ProblemError."""
+        _check_csrf(principal, request.headers.get(CSRF_HEADER, ""))
 
     def unknown(self, credential: Credential | None) -> Exception:
         """The answer to somebody who is not known: the same whatever was wrong."""
@@ -107,6 +111,22 @@ class PageGuard(Guard):
     def unknown(self, credential: Credential | None) -> Exception:
         """To the sign-in page."""
         return SignInNeededError()
+
+
+class FormGuard(PageGuard):
+    """For the console's own forms: they come from a page of ours, with the session's CSRF token in a hidden field."""
+
+    def __call__(
+        self, request: Request, bearer: Bearer, cookie: Cookie, csrf: Annotated[str, Form()] = ""
+    ) -> Principal:
+        """The caller, or ProblemError."""
+        demand_own_page(request)
+        request.state.form_csrf = csrf
+        return super().__call__(request, bearer, cookie)
+
+    def demand_csrf(self, request: Request, principal: Principal) -> None:
+        """The token in the form, or ProblemError."""
+        _check_csrf(principal, request.state.form_csrf)
 
 
 class LoopbackGuard(Guard):
@@ -134,10 +154,20 @@ def _shown(request: Request, bearer: HTTPAuthorizationCredentials | None, cookie
     return Credential(session=cookie) if cookie else None
 
 
-def _check_csrf(request: Request, principal: Principal) -> None:
-    given = request.headers.get(CSRF_HEADER, "").encode("utf-8", "replace")
-    if principal.csrf is None or not hmac.compare_digest(given, principal.csrf.encode()):
+def _check_csrf(principal: Principal, given: str) -> None:
+    if principal.csrf is None or not hmac.compare_digest(given.encode("utf-8", "replace"), principal.csrf.encode()):
         raise ProblemError(403, "csrf", f"Writes with the console's session need the header {CSRF_HEADER}.")
+
+
+def demand_own_page(request: Request) -> None:
+    """Forms come from our own pages. Browsers say where from; a client that says nothing is no browser."""
+    site = request.headers.get("sec-fetch-site")
+    origin = request.headers.get("origin")
+    foreign = site not in {None, "same-origin", "none"}
+    if site is None and origin is not None:
+        foreign = origin.partition("://")[2] != request.headers.get("host")
+    if foreign:
+        raise ProblemError(403, "origin", "Forms are taken from this site's own pages only.")
 
 
 def actor(principal: Principal) -> Actor:
@@ -221,4 +251,5 @@ ForRosterEditors = Annotated[Principal, Security(Guard(ROSTER_EDITORS))]
 ForIntegration = Annotated[Principal, Security(Guard(INTEGRATORS))]
 ForProbes = Annotated[Principal, Security(LoopbackGuard(EVERYONE))]
 ForPages = Annotated[Principal, Security(PageGuard(EVERYONE))]
+ForForms = Annotated[Principal, Security(FormGuard(EVERYONE))]
 FOR_ALL = Depends(Open())

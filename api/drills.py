@@ -8,6 +8,7 @@ import msgspec
 from fastapi import Request, Security
 from fastapi.responses import Response
 from pydantic import BaseModel, ConfigDict
+from sqlalchemy import Connection
 
 from api import shapes, shapes_drills
 from api.auth import ForStaff, Guard, actor, services_of, visible
@@ -63,6 +64,19 @@ def _evaluation(found: dict[str, Any], zone: Any) -> shapes_drills.Evaluation:
     return shapes_drills.Evaluation(**{**found, "signed_at": shapes.instant(found["signed_at"], zone)})
 
 
+def _with_milestones(connection: Connection, ticket_id: int) -> Ticket:
+    found = rows.by_id(connection, ticket_id)
+    assert found is not None  # no ticket is ever deleted
+    return found
+
+
+def recent(services: Services, connection: Connection, principal: Principal, limit: int) -> list[shapes_drills.Drill]:
+    """The newest that this caller may see."""
+    wanted = queries.TicketFilter(drill=True, kind="entrapment", sites=principal.sites)
+    found = queries.page(connection, wanted, None, limit)
+    return [_shape(services, _with_milestones(connection, row.id)) for row in found]
+
+
 @router.get("", responses=answers(shapes_drills.DrillList))
 def list_drills(
     request: Request, principal: ForStaff, site: Site = None, cursor: Cursor = None, limit: Limit = 100
@@ -73,7 +87,7 @@ def list_drills(
     with services.store.read() as connection:
         found = queries.page(connection, wanted, before(cursor), limit + 1)
         shown, following = one_page(found, limit)
-        items = [_shape(services, rows.with_milestones(connection, row.id)) for row in shown]
+        items = [_shape(services, _with_milestones(connection, row.id)) for row in shown]
     return Json(msgspec.json.encode(shapes_drills.DrillList(items=items, next=following)))
 
 
@@ -88,7 +102,7 @@ def start(request: Request, principal: ForStarters, new: NewDrill, idempotency_k
     def write() -> Response:
         ticket = services.door.ask(lambda step: drill_desk.start(step, subject, new.scenario, actor(principal)))
         with services.store.read() as connection:
-            kept = rows.with_milestones(connection, ticket)
+            kept = _with_milestones(connection, ticket)
         headers = {"Location": f"/api/v1/tickets/{ticket}"}
         return Json(msgspec.json.encode(_shape(services, kept)), 201, headers)
 

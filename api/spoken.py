@@ -17,7 +17,15 @@ from hub.tickets.refusals import Said
 LANGUAGE_COOKIE: Final = "hub_language"
 OTHERWISE: Final = ""
 """The caller has said no language."""
-GROUPS: Final = {"action": "action", "kind": "ticket", "state": "state", "trait": "trait", "milestones": "milestone"}
+GROUPS: Final = {
+    "action": "action",
+    "kind": "ticket",
+    "state": "state",
+    "trait": "trait",
+    "milestones": "milestone",
+    "severity": "severity",
+    "quiet": "ui.quiet",
+}
 """Which texts the values of a sentence have."""
 
 

@@ -158,7 +158,7 @@ def show_limits(request: Request, principal: ForStaff) -> Response:
 def show_suppression(request: Request, principal: ForStaff, suppression_id: RowId) -> Response:
     """One of them, also after its end."""
     services = services_of(request)
-    _demand_visible(services, principal, suppression_id)
+    demand_visible(services, principal, suppression_id)
     return _answer(services, suppression_id)
 
 
@@ -191,7 +191,7 @@ def end(
 ) -> Response:
     """End one before its time; of a shelf, the ticket comes back. 409 where it is over."""
     services = services_of(request)
-    _demand_visible(services, principal, suppression_id)
+    demand_visible(services, principal, suppression_id)
 
     def write() -> Response:
         services.door.ask(lambda step: suppression_desk.end(step, suppression_id, actor(principal)))
@@ -200,7 +200,8 @@ def end(
     return once(request, services, principal, idempotency_key, None, write)
 
 
-def _demand_visible(services: Services, principal: Principal, suppression_id: int) -> None:
+def demand_visible(services: Services, principal: Principal, suppression_id: int) -> None:
+    """Raises ProblemError where there is none that this caller may see."""
     with services.store.read() as connection:
         row = suppression_rows.one(connection, suppression_id)
     if row is None or not visible(principal, row.site):

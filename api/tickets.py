@@ -172,7 +172,10 @@ def ticket_page(
     return shapes.TicketList(items=items, next=following)
 
 
-def _detail(services: Services, connection: Connection, principal: Principal, ticket_id: int) -> shapes.TicketDetail:
+def ticket_detail(
+    services: Services, connection: Connection, principal: Principal, ticket_id: int
+) -> shapes.TicketDetail:
+    """A ticket with its history as this caller may see it. Raises ProblemError where there is none for them."""
     found = queries.history(connection, ticket_id)
     if found is None or not visible(principal, found.ticket.site):
         raise not_found("ticket")
@@ -222,7 +225,7 @@ def _fields(kind: str, action: str) -> list[shapes.ActionField]:
 
 def _answer(services: Services, principal: Principal, ticket_id: int, status: int = 200) -> Response:
     with services.store.read() as connection:
-        detail = _detail(services, connection, principal, ticket_id)
+        detail = ticket_detail(services, connection, principal, ticket_id)
     return versioned(msgspec.json.encode(detail), detail.revision, f"/api/v1/tickets/{ticket_id}", status)
 
 

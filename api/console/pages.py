@@ -13,16 +13,15 @@ from fastapi import APIRouter, FastAPI, Form, Query, Request
 from fastapi.responses import HTMLResponse, RedirectResponse, Response
 from jinja2 import Environment, FileSystemLoader, StrictUndefined, select_autoescape
 
-from api.auth import FOR_ALL, SESSION_COOKIE, ForPages, SignInNeededError, services_of
+from api.auth import FOR_ALL, SESSION_COOKIE, ForPages, SignInNeededError, demand_own_page, services_of
 from api.console import wall
 from api.console.catalogue import DEFAULT_LANGUAGE, LANGUAGES, fill, text
 from api.health import readiness
-from api.problem_details import ProblemError, not_found
+from api.problem_details import not_found
 from api.rate_limit import MovingWindow
 from api.spoken import LANGUAGE_COOKIE
 from hub.store import accounts
 from hub.vocabulary.instants import MINUTE_MS
-from hub.vocabulary.roles import EMERGENCY_STAFF
 
 router = APIRouter(include_in_schema=False)
 
@@ -105,7 +104,6 @@ def show_wall(request: Request, principal: ForPages, lang: LanguageChoice = None
         groups=wall.grouped(rows),
         total=len(rows),
         drill=any(ticket.drill for ticket in tickets),
-        records=bool(principal.roles & EMERGENCY_STAFF),  # for whom tickets lead to their records
         waiting=sum(not each["acknowledged"] for each in rows),
         ready=readiness(services).ready,
         sites=list(names.values()),
@@ -123,7 +121,7 @@ def show_sign_in(request: Request, lang: LanguageChoice = None) -> Response:
 @router.post("/login", dependencies=[FOR_ALL])
 def sign_in(request: Request, name: Annotated[str, Form()] = "", password: Annotated[str, Form()] = "") -> Response:
     """Begin a session: 303 to the wall; 401 with the page again; 429 after too many attempts."""
-    _demand_own_page(request)
+    demand_own_page(request)
     services, language, now = services_of(request), language_of(request, None), services_of(request).now()
     keys = (f"name {name[:200].casefold()}", f"address {request.client.host if request.client else ''}")
     windows = (request.app.state.attempts_by_name, request.app.state.attempts_by_address)
@@ -157,7 +155,7 @@ def sign_in(request: Request, name: Annotated[str, Form()] = "", password: Annot
 @router.post("/logout", dependencies=[FOR_ALL])
 def sign_out(request: Request) -> Response:
     """End the session."""
-    _demand_own_page(request)
+    demand_own_page(request)
     services = services_of(request)
     secret = request.cookies.get(SESSION_COOKIE)
     if secret:
@@ -165,17 +163,6 @@ def sign_out(request: Request) -> Response:
     done = RedirectResponse("/login", 303)
     done.delete_cookie(SESSION_COOKIE, httponly=True, samesite="strict", secure=services.cookie_secure)
     return done
-
-
-def _demand_own_page(request: Request) -> None:
-    """Forms come from our own pages. Browsers say where from; a client that says nothing is no browser."""
-    site = request.headers.get("sec-fetch-site")
-    origin = request.headers.get("origin")
-    foreign = site not in {None, "same-origin", "none"}
-    if site is None and origin is not None:
-        foreign = origin.partition("://")[2] != request.headers.get("host")
-    if foreign:
-        raise ProblemError(403, "origin", "Forms are taken from this site's own pages only.")
 
 
 @router.get("/favicon.ico", dependencies=[FOR_ALL])

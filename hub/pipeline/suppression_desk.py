@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Final
 
 from hub.tickets import suppression
 from hub.tickets.lifecycle import Actor, Refused
+from hub.tickets.refusals import Said
 from hub.tickets.suppression import EndReason, Suppressed, Suppression
 from hub.vocabulary.events import Subject, SubjectType
 from hub.vocabulary.instants import MINUTE_MS
@@ -32,7 +33,7 @@ def begin(
     """Begin a silence or maintenance; its id. The same again sets a new end. Raises Refused."""
     suppression.demand(what, actor.roles, subject, kind, minutes)
     if subject is not None and not _known(step, subject):
-        problem = f"no {subject.type} {subject.id!r} in site {site!r}"
+        problem = Said("subject", f"no {subject.type} {subject.id!r} in site {site!r}")
         raise Refused("invalid", "Some fields are wrong.", errors=(("subject", problem),))
     quiet = step.desk.quiet
     new = Suppression(
@@ -58,10 +59,11 @@ def end(step: Step, suppression_id: int, actor: Actor) -> None:
     """A person ends one early; of a shelf, the ticket comes back. Raises Refused."""
     found = _running(step, suppression_id)
     if found is None:
-        raise Refused("conflict", "It is over already.")
+        raise Refused("conflict", Said("over", "It is over already."))
     if not actor.roles & suppression.ROLES[found.what]:
         allowed = tuple(sorted(map(str, suppression.ROLES[found.what])))
-        raise Refused("not_allowed", f"{found.what} is not for the roles of {actor.name}.", allowed)
+        said = Said("your_roles", f"{found.what} is not for the roles of {actor.name}.", quiet=str(found.what))
+        raise Refused("not_allowed", said, allowed)
     _finish(step, found, EndReason.BY_HAND, actor.name)
 
 

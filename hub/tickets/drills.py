@@ -12,7 +12,7 @@ from typing import Any, Final
 
 import msgspec
 
-from hub.tickets.refusals import Refused
+from hub.tickets.refusals import Refused, Said
 from hub.tickets.ticket import Ticket
 from hub.vocabulary.instants import UtcMs
 from hub.vocabulary.roles import Role
@@ -49,7 +49,11 @@ def unmarked(title: str) -> str:
 def demand_score(given: Mapping[str, Any]) -> None:
     """Raises Refused for a score that is none."""
     if (given.get("score") or 0) > BEST_SCORE:
-        raise Refused("invalid", "Some fields are wrong.", errors=(("score", f"0 to {BEST_SCORE}"),))
+        raise Refused(
+            "invalid",
+            "Some fields are wrong.",
+            errors=(("score", Said("range", f"0 to {BEST_SCORE}", least=0, most=BEST_SCORE)),),
+        )
 
 
 def evaluated(ticket: Ticket, given: Mapping[str, Any], clocks: Sequence[ClockSeen], by: str, now: UtcMs) -> Ticket:

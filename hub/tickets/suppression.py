@@ -13,7 +13,7 @@ from typing import Any, Final
 
 import msgspec
 
-from hub.tickets.refusals import Refused
+from hub.tickets.refusals import Refused, Said
 from hub.vocabulary.decisions import Audience, Severity, TicketKind
 from hub.vocabulary.events import Subject, SubjectType
 from hub.vocabulary.instants import MINUTE_MS, UtcMs
@@ -111,7 +111,8 @@ def shelf_until(kind: str, severity: Severity, minutes: int, now: UtcMs) -> UtcM
     """When a ticket that is shelved now comes back. Raises Refused."""
     longest = None if kind in NEVER_QUIET else SHELF_LIMIT_MIN.get(severity)
     if longest is None:
-        raise Refused("conflict", f"A ticket of kind {kind} and severity {severity} is never shelved.")
+        never = f"A ticket of kind {kind} and severity {severity} is never shelved."
+        raise Refused("conflict", Said("never_shelved_so", never, kind=str(kind), severity=str(severity)))
     _demand_length(minutes, longest)
     return now + minutes * MINUTE_MS
 
@@ -119,16 +120,20 @@ def shelf_until(kind: str, severity: Severity, minutes: int, now: UtcMs) -> UtcM
 def demand(what: Suppressed, roles: frozenset[Role], subject: Subject | None, kind: str | None, minutes: int) -> None:
     """A silence or maintenance that may begin. Raises Refused."""
     if not roles & ROLES[what]:
-        raise Refused("not_allowed", f"{what} is not for your roles.", tuple(sorted(map(str, ROLES[what]))))
+        allowed = tuple(sorted(map(str, ROLES[what])))
+        raise Refused("not_allowed", Said("your_roles", f"{what} is not for your roles.", quiet=str(what)), allowed)
     if what is Suppressed.SILENCE:
         if subject is None and kind is None:
-            raise _invalid("subject", "a silence names a subject, a kind, or both")
+            raise _invalid("subject", Said("silence_of", "a silence names a subject, a kind, or both"))
         if kind in NEVER_QUIET:
-            raise _invalid("kind", f"tickets of kind {kind} are never silenced: people may be in danger")
+            never = f"tickets of kind {kind} are never silenced: people may be in danger"
+            raise _invalid("kind", Said("never_silenced", never, kind=str(kind)))
     elif subject is None or subject.type not in {SubjectType.DEVICE, SubjectType.BUILDING}:
-        raise _invalid("subject", "maintenance is of a device or a building")
+        raise _invalid("subject", Said("maintenance_of", "maintenance is of a device or a building"))
     elif kind is not None:
-        raise _invalid("kind", "maintenance is of a device or a building with all that it reports")
+        raise _invalid(
+            "kind", Said("maintenance_all", "maintenance is of a device or a building with all that it reports")
+        )
     _demand_length(minutes, LIMIT_MIN[what])
 
 
@@ -173,7 +178,7 @@ def silenced_until(ticket: Standing, running: Iterable[Suppression], now: UtcMs)
 
 def _demand_length(minutes: int, longest: int) -> None:
     if not 1 <= minutes <= longest:
-        raise _invalid("minutes", f"1 to {longest}")
+        raise _invalid("minutes", Said("range", f"1 to {longest}", least=1, most=longest))
 
 
 def _invalid(field: str, problem: str) -> Refused:

@@ -196,10 +196,11 @@ def test_a_page_is_for_whoever_may_read_it(hub, case, signed_in):
     assert signed_in().get(f"/tickets/{ticket}/reports/sick_note").status_code == 422
 
 
-def test_the_wall_leads_to_the_record_for_those_who_may_read_it(hub, case, signed_in):
+def test_the_wall_leads_by_a_tickets_page_to_the_record_for_those_who_may_read_it(hub, case, signed_in):
     ticket = hub.ticket("b1-e2")
-    assert f'href="/tickets/{ticket}/record"' in signed_in().get("/").text
-    assert 'href="/tickets/' not in signed_in("desk").get("/").text
+    assert f'href="/tickets/{ticket}"' in signed_in().get("/").text
+    assert f'href="/tickets/{ticket}/record"' in signed_in().get(f"/tickets/{ticket}").text
+    assert "/record" not in signed_in("desk").get(f"/tickets/{ticket}").text
 
 
 def test_a_page_warns_where_a_saved_version_was_changed(hub, case, signed_in):

@@ -125,7 +125,7 @@ export class Rows {
     putChip(row, "count", ticket.count > 1 ? t("ui.repeat", { count: ticket.count }) : "");
     put(row, "assignee", ticket.assignee ?? "");
     put(row, "number", ticket.number);
-    if (slot(row, "number").localName === "a") slot(row, "number").href = `/tickets/${ticket.id}/record`;
+    slot(row, "number").href = `/tickets/${ticket.id}`;
     put(row, "since", sinceText(ticket.occurredMs, ticket.site));
     slot(row, "since").dateTime = ticket.occurred_at;
     const button = slot(row, "acknowledge");
