@@ -19,7 +19,7 @@ from connectors.access import board_words
 from connectors.access.board_link import BoardLink, BoardSilentError
 from connectors.codecs.uhppote import BoardEvent
 from hub.vocabulary.access import ControllerReport, EventsMissed, NewEpoch
-from hub.vocabulary.events import CommandResult, DeviceStatus, Event
+from hub.vocabulary.events import Clock, CommandResult, DeviceStatus, Event
 from hub.vocabulary.instants import DAY_MS, MINUTE_MS, SECOND_MS, DurationMs, UtcMs
 from hub.vocabulary.ports import AckSink, DeviceEntry, Intake, Lane, RawMessage, Receipt
 
@@ -223,6 +223,7 @@ class Board:
                 source_key=f"{self.epoch}/{first}-{last}",
                 occurred_at=now,
                 received_at=now,
+                clock=Clock.ARRIVAL,
                 epoch=self.epoch,
                 first=first,
                 last=last,
@@ -322,5 +323,12 @@ class Board:
     def _say(self, kind: type[Event], **values: Any) -> None:
         now = self._clock()
         self._intake.report(
-            kind(site=self.entry.site, device=self.entry.device, occurred_at=now, received_at=now, **values)
+            kind(
+                site=self.entry.site,
+                device=self.entry.device,
+                occurred_at=now,
+                received_at=now,
+                clock=Clock.ARRIVAL,  # ours: it says nothing about the board's
+                **values,
+            )
         )

@@ -12,7 +12,7 @@ from typing import Any, Protocol
 
 from connectors.codecs import esp_rfid, uhppoted_mqtt
 from connectors.codecs.door_profile import DoorProfile
-from hub.vocabulary.events import CommandResult
+from hub.vocabulary.events import Clock, CommandResult
 from hub.vocabulary.instants import UtcMs
 from hub.vocabulary.ports import DeviceEntry, Intake
 
@@ -65,8 +65,8 @@ class MqttDoors:
         now = self._clock()
         self._intake.report(
             CommandResult(
-                site=entry.site, device=entry.device, occurred_at=now, received_at=now, command_id=command_id, ok=ok,
-                detail=detail,
+                site=entry.site, device=entry.device, occurred_at=now, received_at=now, clock=Clock.ARRIVAL,
+                command_id=command_id, ok=ok, detail=detail,
             )
         )  # fmt: skip
 

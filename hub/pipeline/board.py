@@ -36,7 +36,7 @@ class DeviceBoard:
         self._newest: dict[tuple[int, type[Event]], UtcMs] = {}
         self._last_reading_key: dict[int, int] = {}
         self.clock_lags: dict[int, DurationMs] = {}  # devices whose clock is known to be behind, and by how much
-        self.late_runs: dict[tuple[int, type[Event]], Run] = {}
+        self.late_runs: dict[int, Run] = {}  # what speaks against a device's clock so far
         self._reachable: dict[int, bool] = {}
         self._status: dict[int, Event] = {}
         self._dirty: dict[int, tuple[str, str]] = {}

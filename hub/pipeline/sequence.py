@@ -5,12 +5,15 @@ Works on the board's memory and changes it only in `apply`, after the commit.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import TypeVar
+
 from hub.pipeline.board import DeviceBoard
 from hub.pipeline.device_time import (
     SKEW_FROM_MS,
     Run,
+    after,
     at_arrival,
-    extended,
     keeps,
     lag_of,
     shows_a_wrong_clock,
@@ -19,6 +22,8 @@ from hub.vocabulary.events import Clock, Event, with_order
 from hub.vocabulary.facts import DeviceFacts
 from hub.vocabulary.instants import DurationMs, UtcMs
 
+Known = TypeVar("Known")
+
 
 class Placing:
     """Made for one step."""
@@ -26,7 +31,7 @@ class Placing:
     def __init__(self, board: DeviceBoard) -> None:
         self._board = board
         self._newest: dict[tuple[int, type[Event]], UtcMs] = {}
-        self._runs: dict[tuple[int, type[Event]], Run] = {}
+        self._runs: dict[int, Run | None] = {}
         self._lags: dict[int, DurationMs | None] = {}
         self.set_back: dict[DeviceFacts, DurationMs] = {}  # clocks found to be behind in this step
         self.right_again: list[DeviceFacts] = []
@@ -38,10 +43,12 @@ class Placing:
         newest = self._newest.get(slot)
         if newest is None:
             newest = self._board.newest(device, event)
-        if event.occurred_at >= newest:
+        late = event.occurred_at < newest
+        set_back = self._is_set_back(device, event, late=late)
+        if not late:
             self._newest[slot] = event.occurred_at
             return with_order(event, late=False)
-        if not self._is_set_back(device, slot, event):
+        if not set_back:
             return with_order(event, late=True)
         self._newest[slot] = event.received_at
         return at_arrival(event)
@@ -61,21 +68,26 @@ class Placing:
             self.right_again.append(device)
         return event
 
-    def _is_set_back(self, device: DeviceFacts, slot: tuple[int, type[Event]], event: Event) -> bool:
-        if event.clock is not Clock.DEVICE or not event.live or lag_of(event) < SKEW_FROM_MS:
-            return False
-        run = extended(self._runs.get(slot) or self._board.late_runs.get(slot), event)
-        self._runs[slot] = run
-        if not shows_a_wrong_clock(run):
+    def _is_set_back(self, device: DeviceFacts, event: Event, *, late: bool) -> bool:
+        before = self._runs[device.pk] if device.pk in self._runs else self._board.late_runs.get(device.pk)
+        run = after(before, event, late=late)
+        if run is not before:
+            self._runs[device.pk] = run
+        if not late or run is None or run is before or not shows_a_wrong_clock(run):
             return False
         self._lags[device.pk] = self.set_back[device] = lag_of(event)
         return True
 
     def apply(self) -> None:
         """The step was committed."""
-        self._board.late_runs.update(self._runs)
-        for pk, lag in self._lags.items():
-            if lag is None:
-                self._board.clock_lags.pop(pk, None)
-            else:
-                self._board.clock_lags[pk] = lag
+        _remember(self._board.late_runs, self._runs)
+        _remember(self._board.clock_lags, self._lags)
+
+
+def _remember(known: dict[int, Known], changes: Mapping[int, Known | None]) -> None:
+    """By device; None: nothing any more."""
+    for pk, value in changes.items():
+        if value is None:
+            known.pop(pk, None)
+        else:
+            known[pk] = value

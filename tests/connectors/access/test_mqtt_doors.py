@@ -9,7 +9,7 @@ import pytest
 
 from connectors import profiles
 from connectors.access.mqtt_doors import MqttDoors
-from hub.vocabulary.events import CommandResult
+from hub.vocabulary.events import Clock, CommandResult
 from hub.vocabulary.ports import DeviceEntry
 
 NOW = 1_795_255_260_000
@@ -66,6 +66,7 @@ def test_a_card_is_put_on_an_esp_rfid_by_ip_with_its_number_for_a_name_and_never
     }  # fmt: skip
     # Its acknowledgement says nothing: handed over is as good, and asks for the proof.
     assert [(each.command_id, each.ok) for each in heard.events] == [("c1", True)]
+    assert heard.events[0].clock is Clock.ARRIVAL  # ours: it proves nothing of the reader's clock
 
 
 def test_a_list_begins_with_a_marker_that_opens_nothing() -> None:
