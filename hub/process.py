@@ -6,6 +6,7 @@ come round; connectors start only when there is an engine to take what they brin
 
 from __future__ import annotations
 
+import gc
 import logging
 import socket
 import threading
@@ -115,6 +116,7 @@ class Hub:
             for part in (*self.parts, self.api):
                 self._started.append(part)
                 part.start()
+            gc.freeze()  # what a hub is made of stays: looking for garbage in it stops every alarm for a tenth of a second
         except BaseException:
             self.stop()
             raise

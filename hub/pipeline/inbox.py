@@ -28,6 +28,10 @@ class Task(msgspec.Struct, frozen=True, eq=False):
 
 READINGS_BESIDE_ALARMS = 32
 """A batch commits as a whole: an alarm must not wait until hundreds of readings behind it have been worked on too."""
+READINGS_AT_ONCE = 64
+"""An alarm that comes while a batch of readings is worked on waits for its end: a few milliseconds."""
+BACKLOG = 1_000
+"""With so many waiting, what counts is to catch up: batches are as large as they may be."""
 
 Item: TypeAlias = RawMessage | Event | Task
 
@@ -74,15 +78,18 @@ class Inbox:
         """Up to `limit` items, in the order in which they are to be decided."""
         self._filled.clear()
         batch: list[Item] = []
-        urgent = bool(self._alarms)
+        readings = READINGS_BESIDE_ALARMS if self._alarms else self._readings_at_once(limit)
         for queue in (self._alarms, self._inside, self._telemetry):
             room = limit - len(batch)
-            if queue is self._telemetry and urgent:
-                room = min(room, READINGS_BESIDE_ALARMS)
+            if queue is self._telemetry:
+                room = min(room, readings)
             batch.extend(queue.popleft() for _ in range(min(room, len(queue))))
         if self.depth():
             self._filled.set()
         return batch
+
+    def _readings_at_once(self, limit: int) -> int:
+        return limit if len(self._telemetry) > BACKLOG else READINGS_AT_ONCE
 
     def depth(self) -> int:
         """How many items wait."""

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from functools import cache
 
 from pwdlib import PasswordHash
-from sqlalchemy import select
+from sqlalchemy import bindparam, select
 from sqlalchemy.exc import IntegrityError
 
 from hub.store.database import Store
@@ -23,6 +23,20 @@ from hub.vocabulary.roles import Role
 
 SESSION_MS = 12 * HOUR_MS
 TOKEN_PREFIX = "hub_"  # noqa: S105
+
+# Built once: asked with every request.
+_BY_TOKEN = select(tokens.c.name, tokens.c.roles, tokens.c.sites).where(
+    tokens.c.digest == bindparam("_digest"), tokens.c.revoked_at.is_(None)
+)
+_BY_SESSION = (
+    select(users.c.name, users.c.roles, users.c.sites, sessions.c.csrf)
+    .join_from(sessions, users, sessions.c.user_id == users.c.id)
+    .where(
+        sessions.c.digest == bindparam("_digest"),
+        sessions.c.expires_at > bindparam("_now"),
+        users.c.disabled_at.is_(None),
+    )
+)
 
 
 class AccountError(Exception):
@@ -120,23 +134,15 @@ def _principal(name: str, roles: str, sites: str, csrf: str | None = None) -> Pr
 
 def by_token(store: Store, token: str) -> Principal | None:
     """Whose token it is; None when it is unknown or revoked."""
-    statement = select(tokens.c.name, tokens.c.roles, tokens.c.sites).where(
-        tokens.c.digest == _digest(token), tokens.c.revoked_at.is_(None)
-    )
     with store.read() as connection:
-        row = connection.execute(statement).one_or_none()
+        row = connection.execute(_BY_TOKEN, {"_digest": _digest(token)}).one_or_none()
     return None if row is None else _principal(f"token:{row.name}", row.roles, row.sites)
 
 
 def by_session(store: Store, secret: str, now: UtcMs) -> Principal | None:
     """Whose console session it is; None when it is unknown, over, or its person was disabled."""
-    statement = (
-        select(users.c.name, users.c.roles, users.c.sites, sessions.c.csrf)
-        .join_from(sessions, users, sessions.c.user_id == users.c.id)
-        .where(sessions.c.digest == _digest(secret), sessions.c.expires_at > now, users.c.disabled_at.is_(None))
-    )
     with store.read() as connection:
-        row = connection.execute(statement).one_or_none()
+        row = connection.execute(_BY_SESSION, {"_digest": _digest(secret), "_now": now}).one_or_none()
     return None if row is None else _principal(row.name, row.roles, row.sites, row.csrf)
 
 

@@ -6,10 +6,11 @@ Newest first; the cursor is the id of the last ticket seen, so that new tickets 
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
+from functools import cache
 from typing import Any
 
 import msgspec
-from sqlalchemy import Connection, Row, Select, bindparam, select
+from sqlalchemy import ColumnElement, Connection, Row, Select, bindparam, select
 
 from hub.store.schema import ticket_clocks, ticket_milestones, ticket_timeline, tickets
 
@@ -21,6 +22,18 @@ _TICKETS = select(*(column.label("times") if column.name == "count" else column 
 # Built once: putting a statement together costs as much as running it.
 _NEWEST_FIRST = _TICKETS.order_by(tickets.c.id.desc())
 _ONE = _TICKETS.where(tickets.c.id == bindparam("ticket_id"))
+_PHASES: Mapping[str, ColumnElement[bool]] = {"active": tickets.c.active, "closed": ~tickets.c.active}
+_CONDITIONS: Mapping[str, ColumnElement[bool]] = {
+    "kind": tickets.c.kind == bindparam("kind"),
+    "subject": tickets.c.subject_id == bindparam("subject"),
+    "drill": tickets.c.drill == bindparam("drill"),
+    "parent": tickets.c.parent_id == bindparam("parent"),
+    "site": tickets.c.site == bindparam("site"),
+    "sites": tickets.c.site.in_(bindparam("sites", expanding=True)),
+    "before": tickets.c.id < bindparam("before"),
+    "state": tickets.c.state == bindparam("state"),
+    **_PHASES,
+}
 _MILESTONES = (
     select(ticket_milestones.c.ticket_id, ticket_milestones.c.name)
     .where(ticket_milestones.c.ticket_id.in_(bindparam("ticket_ids", expanding=True)))
@@ -51,32 +64,26 @@ class TicketHistory(msgspec.Struct, frozen=True):
 
 def page(connection: Connection, wanted: TicketFilter, before: int | None, limit: int) -> Sequence[Row[Any]]:
     """Tickets with an id below `before`, newest first."""
-    statement = _filtered(_NEWEST_FIRST, wanted).limit(limit)
-    if before is not None:
-        statement = statement.where(tickets.c.id < before)
-    return connection.execute(statement).all()
+    phase = wanted.state if wanted.state in _PHASES else None
+    asked: dict[str, Any] = {
+        "kind": wanted.kind,
+        "subject": wanted.subject,
+        "drill": wanted.drill,
+        "parent": wanted.parent,
+        "site": wanted.site,
+        "sites": sorted(wanted.sites) or None,
+        "before": before,
+        "state": wanted.state if phase is None else None,
+    }
+    about = {name: value for name, value in asked.items() if value is not None}
+    conditions = frozenset(about) if phase is None else frozenset({phase, *about})
+    return connection.execute(_page(conditions), {**about, "limit": limit}).all()
 
 
-def _filtered(statement: Select[Any], wanted: TicketFilter) -> Select[Any]:
-    if wanted.state == "active":
-        statement = statement.where(tickets.c.active)
-    elif wanted.state == "closed":
-        statement = statement.where(~tickets.c.active)
-    elif wanted.state is not None:
-        statement = statement.where(tickets.c.state == wanted.state)
-    if wanted.kind is not None:
-        statement = statement.where(tickets.c.kind == wanted.kind)
-    if wanted.subject is not None:
-        statement = statement.where(tickets.c.subject_id == wanted.subject)
-    if wanted.drill is not None:
-        statement = statement.where(tickets.c.drill == wanted.drill)
-    if wanted.parent is not None:
-        statement = statement.where(tickets.c.parent_id == wanted.parent)
-    if wanted.site is not None:
-        statement = statement.where(tickets.c.site == wanted.site)
-    if wanted.sites:
-        statement = statement.where(tickets.c.site.in_(sorted(wanted.sites)))
-    return statement
+@cache
+def _page(conditions: frozenset[str]) -> Select[Any]:
+    """The statement for these conditions: a console asks the same ones again and again."""
+    return _NEWEST_FIRST.where(*(_CONDITIONS[name] for name in sorted(conditions))).limit(bindparam("limit"))
 
 
 def one(connection: Connection, ticket_id: int) -> Row[Any] | None:

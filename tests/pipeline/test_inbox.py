@@ -1,6 +1,6 @@
 """What is urgent is taken first, and does not wait for what is taken along."""
 
-from hub.pipeline.inbox import READINGS_BESIDE_ALARMS, Inbox
+from hub.pipeline.inbox import BACKLOG, READINGS_AT_ONCE, READINGS_BESIDE_ALARMS, Inbox
 from hub.vocabulary.ports import Lane, RawMessage
 
 
@@ -8,14 +8,30 @@ def message(number: int, lane: Lane) -> RawMessage:
     return RawMessage(channel="test", address=f"{lane.name}/{number}", payload=b"", received_at=number, lane=lane)
 
 
-def test_a_batch_with_an_alarm_carries_few_readings_and_one_without_is_full():
+def filled(readings: int) -> Inbox:
     inbox = Inbox()
-    for number in range(1_000):
+    for number in range(readings):
         inbox.offer(message(number, Lane.TELEMETRY))
+    return inbox
+
+
+def test_a_batch_with_an_alarm_carries_few_readings():
+    inbox = filled(1_000)
     inbox.offer(message(1, Lane.ALARM))
     urgent = inbox.take(512)
     assert urgent[0].lane is Lane.ALARM
     assert len(urgent) == 1 + READINGS_BESIDE_ALARMS, "readings still move on while alarms keep coming"
-    assert len(inbox.take(512)) == 512
-    assert [item.received_at for item in inbox.take(512)] == list(range(READINGS_BESIDE_ALARMS + 512, 1_000))
+
+
+def test_readings_are_taken_a_few_at_a_time_so_that_an_alarm_behind_them_waits_little():
+    assert len(filled(BACKLOG).take(512)) == READINGS_AT_ONCE
+
+
+def test_what_has_gathered_is_caught_up_with_in_full_batches_and_in_order():
+    inbox = filled(BACKLOG + 500)
+    taken = [*inbox.take(512), *inbox.take(512)]
+    assert len(taken) == 512 + READINGS_AT_ONCE, "nearly done: small steps again"
+    while batch := inbox.take(512):
+        taken.extend(batch)
+    assert [item.received_at for item in taken] == list(range(BACKLOG + 500))
     assert inbox.depth() == 0
