@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import tzinfo
-from typing import Annotated, Any
+from typing import Annotated, Any, Final
 
 import msgspec
 from fastapi import Query, Request
@@ -22,11 +23,18 @@ from hub.vocabulary.instants import iso
 
 router = noun_router("problems", "/problems")
 
+ROLES_IN: Final = ("roles", "role", "told", "audience")
+"""Names under which a problem's detail holds roles, several with commas between."""
+
 
 def problem_shape(row: Row[Any], zone: tzinfo) -> shapes.Problem:
     """A problem's row as it is answered."""
     detail = msgspec.json.decode(row.detail_json)
     values = {**detail, "site": row.site, "subject": row.subject_id}
+
+    def filled(language: str, key: str, otherwise: str) -> str:
+        return fill(text(language, key, otherwise), {**values, **_roles_in_words(language, detail)})
+
     return shapes.Problem(
         id=row.id,
         site=row.site,
@@ -41,12 +49,22 @@ def problem_shape(row: Row[Any], zone: tzinfo) -> shapes.Problem:
         detail=detail,
         texts={
             language: shapes.ProblemText(
-                text=fill(text(language, f"problem.{row.code}", row.code), values),
-                what_to_do=fill(text(language, f"problem.{row.code}.do", ""), values),
+                text=filled(language, f"problem.{row.code}", row.code),
+                what_to_do=filled(language, f"problem.{row.code}.do", ""),
             )
             for language in LANGUAGES
         },
     )
+
+
+def _roles_in_words(language: str, detail: Mapping[str, Any]) -> dict[str, str]:
+    """Those values of a problem that are roles, as people are called; `detail` itself keeps the words."""
+    found = {name: detail[name] for name in ROLES_IN if isinstance(detail.get(name), str)}
+    joint = text(language, "list.joint")
+    return {
+        name: joint.join(text(language, f"role.{role}", role) for role in value.split(", "))
+        for name, value in found.items()
+    }
 
 
 @router.get("", responses=answers(shapes.ProblemList))

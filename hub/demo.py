@@ -23,6 +23,7 @@ from typing import Any, Final, NamedTuple
 import msgspec
 import yaml
 
+from hub.demo_roster import ensure_roster
 from hub.launch import (
     FAILURE,
     WRONG_USE,
@@ -46,6 +47,8 @@ ESTATES: Final = ("demo", "hillside")
 PEOPLE: Final = (
     ("control", Role.CONTROL_ROOM),
     ("supervisor", Role.DUTY_SUPERVISOR),
+    ("manager", Role.DEPARTMENT_MANAGER),
+    ("technician", Role.TECHNICIAN),
     ("finance", Role.FINANCE),
     ("housekeeper", Role.HOUSEKEEPER),
     ("integrator", Role.INTEGRATOR),
@@ -108,6 +111,7 @@ def run_demo(data: Path, port: int, speed: float, scenario: str) -> None:
         plan = read_plan(folder, scenario, speed)
         hub = build(load_settings(folder.config))
         with running(hub):  # within: the hub stops first, or every device would be noted as lost at each end
+            ensure_roster(hub.store, ESTATES, time.time_ns() // 1_000_000)
             announce(hub)
             elapsed_s = time.monotonic() - started
             print(welcome(hub.url, folder, sign_ins, broker_port, plan, elapsed_s), flush=True)

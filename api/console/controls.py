@@ -57,7 +57,7 @@ class Said(NamedTuple):
 def refusal(error: Refused, language: str, typed: Mapping[str, Any]) -> Said:
     """A refusal of the hub in words."""
     problems = {name: sentence(language, what) for name, what in error.errors}
-    allowed = [text(language, f"action.{word}", word) for word in error.allowed]
+    allowed = [text(language, f"action.{word}", text(language, f"role.{word}", word)) for word in error.allowed]
     return Said(sentence(language, error.detail), problems, allowed, typed)
 
 

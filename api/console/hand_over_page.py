@@ -27,7 +27,7 @@ def show(request: Request, principal: ForPages, hand_over_id: RowId, lang: Langu
         note=note,
         site=names.get(note.site, note.site),
         at=_clock_time(note.at),
-        desk=text(language, f"role.{note.desk}", note.desk),
+        desk=text(language, f"desk.{note.desk}", text(language, f"role.{note.desk}", note.desk)),
         cases=[
             {
                 "number": each.number,

@@ -35,6 +35,7 @@ SCRIPT_TEXTS = (
     "health.",
     "lane.",
     "title.",
+    "role.",
 )
 
 

@@ -3,7 +3,7 @@
 import { Feed, Refused, SignedOut, act, activeProblems, activeTickets, runningSuppressions } from "./hub.js";
 import { Rows, SEVERITIES, arranged, isUrgent } from "./rows.js";
 import { Siren } from "./sound.js";
-import { ageText, clockText, home, language, sinceText, t, ticketTitle } from "./texts.js";
+import { ageText, clockText, has, home, language, sinceText, t, ticketTitle } from "./texts.js";
 
 const $ = (id) => document.getElementById(id);
 const READ_AGAIN_MS = 2000;
@@ -145,7 +145,7 @@ async function acknowledge(id) {
 async function explain(id, refusal) {
   await read();
   const ticket = state.tickets.get(id);
-  const actions = refusal.allowed.map((name) => t(`action.${name}`)).join("、");
+  const actions = refusal.allowed.map((name) => t(has(`action.${name}`) ? `action.${name}` : `role.${name}`)).join("、");
   const reason = !ticket || ticket.acknowledged ? t("ui.refused_late") : t("ui.refused", { reason: refusal.message });
   rows.say(id, actions ? `${reason} ${t("ui.refused_allowed", { actions })}` : reason);
 }
