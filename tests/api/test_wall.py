@@ -82,8 +82,10 @@ def test_a_keyboard_is_enough(small_hub, open_wall):
         page.keyboard.press("Tab")
         if page.evaluate("document.activeElement.dataset.slot") == "acknowledge":
             break
+    assert page.evaluate("document.activeElement.dataset.slot") == "acknowledge"
     page.keyboard.press("Enter")
     page.wait_for_selector("li.ticket[data-acknowledged=yes]")
+    assert page.locator("li.ticket [data-slot=assignee]").inner_text() == "li"
 
 
 def test_a_refused_acknowledgement_is_explained(small_hub, open_wall, monkeypatch):
@@ -133,8 +135,10 @@ def test_a_list_that_cannot_be_read_is_never_calm(small_hub, open_wall):
     page.route(re.compile("/api/v1/tickets"), lambda route: route.abort())
     small_hub.ticket()
     page.wait_for_selector("body[data-trusted=no] #banner:not([hidden])")
+    assert page.inner_text("#empty-title") != "No active alarms"
     page.unroute_all()
     page.wait_for_selector("body[data-trusted=yes] li.ticket")
+    assert not page.is_visible("#banner")
 
 
 def test_being_disabled_ends_the_wall_visibly(small_hub, open_wall):
@@ -184,6 +188,10 @@ def test_what_is_urgent_sounds_until_it_is_acknowledged(small_hub, open_wall, ki
     _raise(small_hub, kind, severity, "b1-e2", drill=drill)
     page.wait_for_selector("li.ticket")
     page.wait_for_selector(f"body[data-alarming={alarming}]")
+    page.click("li.ticket [data-slot=acknowledge]")
+    page.wait_for_selector("li.ticket[data-acknowledged=yes]")
+    page.wait_for_selector("body[data-alarming=no]")
+    assert page.locator("li.ticket").count() == 1  # silent, and still there
 
 
 def test_two_hundred_tickets_are_all_there_worst_and_oldest_first(small_hub, open_wall):

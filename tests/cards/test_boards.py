@@ -129,9 +129,11 @@ def test_a_board_that_says_deleted_and_is_not_keeps_the_card_unconfirmed(site: B
     site.boards["gate-2"].deletes = False
     lose(site.rig, card)
     site.settle(lambda: states(site.rig, card) == GONE | {"garage": "removing"})
+    assert site.boards["gate-2"].card(BOARD_NUMBER) is not None
     site.boards["gate-2"].deletes = True
     site.rig.advance(61 * SECOND_MS, 10 * SECOND_MS)
     site.settle(lambda: states(site.rig, card) == GONE)
+    assert site.boards["gate-2"].card(BOARD_NUMBER) is None
 
 
 def test_a_datagram_that_gets_lost_is_sent_again_at_once(site: BoardSite) -> None:
@@ -179,6 +181,7 @@ def test_a_board_that_somebody_emptied_is_found_by_its_count_and_filled_again(si
     site.rig.now += 6 * MINUTE_MS  # boards are counted every five minutes
     site.settle(lambda: site.boards["gate-2"].card(BOARD_NUMBER) is not None)
     site.settle(lambda: states(site.rig, card) == ALL)
+    assert site.boards["gate-2"].card(BOARD_NUMBER).doors == bytes([1, 0, 0, 0])
 
 
 def test_another_board_in_its_place_is_a_new_epoch(site: BoardSite) -> None:
@@ -260,8 +263,9 @@ def test_a_card_of_another_format_than_the_readers_is_refused_with_the_reason(si
 
 def test_a_push_wakes_the_connector_before_its_next_poll(site: BoardSite, free_port) -> None:
     site.connector.stop()
-    site.connect({}, listener=f"127.0.0.1:{free_port()}")
+    site.connect({}, listener=f"127.0.0.1:{free_port()}", poll_s=60)
     board = site.boards["gate-1"]
     site.settle(lambda: board.listener is not None)
     site.wire.do(lambda: board.swipe(42))
-    site.settle(lambda: site.of(AccessEvent))
+    (seen,) = site.settle(lambda: site.of(AccessEvent))
+    assert (seen.result, seen.reason) == (AccessResult.DENIED, "credential_not_found")

@@ -81,8 +81,11 @@ def test_limits_are_left_alone_at_the_worlds_own_speed():
 @pytest.mark.parametrize("speed", [0.1, 2.0, 10.0, 100.0])
 def test_the_rules_accept_their_limits_at_every_speed(speed):
     types = wiring.rule_limits()
-    for name, values in demo.scaled_limits(types, {}, speed).items():
-        msgspec.convert(values, types[name], strict=True)
+    scaled = demo.scaled_limits(types, {}, speed)
+    assert {"entrapment", "device_silent"} <= set(scaled)
+    for name, values in scaled.items():
+        limits, own = msgspec.convert(values, types[name], strict=True), types[name]()
+        assert {field for field in values if getattr(limits, field) != getattr(own, field)}, name
 
 
 def test_sign_ins_are_made_once_and_only_their_owner_can_read_them(folder):

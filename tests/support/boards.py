@@ -109,13 +109,13 @@ class BoardSite:
     def local_now(self) -> datetime:
         return datetime.fromtimestamp(self.rig.now / 1000, UTC).astimezone(ZONE).replace(tzinfo=None)
 
-    def connect(self, resume: dict[tuple[str, str], Resume], listener: str | None = None) -> None:
+    def connect(self, resume: dict[tuple[str, str], Resume], listener: str | None = None, poll_s: float = 0.02) -> None:
         """The hub's side, as after a start of the process."""
         sections = {"uhppote": profiles.load()["uhppote"].uhppote}
         known = entries(self.wire.port, listener=listener)
         self.decoder = UhppoteDecoder({key: each for key, each in sections.items() if each is not None}, known)
         self.connector = UhppoteConnector(
-            known, sections, resume, self.hands, clock=lambda: self.rig.now, poll_s=0.02, timeout_s=0.2
+            known, sections, resume, self.hands, clock=lambda: self.rig.now, poll_s=poll_s, timeout_s=0.2
         )
         self.connector.start()
         senders = {(SITE, name): self.connector for name in SERIALS}

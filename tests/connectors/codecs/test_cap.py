@@ -121,6 +121,12 @@ def read(text):
     return found
 
 
+def as_read(text):
+    """What an XML reader makes of it: one kind of line end, and a sign in the place of what XML cannot hold."""
+    legal = (char if char in "\t\n\r" or (char >= " " and char not in "\ufffe\uffff") else "\ufffd" for char in text)
+    return "".join(legal).replace("\r\n", "\n").replace("\r", "\n")
+
+
 def test_an_entrapment_as_it_opens():
     found = read(encode_ticket(ticket(), SOURCE))
     assert found["identifier"] == ["LS-2026-0007.alert"]
@@ -187,4 +193,6 @@ def test_no_text_of_a_device_or_a_person_breaks_the_message(name, number, title,
     strange = ticket(number=f"N{number}", title=title, severity=severity)
     strange["subject"]["name"] = name
     strange["fields"] = {"floor": name or "?", "people": 1}
-    read(encode_ticket(strange, SOURCE))
+    found = read(encode_ticket(strange, SOURCE))
+    assert found["headline"] == [as_read((title.strip() or "entrapment")[:160])]
+    assert found["areaDesc"][0].endswith(as_read(name))

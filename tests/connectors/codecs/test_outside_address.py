@@ -116,4 +116,6 @@ def test_a_network_with_host_bits_is_a_mistake():
 
 @given(st.ip_addresses())
 def test_every_address_gets_an_answer(address):
-    why_closed(str(ip_address(address)))
+    """Words for people, or None, which nobody may get who is not public for the standard library too."""
+    why = why_closed(str(ip_address(address)))
+    assert why or (getattr(address, "ipv4_mapped", None) or address).is_global

@@ -352,6 +352,7 @@ def test_a_half_open_link_is_made_anew(run):
         inbox.wait(lambda it: server.connections > deaf[0])
         seen = len(inbox.messages)
         inbox.wait(lambda it: len(it.messages) > seen)
+    assert {event.credit for event in readings(inbox, devices) if isinstance(event, MeterReading)} == {1234}
 
 
 def test_a_lift_and_its_meters_share_a_bus_and_the_alarm_comes_within_its_period(run):
