@@ -109,9 +109,10 @@ def run_demo(data: Path, port: int, speed: float, scenario: str) -> None:
         sign_ins = ensure_sign_ins(store, folder.sign_ins, time.time_ns() // 1_000_000)
     with simulators(folder, broker_port, speed, scenario) as started:
         plan = read_plan(folder, scenario, speed)
-        hub = build(load_settings(folder.config))
+        settings = load_settings(folder.config)
+        hub = build(settings)
         with running(hub):  # within: the hub stops first, or every device would be noted as lost at each end
-            ensure_roster(hub.store, ESTATES, time.time_ns() // 1_000_000)
+            ensure_roster(hub.store, [site.id for site in settings.sites], time.time_ns() // 1_000_000)
             announce(hub)
             elapsed_s = time.monotonic() - started
             print(welcome(hub.url, folder, sign_ins, broker_port, plan, elapsed_s), flush=True)
