@@ -365,7 +365,7 @@ class _ClosingSslSocket(ssl.SSLSocket):
 
 
 def _drain(wake: socket.socket) -> None:
-    with contextlib.suppress(BlockingIOError):
+    with contextlib.suppress(BlockingIOError):  # somebody else has emptied it
         wake.recv(4096)
 
 

@@ -183,7 +183,7 @@ def _ended_at(sock: socket.socket, deadline: float) -> Iterator[None]:
     """Time-outs are per read: who sends a byte every second would hold us for ever."""
 
     def end() -> None:
-        with contextlib.suppress(OSError):
+        with contextlib.suppress(OSError):  # closed already: nobody is held up any more
             socket.socket.shutdown(
                 sock, socket.SHUT_RDWR
             )  # beneath TLS: its own would change the object under a reader

@@ -82,7 +82,7 @@ def typed(form: FormData, fields: Sequence[Field], zone: tzinfo) -> dict[str, An
 
 
 def _read(field: Field, word: str, zone: tzinfo) -> Any:
-    with contextlib.suppress(ValueError):
+    with contextlib.suppress(ValueError):  # goes on as it was typed: the action refuses it by the field's name
         if field.type == "count":
             return int(word)
         if field.type == "flag":
