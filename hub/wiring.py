@@ -25,6 +25,7 @@ from connectors.codecs.dlt645_decoder import Dlt645Decoder
 from connectors.codecs.door_decoder import DoorDecoder
 from connectors.codecs.json_decoder import JsonDecoder
 from connectors.codecs.modbus_decoder import ModbusDecoder
+from connectors.codecs.reader import ReaderDecoder
 from connectors.codecs.uhppote import UhppoteDecoder
 from connectors.dead_man import DeadManCall
 from connectors.modbus.check import check_bus
@@ -189,7 +190,7 @@ class _Assembly:
         self.engine = self._engine()
         self.canary = CanaryWatch(self.feed, self._send_canary, clock)
         self.connections = Connections(
-            list(self.estate.sites), self.mqtt, (self.buses, self.acrel), self.broker, self.canary.missing
+            list(self.estate.sites), self.mqtt, (self.buses, self.acrel, self.doors), self.broker, self.canary.missing
         )
         self.dead_man = make_dead_man(settings.dead_man, DeadManCall, list(self.estate.sites), clock)
         self.auditor = Auditor(store, self.inbox, list(self.estate.sites), clock, self.dead_man.proved)
@@ -271,6 +272,7 @@ class _Assembly:
             "dlt645": Dlt645Decoder(_sections("dlt645"), self.devices),
             "uhppote": UhppoteDecoder(_sections("uhppote"), self.devices),
             "acrel": AcrelDecoder(_sections("acrel"), self.devices),
+            "reader": ReaderDecoder(_sections("reader"), self.devices),
         }
         return Engine(self.store, self.core, self.inbox, decoders, self.clock, lambda: self.mqtt.connected)
 
@@ -291,7 +293,8 @@ class _Assembly:
         with self.store.read() as connection:
             rows = controllers.everywhere(connection)
         resumes = {(row.site, row.device): (row.epoch, row.last_index, row.serial) for row in rows}
-        return DoorWays(self.devices, _sections, self.mqtt, resumes, self.inbox, self.clock)
+        buses = self.estate.bus_entries()
+        return DoorWays(self.devices, _sections, self.mqtt, buses, resumes, self.inbox, self.clock)
 
     def _dispatch(self) -> Dispatch:
         return Dispatch(self.mqtt, self.doors.senders(), self.estate.numbers_of)

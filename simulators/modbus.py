@@ -1,7 +1,8 @@
 """A small Modbus server over TCP (MBAP or RTU frames) whose units can also misbehave the way real ones do.
 
 It is written from the Modbus specification and not with the library that the hub polls with, so that both sides of the wire
-are not the same code. Reading only: every write is answered with exception 1, as nothing may write to these meters.
+are not the same code. Meters are read only: every write is answered with exception 1. A unit that `respond`s answers for
+itself, writes included (card readers).
 """
 
 from __future__ import annotations
@@ -9,15 +10,19 @@ from __future__ import annotations
 import asyncio
 import random
 import struct
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Protocol
+from typing import Protocol, TypeAlias
 
 ILLEGAL_FUNCTION, ILLEGAL_ADDRESS, ILLEGAL_VALUE, NO_ANSWER_BEHIND_GATEWAY = 0x01, 0x02, 0x03, 0x0B
 READ_FUNCTIONS = (3, 4)
 MAX_REGISTERS = 125
 CLOSE_WITHIN_S = 2.0
+
+
+Responder: TypeAlias = Callable[[bytes], bytes]
+"""Request PDU → reply PDU."""
 
 
 class ModbusError(Exception):
@@ -66,6 +71,9 @@ def answer(unit: Unit | None, request: bytes) -> bytes:
     try:
         if unit is None:
             raise ModbusError(NO_ANSWER_BEHIND_GATEWAY)
+        respond: Responder | None = getattr(unit, "respond", None)
+        if respond is not None:
+            return respond(request)
         if function not in READ_FUNCTIONS or len(request) != 5:
             raise ModbusError(ILLEGAL_FUNCTION)
         address, count = struct.unpack(">HH", request[1:])

@@ -9,18 +9,26 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping
 from importlib.resources import files
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, TypeAlias
 
 import msgspec
 import yaml
 
-from connectors.codecs import dlt645_profile, door_profile, json_profile, modbus_profile, uhppote_profile
+from connectors.codecs import (
+    dlt645_profile,
+    door_profile,
+    json_profile,
+    modbus_profile,
+    reader_profile,
+    uhppote_profile,
+)
 from connectors.codecs.dlt645_profile import Dlt645Profile
 from connectors.codecs.door_profile import DoorProfile
 from connectors.codecs.json_profile import JsonProfile
 from connectors.codecs.modbus_fields import Number
 from connectors.codecs.modbus_profile import ModbusProfile
 from connectors.codecs.profile_error import Problems, ProfileError
+from connectors.codecs.reader_profile import ReaderProfile
 from connectors.codecs.uhppote_profile import UhppoteProfile
 from hub.vocabulary.facts import AccessFacts, DeviceKind, ProfileFacts
 from hub.vocabulary.units import BalanceUnit
@@ -31,6 +39,7 @@ DLT645: Final = "dlt645"
 ACREL_PUSH: Final = "acrel-push"
 UHPPOTE: Final = "uhppote"
 DOORS: Final = "mqtt-doors"
+READER: Final = "modbus-reader"
 SECTIONS: Final = {
     MQTT_JSON: "mqtt",
     MODBUS: "modbus",
@@ -38,6 +47,7 @@ SECTIONS: Final = {
     ACREL_PUSH: "acrel",
     UHPPOTE: "uhppote",
     DOORS: "doors",
+    READER: "reader",
 }
 """Transports and the section of the file that describes each."""
 
@@ -68,7 +78,7 @@ class Evidence(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
 
 
 class Profile(msgspec.Struct, frozen=True, kw_only=True):
-    """One device model. Exactly one of `mqtt`, `modbus`, `dlt645`, `acrel`, `uhppote` and `doors` is set, after `transport`."""
+    """One device model. Exactly one of `mqtt`, `modbus`, `dlt645`, `acrel`, `uhppote`, `doors` and `reader` is set, after `transport`."""
 
     id: str
     name: Mapping[str, str]  # by language: zh-CN, en
@@ -85,6 +95,7 @@ class Profile(msgspec.Struct, frozen=True, kw_only=True):
     acrel: ModbusProfile | None = None  # registers as a poll would bring them
     uhppote: UhppoteProfile | None = None
     doors: DoorProfile | None = None
+    reader: ReaderProfile | None = None
     access: AccessFacts | None = None  # of access controllers
 
     def facts(self) -> ProfileFacts:
@@ -92,7 +103,7 @@ class Profile(msgspec.Struct, frozen=True, kw_only=True):
         addressed_by = self.mqtt.addressed_by if self.mqtt is not None else None
         return ProfileFacts(
             kinds=tuple(map(DeviceKind, self.kinds)),
-            channel=SECTIONS[self.transport],
+            channel="modbus" if self.transport == READER else SECTIONS[self.transport],  # it hangs on such a bus
             balance_unit=_balance_unit(self.modbus or self.acrel, self.dlt645),
             options=(addressed_by[1],) if addressed_by is not None else (),
             expects_test_call=self.expects_test_call,
@@ -158,9 +169,7 @@ def read(text: str, name: str) -> Profile:
         )
     problems = Problems()
     profile = _header(raw, name, problems)
-    section: JsonProfile | ModbusProfile | UhppoteProfile | DoorProfile | None = (
-        None  # a Dlt645Profile is a ModbusProfile as well
-    )
+    section: Section | None = None
     try:
         parse = _PARSERS.get(profile.transport)
         section = parse(raw) if parse is not None else None
@@ -180,15 +189,17 @@ def _parse_acrel(raw: dict[str, Any]) -> ModbusProfile:
         raise ProfileError([problem.replace("modbus", section, 1) for problem in error.problems]) from error
 
 
-_PARSERS: Final[
-    Mapping[str, Callable[[dict[str, Any]], JsonProfile | ModbusProfile | UhppoteProfile | DoorProfile]]
-] = {
+Section: TypeAlias = JsonProfile | ModbusProfile | UhppoteProfile | DoorProfile | ReaderProfile
+"""What a transport's section is read into; a Dlt645Profile is a ModbusProfile as well."""
+
+_PARSERS: Final[Mapping[str, Callable[[dict[str, Any]], Section]]] = {
     MQTT_JSON: json_profile.parse,
     MODBUS: modbus_profile.parse,
     DLT645: dlt645_profile.parse,
     UHPPOTE: uhppote_profile.parse,
     DOORS: door_profile.parse,
     ACREL_PUSH: _parse_acrel,
+    READER: reader_profile.parse,
 }
 
 

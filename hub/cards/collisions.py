@@ -51,20 +51,26 @@ def told_as(format: str, value: str, profile: NumberProfile | None) -> CardNumbe
         return CardNumber(format, value)
 
 
+def known_as(connection: Connection, site: str, seen: Number, profile: NumberProfile) -> list[Row[Any]]:
+    """Every card of the site that a reader with this profile means by `seen`, in whatever state."""
+    found = _candidates(connection, site, seen, in_use=False)
+    return [row for row in found if seen_as(Number(row.format, row.raw_hex, row.bits), profile) == seen]
+
+
 def find(connection: Connection, site: str, number: Number, profile: NumberProfile) -> Clash | None:
     """Another card of the site that is out and that a reader with this profile takes for the same."""
     mine = seen_as(number, profile)
-    for row in _candidates(connection, site, mine):
+    for row in _candidates(connection, site, mine, in_use=True):
         other = Number(row.format, row.raw_hex, row.bits)
         if (other.format, other.raw_hex) != (number.format, number.raw_hex) and seen_as(other, profile) == mine:
             return Clash(row.value, numbers.spell(mine, profile.spelling))
     return None
 
 
-def _candidates(connection: Connection, site: str, seen: Number) -> list[Row[Any]]:
+def _candidates(connection: Connection, site: str, seen: Number, *, in_use: bool) -> list[Row[Any]]:
     spelled = select(card_spellings.c.card_id).where(card_spellings.c.spelling.in_(sorted(numbers.search_keys(seen))))
     likely = (
         or_(cards.c.id.in_(spelled), cards.c.bits > LONG_BITS) if seen.bits <= LONG_BITS else cards.c.id.in_(spelled)
     )
-    here = (cards.c.site == site, cards.c.state.in_(OUT), likely)
+    here = [cards.c.site == site, likely, *([cards.c.state.in_(OUT)] if in_use else [])]
     return list(connection.execute(select(cards).where(*here).order_by(cards.c.id)).all())

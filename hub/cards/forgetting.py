@@ -18,7 +18,7 @@ from hub.store.retention import EVENT_DAYS
 from hub.store.schema import events, ticket_timeline
 from hub.vocabulary.instants import DAY_MS, UtcMs
 
-ACCESS_KINDS: Final = ("AccessEvent", "DoorEvent")
+ACCESS_KINDS: Final = ("AccessEvent", "DoorEvent", "CardPresented", "DecisionMissed")
 ACCESS_DAYS: Final = EVENT_DAYS["AccessEvent"]
 HOLDER_DAYS: Final = 3 * 366
 """Holders of cards that have been over for this long are erased by themselves (PIPL art. 19: the shortest necessary time)."""

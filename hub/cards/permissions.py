@@ -44,6 +44,7 @@ class Why(StrEnum):
     REFUSED = "refused"
     NOT_ON_CONTROLLER = "not_on_controller"
     STILL_ON_CONTROLLER = "still_on_controller"
+    HUB_DECIDES = "hub_decides"  # nothing is told to the door: the ledger itself decides at each card
 
 
 REPLY_WITHIN_MS: Final[DurationMs] = MINUTE_MS
@@ -86,10 +87,13 @@ def summary(rows: Sequence[Row[Any]], locale: str) -> str:
     """The slip's sentence after a loss: on how many doors the card is dead, and which are not proved."""
     gone = [row for row in rows if row.reported == Reported.REMOVED]
     left = [f"{row.door}({row.reason})" if row.reason else str(row.door) for row in rows if row not in gone]
+    at_once = [str(row.door) for row in gone if row.reason == Why.HUB_DECIDES]
     if locale.startswith("zh"):
         said = f"已失效 {len(gone)}/{len(rows)} 扇门"
+        said += f"（由系统逐次判定、立即失效：{'、'.join(at_once)}）" if at_once else ""
         return said if not left else f"{said}，未确认：{'、'.join(left)}"
     said = f"Dead on {len(gone)} of {len(rows)} doors"
+    said += f" (at once where the hub decides at each card: {', '.join(at_once)})" if at_once else ""
     return said if not left else f"{said}; not confirmed: {', '.join(left)}"
 
 

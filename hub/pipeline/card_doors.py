@@ -91,6 +91,11 @@ def send_due(step: Step, site: str) -> None:
 def _send(step: Step, group: Sequence[Row[Any]]) -> None:
     first = group[0]
     desired = Desired(first.desired)
+    if access_of(step, first.site, first.controller).hub_decides:
+        # Nothing to tell and nothing to prove: the ledger is what decides there, and it has just changed.
+        proved = Reported.CONFIRMED if desired is Desired.GRANTED else Reported.REMOVED
+        report(step, group, proved, Why.HUB_DECIDES, next_try_at=None, tries=0)
+        return
     if desired is Desired.GRANTED:
         command = step.commands.send(_grant_command(step, first))
         reported, reason, wait = Reported.SENT, None, REPLY_WITHIN_MS
@@ -152,6 +157,8 @@ def forget_lists(step: Step, site: str, controller: str) -> None:
 
 def ask_for_list(step: Step, site: str, controller: str) -> None:
     """Ask a controller what it holds, unless it is being asked."""
+    if access_of(step, site, controller).hub_decides:
+        return  # a reader has no list
     waiting = {"_site": site, "_device": controller, "_now": step.now}
     if step.commands.asked(site, controller, LIST) or step.connection.execute(_ASKED, waiting).first() is not None:
         return

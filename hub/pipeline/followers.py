@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Final
 
 from hub.meters import topups
-from hub.pipeline import card_doors, card_proof, controllers, gateways
+from hub.pipeline import card_doors, card_proof, controllers, door_decisions, gateways
 from hub.vocabulary.access import AddressSeen, CardListed, ControllerReport, EventsMissed
 from hub.vocabulary.decisions import TicketKind
 from hub.vocabulary.events import (
@@ -21,6 +21,7 @@ from hub.vocabulary.events import (
     SupervisionTick,
     TopUpSettled,
 )
+from hub.vocabulary.readers import CardPresented, DecisionMissed, LockReport
 
 if TYPE_CHECKING:
     from hub.pipeline.step import Step
@@ -47,12 +48,15 @@ FOLLOWERS: Final[Mapping[type[Event], tuple[Callable[[Step, Event], None], ...]]
     AccessEvent: (controllers.follow_access,),
     AddressSeen: (controllers.follow_address,),
     CardListed: (controllers.follow_page,),
-    CommandResult: (_command_answered, card_proof.follow_result),
+    CardPresented: (door_decisions.follow_presented,),
+    CommandResult: (_command_answered, card_proof.follow_result, door_decisions.follow_result),
     ControllerReport: (controllers.follow_report,),
+    DecisionMissed: (door_decisions.follow_missed,),
     DeviceStatus: (card_doors.follow_status,),
     EventsMissed: (controllers.follow_missed,),
     GatewayChanged: (_gateway_changed,),
-    SupervisionTick: (card_doors.follow_tick, controllers.follow_tick),
+    LockReport: (door_decisions.follow_lock,),
+    SupervisionTick: (card_doors.follow_tick, controllers.follow_tick, door_decisions.follow_tick),
     TopUpSettled: (_topup_settled,),
 }
 

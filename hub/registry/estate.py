@@ -16,7 +16,7 @@ from hub.settings import BusConfig, DeviceConfig, Settings, SiteConfig
 from hub.settings.limits import merged, resolve
 from hub.settings.model import RuleLimits
 from hub.vocabulary.credentials import NumberProfile
-from hub.vocabulary.facts import DeviceFacts, SiteFacts
+from hub.vocabulary.facts import DeviceFacts, SiteFacts, nothing
 from hub.vocabulary.ports import BusEntry, DeviceEntry
 
 MQTT_GATEWAY: Final = "mqtt"
@@ -99,11 +99,18 @@ class Estate:
 
         A device that is not in the files (any more) has its site's. Raises KeyError for an unknown rule or site.
         """
-        key = (rule, site, device, building)
+        key = (rule, site, *self._own_level(site, device, building))
         found = self._limits.get(key)
         if found is None:
             found = self._limits[key] = self._shared(rule, self._levels(site, device, building).get(rule, {}))
         return found
+
+    def _own_level(self, site: str, device: str, building: str) -> tuple[str, str]:
+        """(device, building) where the device has limits of its own; else it is as all of its building are."""
+        own = self._devices.get((site, device)) if device else None
+        if own is None:
+            return "", building
+        return (device, own.building) if own.rules else ("", own.building)
 
     def _levels(self, site: str, device: str, building: str) -> RuleLimits:
         config = self._configs[site]
@@ -152,6 +159,7 @@ def _device_facts(site: str, device: DeviceConfig, pk: int) -> DeviceFacts:
         doors=tuple(door.id for door in device.doors),
         access=None if device.access is None else device.access.facts,
         numbers=device.numbers,
+        openings={door.id: door.opening for door in device.doors if door.opening is not None} or nothing(),
     )
 
 
@@ -164,6 +172,8 @@ def _device_entry(site: SiteConfig, device: DeviceConfig) -> DeviceEntry:
     options: dict[str, Any] = {**_periods(device), **device.options}
     if device.doors:
         options["doors"] = {door.id: door.number for door in device.doors}
+    if openings := {door.id: door.opening for door in device.doors if door.opening is not None}:
+        options["openings"] = openings
     if device.access is not None:
         options |= device.access.settings
     return DeviceEntry(

@@ -47,7 +47,7 @@ class Controllers:
             return None
         facts = _facts(section, profile.access or AccessFacts())
         found = {key: READERS[key](section) for key in facts.settings if key in READERS}
-        if "numbers" in facts.settings and numbers is not None:
+        if ("numbers" in facts.settings or facts.hub_decides) and numbers is not None:
             found["card_format"] = numbers.format
         for key, once in self._once.items():
             once.new(section, key, found.get(key))

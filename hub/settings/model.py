@@ -11,6 +11,7 @@ import msgspec
 from hub.vocabulary.card_rules import CardRules
 from hub.vocabulary.credentials import NumberProfile
 from hub.vocabulary.facts import AccessFacts, ClockTimes, DeviceKind
+from hub.vocabulary.readers import DoorOpening
 from hub.vocabulary.units import BalanceUnit
 
 RuleLimits: TypeAlias = Mapping[str, Mapping[str, Any]]
@@ -78,10 +79,11 @@ class BusConfig(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class DoorConfig(msgspec.Struct, frozen=True, kw_only=True):
-    """A door and the controller's own number for it."""
+    """A door and the controller's own number for it. `opening`: where the hub itself opens it."""
 
     id: str
     number: int
+    opening: DoorOpening | None = None
 
 
 class AccessConfig(msgspec.Struct, frozen=True, kw_only=True):

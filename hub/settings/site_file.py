@@ -6,15 +6,17 @@ References are checked after everything is read, so that one slip in a building'
 from __future__ import annotations
 
 import re
+import sys
 import zoneinfo
 from collections.abc import Mapping
 from functools import cache
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 from hub.settings.access import Controllers
 from hub.settings.card_rules import read_card_rules
 from hub.settings.clocks import NO_CLOCKS, ClockTable, read_clocks
+from hub.settings.door_opening import Openings, read_opening
 from hub.settings.duty import read_escalation
 from hub.settings.lift_card import read_lift_card
 from hub.settings.limits import LimitTypes, merged, read_limits
@@ -35,6 +37,7 @@ LOCALES: Final = ("zh-CN", "en")
 NO_NOTIFIERS: Final = NotifierTypes()
 NO_VARIABLES: Final[Mapping[str, str]] = {}
 RESERVED_BUSES: Final = ("mqtt", "lan")
+NOTHING: Final[dict[str, Any]] = {}
 ON_A_BUS: Final = ("modbus", "dlt645", "acrel")
 UNIT: Final = re.compile(r"[A-Za-z0-9_-]{1,32}")
 UNIT_ALLOWED: Final = 'letters, digits, - and _, at most 32, quoted: "0101"'
@@ -183,11 +186,12 @@ class _Estate:
 def _read_devices(root: Section, estate: _Estate) -> tuple[DeviceConfig, ...]:
     found: list[DeviceConfig] = []
     ids, units, doors, options = Once("device"), Once("unit_id"), Once("door"), Once("the value")
-    addresses = MeterAddresses()
+    addresses, openings = MeterAddresses(), Openings()
     for section in root.sections("devices"):
         device = _read_device(section, estate, doors)
         if ids.new(section, "id", device.id):
             found.append(device)
+        openings.take(section, device, estate.profiles.get(device.profile))
         if device.bus and device.unit_id is not None:
             units.new(section, "unit_id", (device.unit_id, device.bus))
         if addresses.take(section, device):
@@ -195,6 +199,7 @@ def _read_devices(root: Section, estate: _Estate) -> tuple[DeviceConfig, ...]:
         for name, value in device.options.items():
             options.new(section, name, f"{name} {value}")
     addresses.finish()
+    openings.finish()
     return tuple(found)
 
 
@@ -209,21 +214,21 @@ def _read_device(section: Section, estate: _Estate, doors: Once) -> DeviceConfig
     device = DeviceConfig(
         id=device_id,
         kind=kind or DeviceKind.ELEVATOR,
-        profile=profile_name,
-        place=place,
-        building=building,
+        profile=sys.intern(profile_name),  # one string for ten thousand devices, not ten thousand
+        place=sys.intern(place),
+        building=sys.intern(building),
         unit=unit,
         name=section.text("name") or device_id,
         bus=bus,
         unit_id=unit_id,
         balance_unit=_read_balance_unit(section, kind, profile),
         expects_test_call=profile is not None and profile.expects_test_call,
-        doors=_read_doors(section, kind, doors),
+        doors=_read_doors(section, kind, profile, doors),
         timeout_ms=timeout_ms,
         every_s=every_s,
         fast_ms=fast_ms,
-        options=_read_options(section, profile),
-        rules=read_limits(section, estate.rules, estate.limits.get(building, estate.site_limits)),
+        options=_read_options(section, profile) or NOTHING,
+        rules=read_limits(section, estate.rules, estate.limits.get(building, estate.site_limits)) or NOTHING,
         access=estate.controllers.read(section, kind, profile, numbers),
         numbers=numbers,
         lift=read_lift_card(section, kind),
@@ -317,16 +322,19 @@ def _read_options(section: Section, profile: ProfileFacts | None) -> dict[str, s
     return {name: value for name, value in read.items() if value}
 
 
-def _read_doors(section: Section, kind: DeviceKind | None, doors: Once) -> tuple[DoorConfig, ...]:
+def _read_doors(
+    section: Section, kind: DeviceKind | None, profile: ProfileFacts | None, doors: Once
+) -> tuple[DoorConfig, ...]:
     found: list[DoorConfig] = []
     numbers = Once("door number")
     for door in section.sections("doors"):
         number = door.integer("number", 0, 65_535, required=True)
         door_id = door.id()
+        opening = read_opening(door, profile)
         door.finish()
         numbers.new(door, "number", number)
         if doors.new(door, "id", door_id) and number is not None:
-            found.append(DoorConfig(id=door_id, number=number))
+            found.append(DoorConfig(id=door_id, number=number, opening=opening))
     if "doors" in section.fields and kind is not None and kind is not DeviceKind.ACCESS_CONTROLLER:
         section.wrong("doors", "only access controllers have doors", "leave it out")
     return tuple(found)

@@ -21,6 +21,8 @@ EVENT_DAYS: Final[Mapping[str, int]] = {
     "ElevatorState": 30,
     "AccessEvent": 180,
     "DoorEvent": 180,
+    "CardPresented": 180,
+    "DecisionMissed": 180,
     "ElevatorAlarm": 4 * 366,
     "DeviceStatus": 90,
     "CommandResult": 90,

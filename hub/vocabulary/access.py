@@ -21,6 +21,9 @@ class AccessReason(StrEnum):
     CREDENTIAL_NOT_ENABLED = "credential_not_enabled"
     CREDENTIAL_NOT_ACTIVE = "credential_not_active"
     CREDENTIAL_EXPIRED = "credential_expired"
+    CREDENTIAL_UNASSIGNED = "credential_unassigned"
+    CREDENTIAL_NOT_PROVISIONED = "credential_not_provisioned"
+    CREDENTIAL_DISABLED = "credential_disabled"
     UNAUTHORIZED = "unauthorized"
     NOT_PERMITTED_AT_THIS_TIME = "not_permitted_at_this_time"
     ANTI_PASSBACK = "anti_passback"
@@ -41,8 +44,11 @@ BACNET_EVENT: Final[Mapping[AccessReason, int]] = {
     AccessReason.NOT_PERMITTED_AT_THIS_TIME: 136,
     AccessReason.ANTI_PASSBACK: 138,
     AccessReason.CREDENTIAL_LOST: 143,
+    AccessReason.CREDENTIAL_UNASSIGNED: 149,
+    AccessReason.CREDENTIAL_NOT_PROVISIONED: 150,
     AccessReason.CREDENTIAL_NOT_ACTIVE: 151,
     AccessReason.CREDENTIAL_EXPIRED: 152,
+    AccessReason.CREDENTIAL_DISABLED: 153,
     AccessReason.INTERLOCK: 164,
     AccessReason.DURESS: 4,
 }

@@ -4,14 +4,23 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from enum import StrEnum
-from typing import Any
+from types import MappingProxyType
+from typing import Any, Final
 
 import msgspec
 
 from hub.vocabulary.card_rules import CardRules
 from hub.vocabulary.credentials import NumberProfile
 from hub.vocabulary.instants import UtcMs
+from hub.vocabulary.readers import DoorOpening
 from hub.vocabulary.units import BalanceUnit
+
+_NOTHING: Final[Mapping[str, Any]] = MappingProxyType({})
+
+
+def nothing() -> Mapping[str, Any]:
+    """An empty mapping, the same for all: ten thousand devices have forty thousand facts."""
+    return _NOTHING
 
 
 class DeviceKind(StrEnum):
@@ -35,6 +44,7 @@ class AccessFacts(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
     lease_days: int | None = None
     settings: tuple[str, ...] = ()  # what the site file has to say of each controller of this kind
     hub_decides: bool = False  # a reader without a list: a card opens nothing unless the hub says so
+    relays: int = 0  # that the hub may switch for doors, numbered from 1
 
 
 class ProfileFacts(msgspec.Struct, frozen=True, kw_only=True):
@@ -67,6 +77,7 @@ class DeviceFacts(msgspec.Struct, frozen=True, kw_only=True):
     doors: tuple[str, ...] = ()  # ids, unique within the site, of an access controller
     access: AccessFacts | None = None  # of an access controller
     numbers: NumberProfile | None = None  # of an access controller: how its readers spell; None: as cards were entered
+    openings: Mapping[str, DoorOpening] = msgspec.field(default_factory=nothing)  # door → how the hub opens it
 
 
 class SiteFacts(msgspec.Struct, frozen=True, kw_only=True):
@@ -92,9 +103,9 @@ class Facts(msgspec.Struct, frozen=True, kw_only=True):
     device: DeviceFacts | None
     limits: Any
     started_at: UtcMs
-    devices: Mapping[str, DeviceFacts] = msgspec.field(default_factory=dict)
-    heard: Mapping[str, UtcMs] = msgspec.field(default_factory=dict)
-    limits_of: Mapping[str, Any] = msgspec.field(default_factory=dict)
+    devices: Mapping[str, DeviceFacts] = msgspec.field(default_factory=nothing)
+    heard: Mapping[str, UtcMs] = msgspec.field(default_factory=nothing)
+    limits_of: Mapping[str, Any] = msgspec.field(default_factory=nothing)
 
 
 class NotifierFacts(msgspec.Struct, frozen=True, kw_only=True):

@@ -76,6 +76,13 @@ PROFILES: Mapping[str, ProfileFacts] = {
         channel="doors",
         access=AccessFacts(capacity=1000, settings=("ip", "reader", "numbers")),
     ),
+    "reader": ProfileFacts(
+        kinds=(DeviceKind.ACCESS_CONTROLLER,), channel="modbus", access=AccessFacts(hub_decides=True, relays=2)
+    ),
+    "bare-reader": ProfileFacts(
+        kinds=(DeviceKind.ACCESS_CONTROLLER,), channel="modbus", access=AccessFacts(hub_decides=True)
+    ),
+    "relays": ProfileFacts(kinds=(DeviceKind.ACCESS_CONTROLLER,), channel="modbus", access=AccessFacts(relays=8)),
     "kwh-meter": ProfileFacts(kinds=(DeviceKind.METER,), channel="modbus", balance_unit="kWh"),
 }
 
