@@ -2,8 +2,8 @@
 
 import pytest
 
-from hub.settings import ConfigurationErrors
 from support.configuration import load_configuration, write_configuration
+from support.slips import assert_said
 
 SITE = """\
 site: {id: lakeside, name: 湖畔花园, timezone: Asia/Shanghai, locale: zh-CN}
@@ -43,8 +43,4 @@ def test_meters_are_known_by_their_sender(tmp_path):
     ],
 )
 def test_each_mistake_is_named(tmp_path, old, new, field, line, said):
-    with pytest.raises(ConfigurationErrors) as caught:
-        read(tmp_path, SITE.replace(old, new))
-    mistake = next(each for each in caught.value.mistakes if each.field == field)
-    assert mistake.line == line
-    assert said in f"{mistake.problem} {mistake.allowed}"
+    assert_said(tmp_path, SITE, (old, new), field, line, said)

@@ -5,6 +5,7 @@ import pytest
 from hub.settings import ConfigurationErrors
 from hub.settings.urls import UrlError, bus_url
 from support.configuration import load_configuration, write_configuration
+from support.slips import assert_said
 
 SITE = """\
 site: {id: lakeside, name: 湖畔花园, timezone: Asia/Shanghai, locale: zh-CN}
@@ -62,12 +63,7 @@ def test_the_same_address_on_two_buses_is_two_meters(tmp_path):
     ],
 )
 def test_each_mistake_is_named_with_its_line_and_what_is_allowed(tmp_path, old, new, field, line, said):
-    assert old in SITE
-    with pytest.raises(ConfigurationErrors) as caught:
-        read(tmp_path, SITE.replace(old, new, 1))
-    found = [mistake for mistake in caught.value.mistakes if mistake.field == field]
-    assert [mistake.line for mistake in found] == [line], caught.value.mistakes
-    assert said in f"{found[0].problem}; {found[0].allowed}"
+    assert_said(tmp_path, SITE, (old, new), field, line, said)
 
 
 def test_a_modbus_meter_on_such_a_bus_is_a_mistake(tmp_path):

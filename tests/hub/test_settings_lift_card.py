@@ -2,9 +2,9 @@
 
 import pytest
 
-from hub.settings import ConfigurationErrors
 from hub.settings.lift_card import LIFT_CARD
 from support.configuration import load_configuration, write_configuration
+from support.slips import assert_said
 
 SITE = """\
 site: {id: lakeside, name: 湖畔花园, timezone: Asia/Shanghai, locale: zh-CN}
@@ -36,8 +36,4 @@ def test_what_is_said_of_a_lift_is_text_as_it_stands(tmp_path):
     ],
 )
 def test_each_mistake_is_named(tmp_path, old, new, field, line, said):
-    with pytest.raises(ConfigurationErrors) as caught:
-        read(tmp_path, SITE.replace(old, new))
-    mistake = next(each for each in caught.value.mistakes if each.field == field)
-    assert mistake.line == line
-    assert said in f"{mistake.problem} {mistake.allowed}"
+    assert_said(tmp_path, SITE, (old, new), field, line, said)
