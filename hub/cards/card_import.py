@@ -25,7 +25,7 @@ from hub.cards.numbers import Number
 from hub.cards.secrecy import KeyRing
 from hub.registry import households
 from hub.registry.household_import import SiteEntry, site_of
-from hub.registry.sheet import CellProblem, RowError, Sheet, places_of
+from hub.registry.sheet import CellProblem, RowError, Sheet, understood
 from hub.vocabulary.card_rules import CardRules
 from hub.vocabulary.credentials import NumberProfile
 from hub.vocabulary.instants import UtcMs
@@ -110,21 +110,14 @@ def is_ledger(sheet: Sheet) -> bool:
 
 def understand(sheet: Sheet, sites: Mapping[str, CardSite], now: UtcMs) -> CardImport:
     """What the sheet wants; every wrong cell is named. Pure."""
-    problems = list(sheet.problems)
-    places = places_of(sheet.headers, COLUMNS, REQUIRED, problems)
-    if len(sheet.rows) > MOST_CARDS:
-        problems.append(CellProblem(1, "", f"{len(sheet.rows)} cards: at most {MOST_CARDS} in one sheet, split it"))
-    broken = {problem.row for problem in sheet.problems}
-    entries: list[CardEntry] = []
-    for number, cells in sheet.rows if not any(problem.row == 1 for problem in problems) else ():
-        try:
-            entry = _entry(number, {name: cells[place] for name, place in places.items()}, sites, now)
-        except RowError as error:
-            if not any((problem.row, problem.column) == (number, error.column) for problem in sheet.problems):
-                problems.append(CellProblem(number, error.column, error.reason))
-            continue
-        if number not in broken:
-            entries.append(entry)
+    too_many = f"{len(sheet.rows)} cards: at most {MOST_CARDS} in one sheet, split it"
+    entries, problems = understood(
+        sheet,
+        COLUMNS,
+        REQUIRED,
+        lambda number, cells: _entry(number, cells, sites, now),
+        [CellProblem(1, "", too_many)] if len(sheet.rows) > MOST_CARDS else [],
+    )
     problems += _doubles(entries, sites)
     return CardImport(entries=tuple(entries), problems=tuple(sorted(problems)))
 

@@ -17,7 +17,7 @@ from sqlalchemy import Connection, select
 from hub.registry import households, people
 from hub.registry.households import Member, MemberRole
 from hub.registry.people import ChannelEdit, FieldError, PersonEdit
-from hub.registry.sheet import CellProblem, RowError, Sheet, places_of
+from hub.registry.sheet import CellProblem, RowError, Sheet, understood
 from hub.store.schema import household_members
 from hub.store.schema import households as households_table
 from hub.vocabulary.instants import UtcMs
@@ -113,20 +113,7 @@ class Change(StrEnum):
 
 def understand(sheet: Sheet, sites: Mapping[str, SiteEntry]) -> Import:
     """What the sheet wants; every wrong cell is named. Pure."""
-    problems = list(sheet.problems)
-    places = places_of(sheet.headers, COLUMNS, REQUIRED, problems)
-    entries: list[Entry] = []
-    broken = {problem.row for problem in sheet.problems}
-    for number, cells in sheet.rows if not any(problem.row == 1 for problem in problems) else ():
-        values = {name: cells[place] for name, place in places.items()}
-        try:
-            entry = _entry(number, values, sites)
-        except RowError as error:
-            if not any((problem.row, problem.column) == (number, error.column) for problem in sheet.problems):
-                problems.append(CellProblem(number, error.column, error.reason))
-            continue
-        if number not in broken:
-            entries.append(entry)
+    entries, problems = understood(sheet, COLUMNS, REQUIRED, lambda number, cells: _entry(number, cells, sites))
     problems += _contradictions(entries)
     return Import(entries=tuple(entries), problems=tuple(sorted(problems)))
 

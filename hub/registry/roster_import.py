@@ -20,7 +20,7 @@ from hub.registry.household_import import STAFF_WORDS, SiteEntry, buildings_of, 
 from hub.registry.people import FieldError
 from hub.registry.roster import shift_of
 from hub.registry.roster_rows import WEEK, AssignmentEdit
-from hub.registry.sheet import CellProblem, RowError, Sheet, places_of
+from hub.registry.sheet import CellProblem, RowError, Sheet, understood
 from hub.store.schema import duty_assignments
 from hub.store.schema import people as people_table
 from hub.vocabulary.instants import UtcMs
@@ -98,19 +98,7 @@ def is_roster(sheet: Sheet) -> bool:
 
 def understand(sheet: Sheet, sites: Mapping[str, SiteEntry]) -> RosterImport:
     """What the sheet wants; every wrong cell is named. Pure."""
-    problems = list(sheet.problems)
-    places = places_of(sheet.headers, COLUMNS, REQUIRED, problems)
-    broken = {problem.row for problem in sheet.problems}
-    entries: list[RosterEntry] = []
-    for number, cells in sheet.rows if not any(problem.row == 1 for problem in problems) else ():
-        try:
-            entry = _entry(number, {name: cells[place] for name, place in places.items()}, sites)
-        except RowError as error:
-            if not any((problem.row, problem.column) == (number, error.column) for problem in sheet.problems):
-                problems.append(CellProblem(number, error.column, error.reason))
-            continue
-        if number not in broken:
-            entries.append(entry)
+    entries, problems = understood(sheet, COLUMNS, REQUIRED, lambda number, cells: _entry(number, cells, sites))
     problems += _doubles(entries)
     return RosterImport(entries=tuple(entries), problems=tuple(sorted(problems)))
 

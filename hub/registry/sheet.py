@@ -11,11 +11,13 @@ import datetime
 import io
 import re
 import zipfile
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
 import msgspec
+
+Entry = TypeVar("Entry")
 
 LARGEST_FILE: Final = 20 * 1024 * 1024
 LARGEST_UNPACKED: Final = 200 * 1024 * 1024
@@ -71,7 +73,7 @@ def read_sheet(path: Path) -> Sheet:
     raise SheetError(f"{path} is neither .csv nor .xlsx (.xls and .xlsm are not read: save as .xlsx).")
 
 
-def places_of(
+def _places(
     headers: Sequence[str], columns: Mapping[str, Sequence[str]], required: Sequence[str], problems: list[CellProblem]
 ) -> dict[str, int]:
     """Column → its place, by any of its names; unknown, double and missing columns are problems of row 1. Pure."""
@@ -87,6 +89,34 @@ def places_of(
             places[name] = place
     problems += [CellProblem(1, name, "the column is missing") for name in required if name not in places]
     return places
+
+
+def understood(
+    sheet: Sheet,
+    columns: Mapping[str, Sequence[str]],
+    required: Sequence[str],
+    entry: Callable[[int, Mapping[str, str]], Entry],
+    problems: Sequence[CellProblem] = (),
+) -> tuple[list[Entry], list[CellProblem]]:
+    """The rows as entries, and every wrong cell. Pure.
+
+    `entry` makes one of a row's number and its cells by column, or raises RowError. `problems` are those known before; where
+    one of row 1 is among all of them, no row is read: what stands in which column is not known.
+    """
+    found = [*sheet.problems, *problems]
+    places = _places(sheet.headers, columns, required, found)
+    broken = {problem.row for problem in sheet.problems}
+    entries: list[Entry] = []
+    for number, cells in sheet.rows if not any(problem.row == 1 for problem in found) else ():
+        try:
+            made = entry(number, {name: cells[place] for name, place in places.items()})
+        except RowError as error:
+            if not any((problem.row, problem.column) == (number, error.column) for problem in sheet.problems):
+                found.append(CellProblem(number, error.column, error.reason))
+            continue
+        if number not in broken:
+            entries.append(made)
+    return entries, found
 
 
 def _sheet(rows: Iterator[tuple[int, list[Any]]]) -> Sheet:
