@@ -136,6 +136,8 @@ class PymodbusClient:
         self._asked: _Question | None = None
         self._good: bytes | None = None  # how a good reply begins
         self._sent_at = 0.0
+        self._patience: asyncio.TimerHandle | None = None
+        self._deadline = 0.0
         # The library logs every oddity of the wire as an error with a packet dump; we report each once, in our words.
         logging.getLogger("pymodbus").setLevel(logging.CRITICAL)
 
@@ -165,14 +167,31 @@ class PymodbusClient:
         question = self._questions.get((unit_id, span)) or self._question(client, unit_id, span)
         loop = asyncio.get_running_loop()
         self._reply = reply = loop.create_future()
-        timer = loop.call_later(timeout_ms / 1000, self._settle, reply, SILENCE)
+        self._wait_until(loop, loop.time() + timeout_ms / 1000)
         try:
             self._send(client, question, reply)
             found = await reply
         finally:
-            timer.cancel()
             self._reply = None
         return _judged(found, span) if isinstance(found, ModbusPDU) else found
+
+    def _wait_until(self, loop: asyncio.AbstractEventLoop, deadline: float) -> None:
+        """One timer for many requests: it looks when it fires, and goes on to the deadline of the request of then."""
+        self._deadline = deadline
+        if self._patience is not None and self._patience.when() > deadline:
+            self._patience.cancel()
+            self._patience = None
+        if self._patience is None:
+            self._patience = loop.call_at(deadline, self._look, loop)
+
+    def _look(self, loop: asyncio.AbstractEventLoop) -> None:
+        self._patience = None
+        if self._reply is None:
+            return
+        if loop.time() < self._deadline:
+            self._patience = loop.call_at(self._deadline, self._look, loop)
+        else:
+            self._settle(self._reply, SILENCE)
 
     def _question(self, client: ModbusBaseClient, unit_id: int, span: Span) -> _Question:
         request = REQUESTS[span.fc](address=span.addr, count=span.count, dev_id=unit_id)
@@ -197,6 +216,9 @@ class PymodbusClient:
 
     def close(self) -> None:
         client, self._client = self._client, None
+        if self._patience is not None:
+            self._patience.cancel()
+            self._patience = None
         if client is not None:
             client.close()
 

@@ -193,14 +193,13 @@ class BusPoller:
         self._reconnect_ms = min(self._reconnect_ms * 2, RECONNECT_MS[1])
 
     async def _pause(self, milliseconds: int) -> None:
-        """A future and a timer: once for every request, so that a wait with a task of its own would cost more than the rest."""
+        """A future and a timer: there is one after every request, and a wait with a task of its own would cost more."""
         loop = asyncio.get_running_loop()
         self._pausing = pausing = loop.create_future()
-        timer = loop.call_later(max(milliseconds, 0) / 1000, _end, pausing)
+        loop.call_later(max(milliseconds, 0) / 1000, _end, pausing)
         try:
             await pausing
         finally:
-            timer.cancel()
             self._pausing = None
 
     def _late(self, lateness_ms: int) -> None:

@@ -11,10 +11,11 @@ from connectors.modbus.unit import Health, Unit
 
 def due(units: Collection[Unit], period: Period, now: MonotonicMs) -> Unit | None:
     """The healthy unit that has waited longest; urgent ones before the others."""
+    alarms, healthy = period is Period.FAST, Health.HEALTHY  # a bus may have hundreds of units: no calls in this loop
     best, key = None, (True, now + 1)
     for unit in units:
-        at = unit.due_at(period)
-        if at is not None and at <= now and unit.health is Health.HEALTHY and (not unit.urgent, at) < key:
+        at = unit.fast_at if alarms else unit.slow_at
+        if at is not None and at <= now and unit.health is healthy and (not unit.urgent, at) < key:
             best, key = unit, (not unit.urgent, at)
     return best
 

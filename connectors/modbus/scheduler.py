@@ -90,6 +90,7 @@ class Schedule:
         self._drops = 0
         self._heard_at: MonotonicMs | None = None
         self._silent: set[str] = set()
+        self._calm = True  # nobody has failed since nobody was left to be judged
         self._refused: dict[str, set[str]] = {}
         self.answers = 0
         self.failures = 0
@@ -266,6 +267,7 @@ class Schedule:
 
     def _failed(self, unit: Unit, cause: str, sent_at: MonotonicMs, now: MonotonicMs) -> list[Effect]:
         self.failures += 1
+        self._calm = False
         was_a_try = unit.health is not Health.HEALTHY
         self._abort(unit)
         unit.failed(cause, now)
@@ -291,9 +293,12 @@ class Schedule:
 
     def _judge(self, now: MonotonicMs) -> list[Effect]:
         """A quarantined device is lost when anything answered since it failed; when nothing does, it is the bus."""
+        if self._calm:
+            return []
         if len(self._silent) >= SILENT_UNITS:
             return self._bus_lost(NO_UNIT_ANSWERS, now)
         waiting = [unit for unit in self._units.values() if unit.pending_loss is not None]
+        self._calm = not waiting and not self._silent
         if waiting and len(self._units) == 1:  # the link is there, and nobody else to ask
             back: list[Effect] = [BusBack()] if self._up is False else []
             self._up = True
@@ -360,8 +365,7 @@ class Schedule:
 
     def expedite(self, device: str, now: MonotonicMs) -> None:
         """Read this device before the others, once: somebody waits for its value (a top-up, a test)."""
-        unit = self._units.get(device)
-        if unit is not None:
+        if (unit := self._units.get(device)) is not None:
             unit.hurry(now)
 
     # --- what it looks like -------------------------------------------------------------------------------
@@ -385,12 +389,11 @@ class Schedule:
 
     def units(self, now: MonotonicMs) -> Iterable[UnitStatus]:
         for unit in self._units.values():
-            waits = unit.health is not Health.HEALTHY
             yield UnitStatus(
                 device=unit.spec.device,
                 health=unit.health,
                 failures=unit.failures,
                 cause=unit.lost_cause if unit.lost else None,
-                next_probe_ms=max(unit.retry_at - now, 0) if waits else None,
+                next_probe_ms=None if unit.health is Health.HEALTHY else max(unit.retry_at - now, 0),
                 unsupported=tuple(sorted(self._refused.get(unit.spec.device, ()))),
             )

@@ -93,9 +93,6 @@ class Unit:
     def has_alarms(self) -> bool:
         return bool(self._reads[Period.FAST])
 
-    def due_at(self, period: Period) -> MonotonicMs | None:
-        return self.fast_at if period is Period.FAST else self.slow_at
-
     def period_of_try(self) -> Period:
         """What a device that does not answer is asked for."""
         return Period.FAST if self.has_alarms else Period.SLOW

@@ -19,6 +19,7 @@ from connectors.modbus.address import BusAddress, BusAddressError, Framing, pars
 from connectors.modbus.client import PymodbusClient
 from connectors.modbus.exchange import Answer, Dropped, Exceptional, Mismatch, Silence, check
 from support.modbus_wire import Bank, Reply, WireServer, exception, registers
+from support.waiting import wait_until
 
 logging.getLogger("pymodbus").setLevel(logging.CRITICAL)
 
@@ -122,6 +123,26 @@ def test_a_late_reply_over_tcp_answers_nothing_else():
         assert ask(server.port, Span(3, 0, 1), times=3) == [Silence(), Answer((1,)), Answer((2,))]
 
 
+def test_every_request_has_its_own_time_however_long_the_one_before_it_had():
+    """A look at the clock that was meant for an earlier request neither ends a later one nor lets it wait."""
+    waits = [(100, 0.0), (30_000, 0.2), (60_000, 0.0), (60, None), (60, None)]
+
+    async def talk(port):
+        link = PymodbusClient(BusAddress(framing=Framing.TCP, host="127.0.0.1", port=port), lambda ms: None)
+        assert await link.connect(1000) is None
+        async with asyncio.timeout(20):
+            found = [await link.read(1, Span(3, 0, 1), timeout_ms) for timeout_ms, _ in waits]
+        link.close()
+        return found
+
+    def answer(asked):
+        delay_s = waits[asked.number][1]
+        return None if delay_s is None else Reply(registers(3, [asked.number]).pdu, delay_s)
+
+    with WireServer(answer) as server:
+        assert asyncio.run(talk(server.port)) == [Answer((0,)), Answer((1,)), Answer((2,)), Silence(), Silence()]
+
+
 def test_a_reply_in_pieces_and_two_replies_at_once_are_one_answer_each():
     """TCP keeps no frames: wherever a reply is cut it is the same answer, and what hangs on behind it is nobody's."""
     late = []
@@ -135,7 +156,7 @@ def test_a_reply_in_pieces_and_two_replies_at_once_are_one_answer_each():
             good = struct.pack(">HHHBBB4H", number, 0, 11, 1, 3, 8, 1, 2, 3, number)
             asked = asyncio.ensure_future(link.read(1, Span(3, 0, 4), 5000))
             await asyncio.sleep(0)  # it has asked
-            for piece in (good[:cut], good[cut:]) if 0 < cut < 17 else (good + good,):
+            for piece in {0: (good, good), 17: (good + good,)}.get(cut, (good[:cut], good[cut:])):
                 receive(piece)
             found.append(await asked)
         receive(good)
@@ -144,8 +165,9 @@ def test_a_reply_in_pieces_and_two_replies_at_once_are_one_answer_each():
 
     with WireServer(lambda asked: None) as server:
         found = asyncio.run(talk(server))
+        wait_until(lambda: len(server.asked) == 18, 10, "not all was asked")
     assert found == [Answer((1, 2, 3, number)) for number in range(1, 19)]
-    assert len(late) == 1
+    assert len(late) == 2
 
 
 def test_a_connection_that_breaks_in_the_middle_is_noticed_at_once():
