@@ -36,7 +36,7 @@ class Dlt645Decoder(ModbusDecoder):
         devices = tuple(devices)
         super().__init__(profiles, devices)
         self._models = profiles
-        self._zones = {f"{device.site}/{device.device}": device.timezone for device in devices}
+        self._zones = {f"{each.site}/{each.device}": each.timezone for each in devices if each.profile in profiles}
 
     def decode(self, message: RawMessage) -> Sequence[Event] | Rejected:
         """As ModbusDecoder; a poll that holds the meter's clock says by how much it is wrong."""

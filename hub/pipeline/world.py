@@ -55,11 +55,12 @@ class FactsBook:
             return None
         wide: dict[str, Any] = {}
         if not device:
-            devices = self._world.devices_of(site)
+            devices, of_site = self._world.devices_of(site), self._world.limits(rule, site, None)
+            own = ((name, self._world.limits(rule, site, name)) for name in devices)
             wide = {
                 "devices": devices,
                 "heard": self._heard[site],
-                "limits_of": {name: self._world.limits(rule, site, name) for name in devices},
+                "limits_of": {name: limits for name, limits in own if limits is not of_site},
             }
         known = {name: value for name, value in wide.items() if name in Facts.__struct_fields__}
         return Facts(
