@@ -17,19 +17,12 @@ from prometheus_client import CollectorRegistry
 
 from connectors import notify, platforms, profiles
 from connectors.access.check import check_boards
-from connectors.access.ways import DoorWays
-from connectors.acrel import AcrelListener
 from connectors.broker import BrokerError, EmbeddedBroker, die_with_parent, free_port, server_binary
-from connectors.codecs.acrel_decoder import AcrelDecoder
-from connectors.codecs.dlt645_decoder import Dlt645Decoder
 from connectors.codecs.door_decoder import DoorDecoder
 from connectors.codecs.json_decoder import JsonDecoder
-from connectors.codecs.modbus_decoder import ModbusDecoder
-from connectors.codecs.reader import ReaderDecoder
-from connectors.codecs.uhppote import UhppoteDecoder
 from connectors.dead_man import DeadManCall
+from connectors.lines import LINES, Given, Laid, bus_profiles, decoders
 from connectors.modbus.check import check_bus
-from connectors.modbus.connector import BusConnector
 from connectors.mqtt import MqttConnector
 from connectors.mqtt_check import check_connection
 from connectors.mqtt_settings import MqttSettings as BrokerAddress
@@ -130,7 +123,7 @@ def check_connections(settings: Settings) -> Iterator[Finding]:
             yield Finding(seen.ok, "mqtt", seen.text)
     buses = devices.bus_entries()
     with ThreadPoolExecutor(max_workers=BUSES_CHECKED_AT_ONCE) as pool:
-        found = pool.map(lambda bus: check_bus(bus, entries, _bus_profiles()), buses)
+        found = pool.map(lambda bus: check_bus(bus, entries, bus_profiles(_sections)), buses)
         for bus, findings in zip(buses, found, strict=True):
             for each in findings:
                 yield Finding(each.ok, f"{bus.site}/{each.target}", each.text)
@@ -179,9 +172,7 @@ class _Assembly:
         self.json = _mqtt_decoder(self.devices, settings.mqtt.client_id)
         self.broker = _broker(settings)
         self.mqtt = self._mqtt()
-        self.buses = BusConnector(self.estate.bus_entries(), self.devices, _bus_profiles(), self.inbox, clock=clock)
-        self.doors = self._doors()
-        self.acrel = AcrelListener(self.estate.bus_entries(), self.inbox, clock=clock)
+        self.laid = self._laid()
         self.link_key = link_key(settings.data_dir)
         self.post = make_post(settings, notify.make_sender, store, self._settle, clock, self.link_key)
         self.ways = WayMaker(settings.mqtt.client_id, settings.publishing, self.mqtt, clock)
@@ -189,9 +180,8 @@ class _Assembly:
         self.core = self._core()
         self.engine = self._engine()
         self.canary = CanaryWatch(self.feed, self._send_canary, clock)
-        self.connections = Connections(
-            list(self.estate.sites), self.mqtt, (self.buses, self.acrel, self.doors), self.broker, self.canary.missing
-        )
+        lines = [each.line for each in self.laid]
+        self.connections = Connections(list(self.estate.sites), self.mqtt, lines, self.broker, self.canary.missing)
         self.dead_man = make_dead_man(settings.dead_man, DeadManCall, list(self.estate.sites), clock)
         self.auditor = Auditor(store, self.inbox, list(self.estate.sites), clock, self.dead_man.proved)
         self.health = HealthBook(self.engine, self.canary, self.connections.lines)
@@ -231,7 +221,7 @@ class _Assembly:
         )
         watch = Watch(self.inbox, self.canary, self._conditions, self.clock, self._active_problems)
         parts: list[Part] = [self.engine, self.post, *([self.broker] if self.broker else [])]
-        parts += [self.mqtt, self.buses, self.acrel, self.doors, watch, self.publisher, self.dead_man]
+        parts += [self.mqtt, *(each.line for each in self.laid), watch, self.publisher, self.dead_man]
         return Hub(
             store=self.store,
             api=ApiServer(app, listener, app.state.streams.close),
@@ -266,15 +256,8 @@ class _Assembly:
         return Core(self.world, board, rules, timers, self.feed, self._dispatch(), self.post.wake, SiteClocks(clocks))
 
     def _engine(self) -> Engine:
-        decoders: dict[str, Decoder] = {
-            "mqtt": self.json,
-            "modbus": ModbusDecoder(_sections("modbus"), self.devices),
-            "dlt645": Dlt645Decoder(_sections("dlt645"), self.devices),
-            "uhppote": UhppoteDecoder(_sections("uhppote"), self.devices),
-            "acrel": AcrelDecoder(_sections("acrel"), self.devices),
-            "reader": ReaderDecoder(_sections("reader"), self.devices),
-        }
-        return Engine(self.store, self.core, self.inbox, decoders, self.clock, lambda: self.mqtt.connected)
+        by_channel: dict[str, Decoder] = {"mqtt": self.json, **decoders(_sections, self.devices)}
+        return Engine(self.store, self.core, self.inbox, by_channel, self.clock, lambda: self.mqtt.connected)
 
     def _mqtt(self) -> MqttConnector:
         with self.store.read() as connection:
@@ -289,15 +272,17 @@ class _Assembly:
             self.clock,
         )
 
-    def _doors(self) -> DoorWays:
+    def _laid(self) -> list[Laid]:
         with self.store.read() as connection:
             rows = controllers.everywhere(connection)
         resumes = {(row.site, row.device): (row.epoch, row.last_index, row.serial) for row in rows}
         buses = self.estate.bus_entries()
-        return DoorWays(self.devices, _sections, self.mqtt, buses, resumes, self.inbox, self.clock)
+        given = Given(buses, self.devices, _sections, self.mqtt, resumes, self.inbox, self.clock)
+        return [lay(given) for lay in LINES]
 
     def _dispatch(self) -> Dispatch:
-        return Dispatch(self.mqtt, self.doors.senders(), self.estate.numbers_of)
+        senders = {key: sender for each in self.laid for key, sender in each.senders.items()}
+        return Dispatch(self.mqtt, senders, self.estate.numbers_of)
 
     @property
     def _session_key(self) -> str:
@@ -336,11 +321,6 @@ class _Assembly:
 
 def _mqtt_decoder(devices: Sequence[DeviceEntry], client_id: str) -> DoorDecoder:
     return DoorDecoder(_sections("doors"), devices, JsonDecoder(_sections("mqtt"), devices, client_id))
-
-
-def _bus_profiles() -> dict[str, Any]:
-    """Profile id → what the bus scheduler reads, of all protocols that share it."""
-    return {**_sections("modbus"), **_sections("dlt645")}
 
 
 def _sections(name: str) -> dict[str, Any]:
