@@ -130,6 +130,7 @@ def _drawn(
     services = services_of(request)
     with services.store.read() as connection:
         everything = _subjects(services, connection, principal, language)
+    names = {option.value: option.label for _, options in everything for option in options}
     forms = [
         _form(what, language, everything, refused[1] if refused is not None and refused[0] is what else None)
         for what in BEGUN
@@ -140,7 +141,7 @@ def _drawn(
         "quiet.html",
         language,
         status,
-        running=[_row(each, principal, language) for each in running(services, principal)],
+        running=[_row(each, principal, language, names) for each in running(services, principal)],
         forms=forms,
         refused=None if refused is None else refused[1],
         done=done,
@@ -205,8 +206,12 @@ def _subjects(
     return found
 
 
-def _row(each: shapes_suppressions.Suppression, principal: Principal, language: str) -> dict[str, Any]:
-    subject = each.subject_name or ("" if each.subject is None else each.subject.id)
+def _row(
+    each: shapes_suppressions.Suppression, principal: Principal, language: str, names: Mapping[str, str]
+) -> dict[str, Any]:
+    subject = each.subject_name or ""
+    if each.subject is not None:
+        subject = names.get(f"{each.site}|{each.subject.type}|{each.subject.id}", each.subject.id)
     kind = "" if each.kind is None else text(language, f"ticket.{each.kind}", each.kind)
     about = " · ".join(part for part in (subject, kind, each.ticket_number or "") if part)
     return {

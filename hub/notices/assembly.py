@@ -12,6 +12,7 @@ from hub.notices.letters import Links, SiteNotices
 from hub.notices.post import Post, Settle
 from hub.registry.links import ADDRESS, LinkKey
 from hub.settings import NotifierConfig, Settings, SiteConfig
+from hub.settings.notifiers import HOUSEKEEPER_LIST
 from hub.store.database import Store
 from hub.vocabulary.instants import UtcMs
 from hub.vocabulary.ports import NoticeSender
@@ -62,7 +63,7 @@ def _site(site: SiteConfig, senders: Mapping[Lane, NoticeSender], links: Links |
     return SiteNotices(
         policy=site.notices,
         zone=ZoneInfo(site.timezone),
-        notifiers=names,
+        notifiers=names | {HOUSEKEEPER_LIST},  # a list of the hub's own needs no notifier: whoever chose it reads it
         buildings={building.id: building.name for building in site.buildings},
         chain=site.escalation,
         links=links,

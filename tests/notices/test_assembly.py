@@ -47,7 +47,9 @@ def test_every_notifier_is_looked_at_nothing_is_sent_and_no_secret_is_shown(sett
 def test_a_post_knows_its_sites_channels_policies_and_receipts(settings, store):
     post = make_post(settings, notify.make_sender, store, lambda over: None, lambda: 0)
     site = post._sites["lakeside"]
-    assert site.notifiers == {"wecom", "ding", "sms"}
+    assert site.notifiers == {"wecom", "ding", "sms", "housekeeper_list"}, (
+        "the hub's own list is a way for whoever chose it"
+    )
     assert site.receipts == {"sms"}
     assert site.buildings["b1"] == "1栋"
     assert str(site.zone) == "Asia/Shanghai"

@@ -5,14 +5,22 @@ import { Feed } from "./hub.js";
 const start = JSON.parse(document.getElementById("start").textContent);
 const changed = document.getElementById("changed");
 let typed = false;
+let leaving = false;
 
 addEventListener("input", () => { typed = true; });
+
+/* A press brings its own change back before its answer: that one is no news. And a second tap presses nothing twice. */
+addEventListener("submit", (event) => {
+  if (leaving) event.preventDefault();
+  leaving = true;
+});
 
 function isOpen() {
   return document.querySelector("form details[open]") !== null;
 }
 
 function look() {
+  if (leaving) return;
   if (typed || isOpen()) changed.hidden = false;
   else location.replace(`/tickets/${start.ticket}`);
 }
