@@ -15,7 +15,7 @@ from api.openapi import answers
 from api.requests import Json, Site
 from api.routing import noun_router
 from api.services import Services
-from api.shapes_access import AccessController, AccessControllerList, ForeignCard
+from api.shapes_access import AccessController, AccessControllerList, ForeignCard, HubOpening
 from hub.cards import controllers
 
 router = noun_router("cards", "/access-controllers")
@@ -23,18 +23,44 @@ router = noun_router("cards", "/access-controllers")
 
 @router.get("", responses=answers(AccessControllerList))
 def list_controllers(request: Request, principal: ForCardWatchers, site: Site = None) -> Response:
-    """Every controller that has said something, in the order of their ids."""
+    """Every controller that has said something, in the order of their ids; `hub_decides` says how its doors fail."""
     services = services_of(request)
+    openings = _openings(services)
     with services.store.read() as connection:
         found = tuple(
-            _shape(services, connection, row)
+            _shape(services, connection, row, openings.get((row.site, row.device), ()))
             for row in sorted(controllers.everywhere(connection), key=lambda row: (row.site, row.device))
             if principal.may_see(row.site) and site in {None, row.site}
         )
     return Json(msgspec.json.encode(AccessControllerList(items=found)))
 
 
-def _shape(services: Services, connection: Connection, row: Row[Any]) -> AccessController:
+def _openings(services: Services) -> dict[tuple[str, str], tuple[HubOpening, ...]]:
+    """(site, device) → its doors at which the hub decides, as the running hub knows them."""
+    sites = [site.id for site in services.sites]
+    known = services.door.ask(
+        lambda step: {(site, each.id): each.openings for site in sites for each in step.devices_of(site).values()}
+    )
+    return {
+        key: tuple(
+            HubOpening(
+                door=door,
+                fail_policy=each.fail_policy,
+                hub_away=each.hub_away,
+                decide_within_ms=each.decide_within_ms,
+                open_ms=each.open_ms,
+                allowed_by=each.allowed_by,
+            )
+            for door, each in doors.items()
+        )
+        for key, doors in known.items()
+        if doors
+    }
+
+
+def _shape(
+    services: Services, connection: Connection, row: Row[Any], openings: tuple[HubOpening, ...]
+) -> AccessController:
     zone = services.zone(row.site)
     standing = controllers.standing(connection, row.site, row.device)
     return AccessController(
@@ -59,4 +85,5 @@ def _shape(services: Services, connection: Connection, row: Row[Any]) -> AccessC
         missed_at=shapes.instant(row.missed_at, zone),
         clock_offset_ms=row.clock_offset_ms,
         clock_at=shapes.instant(row.clock_at, zone),
+        hub_decides=openings,
     )

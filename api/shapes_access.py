@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Literal
 
 from api.shapes import Instant, Shape
+from hub.vocabulary.readers import FailPolicy, HubAway
 
 
 class ForeignCard(Shape, frozen=True):
@@ -13,6 +14,17 @@ class ForeignCard(Shape, frozen=True):
     format: str
     value: str
     doors: tuple[str, ...]
+
+
+class HubOpening(Shape, frozen=True):
+    """A door at which the hub decides, as the site file allows it: how it fails, how long a decision may take, who allowed it."""
+
+    door: str
+    fail_policy: FailPolicy
+    hub_away: HubAway
+    decide_within_ms: int
+    open_ms: int
+    allowed_by: tuple[str, ...]
 
 
 class AccessController(Shape, frozen=True):
@@ -40,6 +52,7 @@ class AccessController(Shape, frozen=True):
     missed_at: str | None
     clock_offset_ms: int | None
     clock_at: str | None
+    hub_decides: tuple[HubOpening, ...] = ()
 
 
 class AccessControllerList(Shape, frozen=True):

@@ -31,6 +31,7 @@ from hub.launch import (
 )
 from hub.privacy_commands import audit_app, keys_app
 from hub.settings import Settings, load_database
+from hub.settings.door_opening import in_words
 from hub.settings.mistakes import listed
 from hub.vocabulary.roles import Role
 
@@ -113,6 +114,8 @@ def check(
     with foreseen():
         settings = load_settings(config)
         print(f"{config}: right. {_summary(settings)}", flush=True)
+        for line in (line for site in settings.sites for device in site.devices for line in in_words(device)):
+            print(line, flush=True)
         if not connect:
             return
         failed = 0

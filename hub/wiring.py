@@ -17,6 +17,7 @@ from prometheus_client import CollectorRegistry
 
 from connectors import notify, platforms, profiles
 from connectors.access.check import check_boards
+from connectors.access.check_readers import check_readers
 from connectors.broker import BrokerError, EmbeddedBroker, die_with_parent, free_port, server_binary
 from connectors.codecs.door_decoder import DoorDecoder
 from connectors.codecs.json_decoder import JsonDecoder
@@ -128,6 +129,7 @@ def check_connections(settings: Settings) -> Iterator[Finding]:
             for each in findings:
                 yield Finding(each.ok, f"{bus.site}/{each.target}", each.text)
     yield from (Finding(*found) for found in check_boards(entries, _sections("uhppote")))
+    yield from (Finding(*found) for found in check_readers(buses, entries, _sections("reader")))
     yield from (Finding(*found) for found in check_notifiers(settings, notify.make_sender))
     yield from (Finding(*found) for found in check_publications(settings, WayMaker))
 

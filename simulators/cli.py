@@ -23,6 +23,7 @@ from simulators.estate import Estate, EstateError, Player
 from simulators.hub_api import HubApi, HubError
 from simulators.mqtt import Broker, BrokerError, parse_broker
 from simulators.play import NotPlayableError, play, table
+from simulators.reader_house import ReaderError, ReaderHouse
 from simulators.site import Site, SiteFileError, load_site
 
 app = typer.Typer(help=__doc__, no_args_is_help=True, add_completion=False)
@@ -43,7 +44,14 @@ DieOption = Annotated[
 ]
 CalmOption = Annotated[bool, typer.Option("--calm", help="No ordinary riders and passes.")]
 ProtocolOption = Annotated[
-    str, typer.Option("--protocol", help="mqtt, or uhppote: boards answer at the `host` that the site file gives them.")
+    str,
+    typer.Option(
+        "--protocol", help="mqtt; uhppote: boards answer at the `host` of the site file; modbus: readers at their bus."
+    ),
+]
+CardOption = Annotated[
+    list[str] | None,
+    typer.Option("--card", help="With modbus: a card that people hold to the readers, as hex; repeatable."),
 ]
 ScenarioOption = Annotated[
     str | None, typer.Option("--scenario", help="A scenario's name or file, played in the estate.")
@@ -99,14 +107,17 @@ def meters(
 def doors(  # noqa: PLR0913 typer makes options of arguments
     site: SiteOption, mqtt: MqttOption = None, device: DeviceOption = None, calm: CalmOption = False, speed: SpeedOption = 1.0,
     seed: SeedOption = 1, ca: CaOption = None, cert: CertOption = None, key: KeyOption = None, die_with_parent: DieOption = False,
-    protocol: ProtocolOption = "mqtt",
+    protocol: ProtocolOption = "mqtt", card: CardOption = None,
 ) -> None:  # fmt: skip
-    """Simulate the access controllers of the site files: those with MQTT, or the boards that listen on a UDP port."""
+    """Simulate the access controllers of the site files: those with MQTT, the boards on a UDP port, or the readers on a bus."""
+    if protocol == "modbus":
+        _simulate_readers(_uses(site, None, None, None, None, speed, seed, die_with_parent), device, card or [])
+        return
     if protocol == "uhppote":
         _simulate_boards(_uses(site, None, None, None, None, speed, seed, die_with_parent), device, traffic=not calm)
         return
     if protocol != "mqtt":
-        raise _wrong_use(f"--protocol {protocol}: there are mqtt and uhppote")
+        raise _wrong_use(f"--protocol {protocol}: there are mqtt, uhppote and modbus")
     uses = _uses(site, mqtt, ca, cert, key, speed, seed, die_with_parent)
     _simulate(uses, kinds={"access_controller"}, device=device, traffic=not calm)
 
@@ -222,6 +233,15 @@ def _simulate_boards(uses: Uses, device: list[str] | None, *, traffic: bool) -> 
         house = BoardHouse(uses.sites, device, random.Random(uses.seed), traffic=traffic, speed=uses.speed)
         asyncio.run(house.run(alive, lambda number: typer.echo(json.dumps({"simulating": number}))))
     except BoardError as error:
+        raise _wrong_use(str(error)) from error
+
+
+def _simulate_readers(uses: Uses, device: list[str] | None, cards: list[str]) -> None:
+    alive = _parent_lives() if uses.die_with_parent else lambda: True
+    try:
+        house = ReaderHouse(uses.sites, device, cards, random.Random(uses.seed), uses.speed)
+        asyncio.run(house.run(alive, lambda number: typer.echo(json.dumps({"simulating": number})), typer.echo))
+    except (ReaderError, ValueError) as error:
         raise _wrong_use(str(error)) from error
 
 

@@ -81,6 +81,10 @@ class Device:
             self.changed(function, address, value)
         return request
 
+    def relays(self) -> list[int]:
+        """How its relays stand, in their order."""
+        return []
+
     def changed(self, function: int, address: int, value: int) -> None:
         """What a write does beside standing in its table."""
 
@@ -120,6 +124,9 @@ class InveoReader(Device):
         self.held = uid
         if uid is not None:
             self.present(uid)
+
+    def relays(self) -> list[int]:
+        return [self.points.coils[at] for at in self.RELAYS]
 
     @property
     def open(self) -> bool:
@@ -167,6 +174,9 @@ class RelayModule(Device):
     def __init__(self) -> None:
         super().__init__()
         self.points.coils = dict.fromkeys(range(8), 0)
+
+    def relays(self) -> list[int]:
+        return [self.points.coils[at] for at in range(8)]
 
 
 BY_PROFILE: dict[str, Callable[[], Device]] = {

@@ -55,18 +55,18 @@ class ReaderWatch:
     def look(self, segments: Sequence[Segment], now: int) -> Look:
         """The meaning of what was read at `now`."""
         profile = self._profile
-        restarted = profile.restarted is not None and bool(_at(segments, profile.restarted.at)[0])
+        restarted = profile.restarted is not None and bool(registers_at(segments, profile.restarted.at)[0])
         gap = self._looked_at is None or now - self._looked_at > profile.stale_after_ms
         self._looked_at = now
         if profile.number is None:
             return Look(restarted=restarted)
-        registers = _at(segments, profile.number.span)
-        bits = None if profile.number.bits is None else _at(segments, profile.number.bits)[0]
+        registers = registers_at(segments, profile.number.span)
+        bits = None if profile.number.bits is None else registers_at(segments, profile.number.bits)[0]
         if profile.new is not None:
-            flag = bool(_at(segments, profile.new.at)[0])
+            flag = bool(registers_at(segments, profile.new.at)[0])
             return self._flagged(registers, bits, flag, fresh=not (gap or restarted), restarted=restarted, now=now)
         assert profile.sequence is not None
-        return self._counted(registers, bits, _at(segments, profile.sequence)[0], gap=gap, now=now)
+        return self._counted(registers, bits, registers_at(segments, profile.sequence)[0], gap=gap, now=now)
 
     def _flagged(
         self, registers: tuple[int, ...], bits: int | None, flag: bool, *, fresh: bool, restarted: bool, now: int
@@ -140,7 +140,8 @@ def _without_parity(framed: int, bits: int) -> int:
     return value
 
 
-def _at(segments: Sequence[Segment], span: Span) -> tuple[int, ...]:
+def registers_at(segments: Sequence[Segment], span: Span) -> tuple[int, ...]:
+    """What was read there. Raises LookupError where it was not read."""
     for each in segments:
         if each.fc == span.fc and each.addr <= span.addr and span.end <= each.addr + len(each.registers):
             start = span.addr - each.addr

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 import msgspec
 from sqlalchemy import select
 
-from hub.cards import admission, numbers
+from hub.cards import admission, controllers, numbers
 from hub.cards.admission import Admission
 from hub.cards.numbers import Number, NumberError
 from hub.store.schema import commands
@@ -134,8 +134,11 @@ def follow_lock(step: Step, event: Event) -> None:
 def follow_tick(step: Step, event: Event) -> None:
     """Commands to open that nobody has answered: whether the door opened is unknown, and that is what is written down."""
     assert isinstance(event, SupervisionTick)
-    if not any(device.openings for device in step.devices_of(event.site).values()):
+    doors = [device for device in step.devices_of(event.site).values() if device.openings]
+    if not doors:
         return
+    for device in doors:
+        controllers.ensure(step.connection, event.site, device.id, step.now)  # listed with its policy, heard of or not
     waiting = (commands.c.state == "sent", commands.c.site == event.site, commands.c.name == OPEN_DOOR)
     for sent in step.connection.execute(select(commands).where(*waiting, commands.c.reply_by <= step.now)).all():
         answered = {"state": "failed", "detail": UNANSWERED}

@@ -59,6 +59,22 @@ def read_opening(door: Section, profile: ProfileFacts | None) -> DoorOpening | N
     )
 
 
+def in_words(device: DeviceConfig) -> list[str]:
+    """Of each door of a device that the hub opens: how it fails and who allowed it, for `hub check`."""
+    found = []
+    for door in device.doors:
+        if (opening := door.opening) is None:
+            continue
+        secure = opening.fail_policy is FailPolicy.FAIL_SECURE
+        found.append(
+            f"door {door.id} ({device.id}): the hub decides; {opening.fail_policy}: without power "
+            f"{'locked' if secure else 'open'}, hub or bus away: {opening.hub_away}, no decision within "
+            f"{opening.decide_within_ms} ms: {'stays locked' if secure else 'opens for any card'}; open for "
+            f"{opening.open_ms} ms; allowed by {' and '.join(opening.allowed_by)}"
+        )
+    return found
+
+
 def _people(opens: Section) -> list[str]:
     allowed = "the names of two different people who answer for it: [王强, 李梅]"
     if "allowed_by" not in opens.fields:

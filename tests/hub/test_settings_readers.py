@@ -6,6 +6,7 @@ import pytest
 
 from hub.registry.estate import Estate
 from hub.settings import ConfigurationErrors
+from hub.settings.door_opening import in_words
 from hub.vocabulary.credentials import NumberProfile, Spelling
 from hub.vocabulary.readers import DoorOpening, FailPolicy, HubAway, RelayRef
 from support.configuration import load_configuration, write_configuration
@@ -46,6 +47,16 @@ def test_a_door_that_the_hub_opens_says_how_it_fails_and_who_allowed_it(tmp_path
     assert facts["lakeside", "g1"].numbers == NumberProfile("uid32", Spelling.HEX)
     first = estate.device_entries()[0]
     assert (first.options["card_format"], first.options["doors"], first.unit_id) == ("uid32", {"north": 1}, 1)
+
+
+def test_the_check_says_how_each_door_fails(tmp_path):
+    first, second, *_ = read(tmp_path, SITE).sites[0].devices
+    said = (
+        "door north (g1): the hub decides; fail_secure: without power locked, hub or bus away: stays_locked, no decision within "
+        "1500 ms: stays locked; open for 5000 ms; allowed by 王强 and 李梅"
+    )
+    assert in_words(first) == [said]
+    assert "no decision within 800 ms: opens for any card" in in_words(second)[0]
 
 
 GONE = ", opens: {fail_policy: fail_secure, hub_away: stays_locked, decide_within_ms: 1500, allowed_by: [王强, 李梅]}"
