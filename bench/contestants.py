@@ -184,6 +184,11 @@ class Publisher:
         assert told["acked"] == told["sent"], told
         return told
 
+    @property
+    def running(self) -> bool:
+        """Whether there is still something to send."""
+        return self._process.poll() is None
+
     def end(self) -> None:
         """Stop it early."""
         self._process.terminate()

@@ -25,9 +25,13 @@ from support.mqtt import MqttClient
 from support.waiting import wait_until
 
 METERS = 1_000
-GAP_S = 0.035
+GAP_S = 0.15  # some six alarms a second: what one leads to is under way when the next one comes
+STORM_GAP_S = 0.035
+STORM_RATE = 2_000
+BETWEEN_ASKING_S = 0.003  # a client that asks as fast as it can would measure how much of the hub it takes for itself
 SETTLE_S = 2.0
 COME_WITHIN_S = 30.0
+STORM = f"storm of {1 / STORM_GAP_S:.0f} alarms/s → feed (SSE)"
 
 
 @dataclass(frozen=True)
@@ -69,19 +73,23 @@ class Stream:
             self._publisher.go()
         time.sleep(SETTLE_S)
 
-    def __exit__(self, *_: object) -> None:
+    def __exit__(self, failure: object, *_: object) -> None:
         if self._publisher is not None:
+            lasted = self._publisher.running
             self._publisher.end()
+            assert failure or lasted, "the stream was over before the alarms were"
 
 
-def send(publisher: LeanPublisher, first: int, count: int, chance: random.Random) -> dict[str, int]:
+def send(
+    publisher: LeanPublisher, first: int, count: int, chance: random.Random, gap_s: float = GAP_S
+) -> dict[str, int]:
     """One alarm each of elevators `first` …; when it left, by elevator."""
     left = {}
     for number in range(first, first + count):
         publisher.add([alarm(f"e-{number}", "a1")])
         publisher.run()
         left[f"e-{number}"] = publisher.sent_ns[-1]
-        time.sleep(chance.uniform(0.5, 1.5) * GAP_S)
+        time.sleep(chance.uniform(0.5, 1.5) * gap_s)
     return left
 
 
@@ -112,6 +120,7 @@ def by_get(url: str, token: str, publisher: LeanPublisher, first: int, count: in
         deadline = time.monotonic() + COME_WITHIN_S
         while not http.get("/tickets", subject=f"e-{number}", limit=1)["items"]:
             assert time.monotonic() < deadline, f"no ticket of e-{number}"
+            time.sleep(BETWEEN_ASKING_S)
         came = time.time_ns()
         sender.join()
         taken.append(came - publisher.sent_ns[-1])
@@ -121,11 +130,11 @@ def by_get(url: str, token: str, publisher: LeanPublisher, first: int, count: in
 
 
 def of_hub(folder: Path, make_broker: MakeBroker, rates: tuple[int, ...], alarms: int) -> list[Latency]:
-    """One hub; for each rate a feed phase and a phase of asking."""
-    chance, asked = random.Random(1), max(20, alarms // 3)
+    """One hub; for each rate a feed phase and a phase of asking, and once a storm of alarms."""
+    chance, asked = random.Random(1), max(20, alarms // 2)
     broker = make_broker(folder / "broker")
     broker.start()
-    hub = HubProcess(folder / "hub", broker, [estate(METERS, (alarms + asked) * len(rates))])
+    hub = HubProcess(folder / "hub", broker, [estate(METERS, (alarms + asked) * len(rates) + alarms)])
     done = []
     try:
         assert hub.hub.token
@@ -134,7 +143,7 @@ def of_hub(folder: Path, make_broker: MakeBroker, rates: tuple[int, ...], alarms
         publisher.connect()
         start, sent, elevator = start_ms(), 0, 0
         for rate in rates:
-            stream = Stream(broker, rate, SETTLE_S + (alarms + asked) * (GAP_S + 0.05) * 1.5 + 20, sent, start)
+            stream = Stream(broker, rate, SETTLE_S + (alarms + asked) * (GAP_S + 0.05) * 1.3 + 10, sent, start)
             sent += stream.count
             with stream, hub.hub.stream() as feed:
                 left = send(publisher, elevator, alarms, chance)
@@ -142,6 +151,10 @@ def of_hub(folder: Path, make_broker: MakeBroker, rates: tuple[int, ...], alarms
                 asked_ns = by_get(hub.hub.url, hub.hub.token, publisher, elevator + alarms, asked, chance)
                 done.append(summary("alarm → GET", broker.name, rate, asked_ns))
             elevator += alarms + asked
+        stream = Stream(broker, STORM_RATE, SETTLE_S + alarms * STORM_GAP_S * 1.5 + 10, sent, start)
+        with stream, hub.hub.stream() as feed:
+            left = send(publisher, elevator, alarms, chance, STORM_GAP_S)
+            done.append(summary(STORM, broker.name, STORM_RATE, through_the_feed(feed, left)))
         publisher.close()
     finally:
         hub.stop()

@@ -37,7 +37,7 @@ def verdicts(found: Row) -> list[Row]:
         aim(f"(a) durable ingest over {broker}, {way}", "≥ 0.5 of the bare loop", ratio, met=ratio >= 0.5)
     for row in found.get("latency", ()):
         allowed = {2_000: 20, 5_000: 40}.get(row["readings_per_second"])
-        if allowed is not None and not row["what"].startswith("floor"):
+        if allowed is not None and row["what"].startswith("alarm"):  # neither the floor nor the storm
             what = f"(b) {row['what']} over {row['broker']} at {row['readings_per_second']:,} readings/s"
             aim(what, f"p99 ≤ {allowed} ms", f"{row['p99_ms']} ms", met=row["p99_ms"] <= allowed)
     for row in found.get("kills", ()):
@@ -65,7 +65,7 @@ def verdicts(found: Row) -> list[Row]:
 
 def _modbus_verdicts(found: Row) -> list[Row]:
     """The aims of issue 3 section 6."""
-    late, dead, line, (_, bare, hub) = found["late"][-1], found["dead"], found["line"], found["gateways"]
+    late, dead, line, (*_, bare, hub) = found["late"][-1], found["dead"], found["line"], found["gateways"]
     ratio = round(hub["reads_per_second"] / bare["reads_per_second"], 2)
     cycles = ", ".join(f"{row['dead']} dead: {row['hub_s']} s" for row in dead)
     rows = [
@@ -164,7 +164,8 @@ def _latency(rows: Sequence[Row]) -> str:
     ordered = sorted(rows, key=lambda row: (row["broker"], row["readings_per_second"]))
     text = (
         "## Alarm latency while readings stream (b)\n\nFrom the first byte on the publisher's socket to the frame of the "
-        "opened ticket, or to the answer that contains it. Floor: the same alarms to a plain subscriber that stores nothing, "
+        "opened ticket, or to the answer that contains it, with some six alarms a second and nobody on staff, so that every alarm is "
+        "handed on along the whole chain of roles meanwhile. Floor: the same alarms to a plain subscriber that stores nothing, "
         "while the bare loop stores the readings.\n"
     )
     return f"{text}\n{table(head, [[row[name] for name in names] for row in ordered])}"
@@ -250,7 +251,8 @@ def _modbus(found: Row) -> str:
         (
             f"A line of 9,600 baud, 21 registers, 20 ms gap: {found['line']['polls']} polls of {found['line']['limit']} "
             "that fit.\n\nReads of 21 registers over many TCP gateways: bare pymodbus in one event loop, with the answers "
-            "dropped, and stored by a thread (the bare loop); the hub's count when they can be read from its database.\n"
+            "dropped; with three values stored by a thread; with all that the hub decodes, into the hub's table (the bare "
+            "loop, which the aim is about); the hub's count when they can be read from its database.\n"
         ),
         table(
             ("contestant", "gateways", "meters", "reads/s", "CPU ms per 1,000", "load"),

@@ -119,7 +119,7 @@ def main() -> None:
     if "ingest" in parts:
         found["ingest"] = run_ingest(brokers, 5_000 if quick else 40_000, 1 if quick else 3)
     if "latency" in parts:
-        rates, alarms = ((500,), 40) if quick else ((500, 2_000, 5_000), 300)
+        rates, alarms = ((500,), 40) if quick else ((500, 2_000, 5_000), 150)
         found["latency"] = run_latency(brokers[:1] if quick else brokers, rates, alarms)
     if "kills" in parts:
         with folder("kills") as place:

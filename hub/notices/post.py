@@ -109,6 +109,7 @@ class Post:
         self._write_down()
         with self._store.write() as connection:
             planned = plan_due(connection, self._sites, now)
+        with self._store.write() as connection:  # a transaction of its own: an alarm may go between
             claimed = claim_due(connection, self._sites, self._lanes(), self._busy(), PLACES_PER_LANE, now)
         for each in claimed:
             self._send(each)

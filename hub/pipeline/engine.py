@@ -141,7 +141,7 @@ class Engine:
         due = self._core.timers.fallen_due(now, TIMERS_PER_STEP) if self._may_fire(now) else []
         if not items and not due and not intakes.events and not self._core.board.flush_due(now):
             return
-        with self._store.write() as connection:
+        with self._store.write(urgent=True) as connection:
             step = Step(connection, self._core, now)
             step.run(intakes, due)
         step.committed()

@@ -38,13 +38,38 @@ class StoreError(Exception):
     """The database cannot be used; the message says in one sentence why and what to do."""
 
 
+class _WriterPlace:
+    """One writer at a time; who comes back for the next transaction at once does not pass by an urgent one that waits."""
+
+    def __init__(self) -> None:
+        self._changed = threading.Condition()
+        self._taken = False
+        self._urgent = 0  # how many that are urgent wait
+
+    @contextlib.contextmanager
+    def taken(self, *, urgent: bool) -> Iterator[None]:
+        with self._changed:
+            self._urgent += urgent
+            try:
+                self._changed.wait_for(lambda: not self._taken and (urgent or not self._urgent))
+                self._taken = True
+            finally:
+                self._urgent -= urgent
+        try:
+            yield
+        finally:
+            with self._changed:
+                self._taken = False
+                self._changed.notify_all()
+
+
 class Store:
     """An open database at the schema's newest revision."""
 
     def __init__(self, url: str) -> None:
         self.url = make_url(url)
         self.is_sqlite = self.url.get_backend_name() == "sqlite"
-        self._writer_place = threading.Lock()
+        self._writer_place = _WriterPlace()
         self._claim: Any = None
         self.reader: Engine
         self.writer: Engine
@@ -70,9 +95,9 @@ class Store:
             connection.rollback()
 
     @contextlib.contextmanager
-    def write(self) -> Iterator[Connection]:
-        """One write transaction; committed at the end, rolled back on an exception."""
-        with self._writer_place, self.writer.begin() as connection:
+    def write(self, *, urgent: bool = False) -> Iterator[Connection]:
+        """One write transaction; committed at the end, rolled back on an exception. `urgent` goes before all that wait."""
+        with self._writer_place.taken(urgent=urgent), self.writer.begin() as connection:
             yield connection
 
     def claim(self) -> None:
