@@ -56,7 +56,11 @@ def test_an_aim_is_met_exactly_up_to_its_bound(found, met):
 
 
 def test_what_has_no_aim_is_shown_and_not_judged():
-    rows = [latency("alarm → GET", 500, 500.0), latency("floor: broker and a plain subscriber", 5_000, 500.0)]
+    rows = [
+        latency("alarm → GET", 500, 500.0),
+        latency("floor: broker and a plain subscriber", 5_000, 500.0),
+        latency("storm of 29 alarms/s → feed (SSE)", 2_000, 500.0),
+    ]
     assert verdicts({"latency": rows}) == []
     page = markdown({
         "at": "2026-11-21T20:00:00+00:00", "commit": "abc", "machine": "2 cores", "load_before": 1, "load_after": 1,

@@ -33,8 +33,8 @@ class Writers:
         thread = threading.Thread(target=write)
         thread.start()
         self._threads.append(thread)
-        place = self._store._writer_place  # noqa: SLF001
-        wait_until(lambda: len(place._changed._waiters) == len(self._threads), 5, f"{name} waits")  # noqa: SLF001
+        place = self._store._writer_place
+        wait_until(lambda: len(place._changed._waiters) == len(self._threads), 5, f"{name} waits")
 
     def join(self) -> None:
         for thread in self._threads:
