@@ -54,7 +54,7 @@ from api import (
     webhooks,
     works,
 )
-from api.console import case_page, drill_page, hand_over_page, pages, quiet_page, record_pages
+from api.console import case_page, drill_page, hand_over_page, pages, press_page, quiet_page, record_pages
 from api.requests import Json
 from api.routing import BASE
 from api.services import Services
@@ -103,6 +103,7 @@ NOUNS: Final = (
     case_page,
     quiet_page,
     drill_page,
+    press_page,
 )
 """Modules with a router; the first route that fits an address answers."""
 

@@ -15,15 +15,17 @@ from api.devices import DeviceId, find_device
 from api.openapi import answers
 from api.requests import IdempotencyKey, Json, Site, Words, once
 from api.routing import noun_router
+from api.services import Services
 from hub.store.accounts import Principal
 from hub.tickets.suppression import OPERATORS
 from hub.vocabulary.facts import DeviceKind
-from hub.vocabulary.instants import MINUTE_MS, iso
+from hub.vocabulary.instants import MINUTE_MS, UtcMs, iso
 from hub.vocabulary.press_tests import PressTestDeclared
 from hub.vocabulary.roles import Role
 
 router = noun_router("devices", "/devices")
 
+LONGEST_MIN = 60
 DECLARERS = OPERATORS | {Role.TECHNICIAN}
 ForDeclarers = Annotated[Principal, Security(Guard(DECLARERS))]
 
@@ -33,8 +35,26 @@ class PressTestIn(BaseModel):
 
     model_config = ConfigDict(extra="forbid")
 
-    minutes: Annotated[int, Field(ge=0, le=60)] = 15
+    minutes: Annotated[int, Field(ge=0, le=LONGEST_MIN)] = 15
     reason: Words = "test"
+
+
+def declare(services: Services, site: str, device: str, minutes: int, reason: str, by: str) -> UtcMs:
+    """Presses at this elevator are tests from now on, until the moment that is answered."""
+    now = services.now()
+    until = now + minutes * MINUTE_MS
+    declared = PressTestDeclared(
+        site=site,
+        device=device,
+        source_key=f"press-test/{by}/{now}",
+        occurred_at=now,
+        received_at=now,
+        until=until,
+        by=by,
+        reason=reason,
+    )
+    services.door.ask(lambda step: step.happen(declared))
+    return until
 
 
 @router.post("/{device_id}/press-test", responses=answers(shapes_records.PressTest))
@@ -52,19 +72,7 @@ def declare_press_test(
         device = find_device(connection, principal, device_id, site, DeviceKind.ELEVATOR)
 
     def write() -> Response:
-        now = services.now()
-        until = now + given.minutes * MINUTE_MS
-        declared = PressTestDeclared(
-            site=device.site,
-            device=device.id,
-            source_key=f"press-test/{principal.name}/{now}",
-            occurred_at=now,
-            received_at=now,
-            until=until,
-            by=principal.name,
-            reason=given.reason,
-        )
-        services.door.ask(lambda step: step.happen(declared))
+        until = declare(services, device.site, device.id, given.minutes, given.reason, principal.name)
         found = shapes_records.PressTest(
             site=device.site, device=device.id, until=iso(until, services.zone(device.site)), by=principal.name
         )

@@ -9,7 +9,7 @@ from typing import Annotated, Any, Final
 import msgspec
 from fastapi import Query, Request
 from fastapi.responses import Response
-from sqlalchemy import Row
+from sqlalchemy import Connection, Row
 
 from api import shapes
 from api.auth import ForStaff, services_of
@@ -17,7 +17,9 @@ from api.console.catalogue import LANGUAGES, fill, text
 from api.openapi import answers
 from api.requests import Cursor, Json, Limit, Site, before, one_page
 from api.routing import noun_router
+from api.services import Services
 from hub.pipeline import problem_queries
+from hub.store.accounts import Principal
 from hub.vocabulary.events import SubjectType
 from hub.vocabulary.instants import iso
 
@@ -65,6 +67,13 @@ def _roles_in_words(language: str, detail: Mapping[str, Any]) -> dict[str, str]:
         name: joint.join(text(language, f"role.{role}", role) for role in value.split(", "))
         for name, value in found.items()
     }
+
+
+def told(services: Services, connection: Connection, principal: Principal, code: str, language: str) -> list[str]:
+    """What is said of the active problems of one kind that this caller may see."""
+    rows = problem_queries.page(connection, True, None, principal.sites, None, 500)
+    shown = [problem_shape(row, services.zone(row.site)) for row in rows if row.code == code]
+    return [each.texts[language].text for each in shown]
 
 
 @router.get("", responses=answers(shapes.ProblemList))

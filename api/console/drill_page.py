@@ -18,9 +18,9 @@ from api.console.controls import Option, Posted, Said, control, refusal, typed
 from api.console.pages import LanguageChoice, language_of, page
 from api.drills import recent
 from api.problem_details import REFUSED
-from api.problems import problem_shape
+from api.problems import told
 from api.services import Services
-from hub.pipeline import drill_desk, problem_queries
+from hub.pipeline import drill_desk
 from hub.registry import device_queries
 from hub.store.accounts import Principal
 from hub.tickets import drills
@@ -77,9 +77,9 @@ def _drawn(
     services = services_of(request)
     given, problems = ({}, {}) if refused is None else (refused.typed, refused.problems)
     with services.store.read() as connection:
-        lifts = _elevators(services, connection, principal)
+        lifts = elevators(services, connection, principal)
         held = recent(services, connection, principal, SHOWN)
-        due = _due(services, connection, principal, language)
+        due = told(services, connection, principal, DUE, language)
     controls = [
         control(field, language, given.get(field.name), problem=problems.get(field.name, "")) for field in _FIELDS
     ]
@@ -117,20 +117,14 @@ def _drawn(
     )  # fmt: skip
 
 
-def _elevators(services: Services, connection: Connection, principal: Principal) -> list[Option]:
+def elevators(services: Services, connection: Connection, principal: Principal) -> list[Option]:
+    """Every elevator that this caller may see: `SITE|ID` and how people know it."""
     names = {site.id: site.name for site in services.sites if principal.may_see(site.id)}
     return [
         Option(f"{row.site}|{row.id}", " · ".join(filter(None, (names[row.site], row.place, row.name or row.id))))
         for site in names
         for row in device_queries.page(connection, DeviceKind.ELEVATOR, site, (), None, 500)
     ]
-
-
-def _due(services: Services, connection: Connection, principal: Principal, language: str) -> list[dict[str, str]]:
-    """What the hub says of drills that are due."""
-    rows = problem_queries.page(connection, True, None, principal.sites, None, 500)
-    shapes = [problem_shape(row, services.zone(row.site)) for row in rows if row.code == DUE]
-    return [{"severity": str(each.severity), "text": each.texts[language].text} for each in shapes]
 
 
 def _short(moment: str) -> str:

@@ -111,7 +111,7 @@ def _moments(spec: ClockSpec) -> Iterator[tuple[str, str]]:
 
 
 def _happens(what: Escalation) -> str:
-    words = [_told(what.tell)]
+    words = [_told(what.tell)] if what.tell else []
     words += [f"severity {what.severity}"] if what.severity else []
     words += [f"flag `{what.flag}`, never taken back"] if what.flag else []
     words += [f"unless `{what.unless_reached}`"] if what.unless_reached else []

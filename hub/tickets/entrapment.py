@@ -214,6 +214,14 @@ _CLOCKS: Final[Mapping[str, ClockSpec]] = {
         ),
         from_occurrence=True,
     ),
+    # P1: confirmed and held for more than half an hour (elevator.md 3.3). Nobody is told by it: other clocks do that.
+    "held": ClockSpec(
+        start="confirmed",
+        stop="released",
+        within_s=30 * MINUTE_S,
+        otherwise=Escalation(severity=Severity.CRITICAL),
+        from_occurrence=True,
+    ),
     "progress": ClockSpec(
         start="opened",
         stop="released",

@@ -24,6 +24,7 @@ def hub(tmp_path_factory):
     for name, role in STAFF.items():
         accounts.add_user(running.store, name, "secret-1", [role], [], running.now())
     accounts.add_user(running.store, "hill", "secret-1", [Role.CONTROL_ROOM], ["hilltop"], running.now())
+    running.sessions = {}  # a password costs a fifth of a second
     yield running
     running.close()
 
@@ -31,9 +32,12 @@ def hub(tmp_path_factory):
 @pytest.fixture
 def browser_of(hub):
     def sign_in(name="room"):
-        pages.install(hub.app)
         browser = TestClient(hub.app, headers=SAME, follow_redirects=False)
-        assert browser.post("/login", data={"name": name, "password": "secret-1"}).status_code == 303
+        if name not in hub.sessions:
+            pages.install(hub.app)
+            assert browser.post("/login", data={"name": name, "password": "secret-1"}).status_code == 303
+            hub.sessions[name] = browser.cookies["hub_session"]
+        browser.cookies.set("hub_session", hub.sessions[name])
         return browser
 
     return sign_in
@@ -54,8 +58,8 @@ def case(hub, browser_of):
         post(boss, f"/tickets/{ticket}/actions/{action}", note="over")
 
 
-def token(browser, page="/quiet"):
-    return re.search(r'name="csrf" value="([^"]+)"', browser.get(page).text)[1]
+def token(browser):
+    return re.search(r'"csrf": ?"([^"]+)"', browser.get("/").text)[1]
 
 
 def post(browser, path, **fields):
@@ -239,6 +243,22 @@ def test_a_drill_is_begun_played_and_evaluated_on_pages(browser_of):
     assert all(words in listed for words in ("两人被困，一人不适", "处置得当", "得分 90", "boss"))
     assert post(boss, f"{where}/actions/report").status_code == 303
     assert post(boss, f"{where}/actions/close").status_code == 303
+
+
+def test_a_test_of_the_button_is_declared_on_a_page(room, browser_of):
+    for fields, said in (
+        ({"elevator": "lakeside|b1-e2", "minutes": "61", "reason": "年检"}, "须在 0 到 60 之间"),
+        ({"elevator": "lakeside|m-0101", "minutes": "5", "reason": "年检"}, "没有这个选项"),
+        ({"minutes": "5"}, "电梯：必填"),
+    ):
+        wrong = post(room, "/press-tests", **fields)
+        assert (wrong.status_code, said in shown(wrong)) == (422, True), fields
+    fields = {"elevator": "lakeside|b1-e2", "minutes": "0", "reason": "测完"}
+    assert post(browser_of("desk"), "/press-tests", **fields).status_code == 409
+    done = post(room, "/press-tests", **fields)
+    assert (done.status_code, done.headers["location"]) == (303, "/press-tests?done=declared")
+    assert "已声明" in room.get(done.headers["location"]).text
+    assert "现在没有声明的测试" in room.get("/press-tests").text
 
 
 def test_hostile_text_is_text_and_pages_hold_no_inline_script(room, case):

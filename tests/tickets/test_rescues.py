@@ -252,6 +252,25 @@ def test_who_is_inside_decides_how_urgent_it_is(store: Store, condition: str, se
     assert ticket(rig)["severity"] == severity
 
 
+def test_whoever_is_confirmed_inside_and_held_for_half_an_hour_is_p1(store: Store) -> None:
+    rig = rig_on(store)
+    alarm(rig, severity=Severity.MEDIUM, occurred_at=START - 10 * MINUTE)
+    act(rig, "confirm")
+    assert ticket(rig)["severity"] == "high"
+    rig.advance(19 * MINUTE, 10 * SECOND)
+    assert ticket(rig)["severity"] == "high"
+    rig.advance(MINUTE, 10 * SECOND)
+    assert ticket(rig)["severity"] == "critical"
+    assert ("held", "breached", 20 * 60) in clocks(rig)
+
+
+def test_who_is_not_confirmed_inside_is_not_p1_for_the_time_alone(store: Store) -> None:
+    rig = rig_on(store)
+    alarm(rig, severity=Severity.MEDIUM)
+    rig.advance(40 * MINUTE, 10 * SECOND)
+    assert ticket(rig)["severity"] == "medium"
+
+
 def test_two_hours_from_the_occurrence_make_an_accident_candidate_for_ever_and_a_report_within_one_more(
     store: Store,
 ) -> None:
