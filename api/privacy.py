@@ -32,6 +32,7 @@ from hub.cards.visibility import STRICTER
 from hub.pipeline.step import Step
 from hub.store.accounts import Principal
 from hub.store.schema import people
+from hub.vocabulary.credentials import NumberProfile
 from hub.vocabulary.instants import iso
 
 router = noun_router("privacy")
@@ -212,13 +213,19 @@ def _named(subject: Subject) -> dict[str, Any]:
     return {"cards": subject.cards, "people": subject.people}
 
 
+def _readers(step: Step, site: str) -> set[NumberProfile]:
+    """How the readers of a site spell card numbers: a person's passages stand under these spellings."""
+    return {device.numbers for device in step.devices_of(site).values() if device.numbers is not None}
+
+
 @router.post("/privacy/exports", responses=answers(shapes_privacy.PersonData))
 def export(request: Request, principal: ForCustody, told: WhoseIn) -> Response:
     """Everything that is known of a person, for that person (PIPL art. 45)."""
     services = services_of(request)
     with services.store.read() as connection:
         subject = _subject(services, principal, connection, told)
-        data = subjects.export(connection, services.keys, subject)
+        readers = services.door.ask(lambda step: _readers(step, subject.site))
+        data = subjects.export(connection, services.keys, subject, readers)
     site = subject.site
     record(services, principal, Action.PERSON_EXPORT, "person", site=site, reason=told.reason, detail=_named(subject))
     return Json(

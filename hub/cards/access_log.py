@@ -186,8 +186,10 @@ def _assignments(
 ) -> list[Row[Any]]:
     """All assignments of cards that this controller names so, oldest first."""
     site, _, format_, value = key
+    # As this reader spells it, where the file says how; else the first spelling that fits.
+    spelling = profile.spelling if profile is not None and profile.format == format_ else None
     try:
-        told = numbers.read(format_, value)
+        told = numbers.read(format_, value, spelling)
     except numbers.NumberError:
         return []
     spelled = select(card_spellings.c.card_id).where(card_spellings.c.spelling == numbers.search_key(value))

@@ -5,6 +5,7 @@ A Wiegand 26 reader keeps 24 of a UID's 32 bits, so that two UIDs can be one car
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any, Final
 
 import msgspec
@@ -49,6 +50,16 @@ def told_as(format: str, value: str, profile: NumberProfile | None) -> CardNumbe
         return CardNumber(seen.format, numbers.spell(seen, profile.spelling))
     except numbers.NumberError:
         return CardNumber(format, value)
+
+
+def names_of(number: Number, value: str, readers: Iterable[NumberProfile]) -> set[CardNumber]:
+    """Every text that a reader of the card's format would mean it by, what was entered, and what these readers make of it."""
+    found = {CardNumber(number.format, text) for text in numbers.texts_of(number) | {value}}
+    for reader in readers:
+        seen = seen_as(number, reader)
+        found.add(CardNumber(seen.format, numbers.spell(seen, reader.spelling)))
+        found |= {CardNumber(seen.format, text) for text in numbers.texts_of(seen)}
+    return found
 
 
 def known_as(connection: Connection, site: str, seen: Number, profile: NumberProfile) -> list[Row[Any]]:

@@ -1,18 +1,18 @@
 """One person in everything that the card desk knows: found, handed out as JSON, and erased as far as the law lets us.
 
 What has to stay is named with the reason and until when, and never silently kept (PIPL art. 44 to 47, 19). The door history
-of a person is whereabouts: it goes into this export and nowhere else.
+of a person is whereabouts: it goes into this export and, with a purpose, into the doors' log (hub.cards.access_log).
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from typing import Any, Final
 
 import msgspec
 from sqlalchemy import Connection, Row, func, or_, select
 
-from hub.cards import copies, deposits, ledger, numbers
+from hub.cards import collisions, copies, deposits, ledger
 from hub.cards.ledger import CardState
 from hub.cards.numbers import Number
 from hub.cards.secrecy import KeyRing, SecrecyError
@@ -31,6 +31,7 @@ from hub.store.schema import (
     people,
     person_channels,
 )
+from hub.vocabulary.credentials import NumberProfile
 from hub.vocabulary.instants import UtcMs
 
 ERASED: Final = "(erased)"
@@ -97,13 +98,15 @@ def by_person(connection: Connection, person: Row[Any]) -> Subject:
 # --- what is known ----------------------------------------------------------------------------------------
 
 
-def export(connection: Connection, ring: KeyRing, subject: Subject) -> dict[str, Any]:
-    """Everything as plain values; times in UTC epoch milliseconds, money in fen."""
+def export(
+    connection: Connection, ring: KeyRing, subject: Subject, readers: Collection[NumberProfile] = ()
+) -> dict[str, Any]:
+    """Everything as plain values; times in UTC epoch milliseconds, money in fen. `readers`: how those of the site spell."""
     rows = _cards(connection, subject)
     return {
         "site": subject.site,
         "people": [_person(connection, key) for key in subject.people],
-        "cards": [_card(connection, ring, row) for row in rows],
+        "cards": [_card(connection, ring, row, readers) for row in rows],
         "notices": _plain(
             connection,
             select(notices.c.channel, notices.c.address, notices.c.title, notices.c.body, notices.c.created_at).where(
@@ -129,7 +132,7 @@ def _person(connection: Connection, key: int) -> dict[str, Any]:
     return {**person, "channels": _plain(connection, channels), "households": _plain(connection, homes)}
 
 
-def _card(connection: Connection, ring: KeyRing, row: Row[Any]) -> dict[str, Any]:
+def _card(connection: Connection, ring: KeyRing, row: Row[Any], readers: Collection[NumberProfile]) -> dict[str, Any]:
     hidden = {"id_cipher", "id_digest", "id_key", "documents_json", "doors_json"}
     plain = {name: value for name, value in row._asdict().items() if name not in hidden}
 
@@ -149,7 +152,7 @@ def _card(connection: Connection, ring: KeyRing, row: Row[Any]) -> dict[str, Any
         "losses": of_card(card_losses, card_losses.c.assignment_id),
         "history": of_card(card_entries, card_entries.c.assignment_id),
         "copies": _plain(connection, copy),
-        "passages": passages(connection, row),
+        "passages": passages(connection, row, readers),
     }
 
 
@@ -162,7 +165,7 @@ def _number(ring: KeyRing, row: Row[Any]) -> str | None:
         return f"***{row.id_last4}"
 
 
-def passages(connection: Connection, row: Row[Any]) -> list[dict[str, Any]]:
+def passages(connection: Connection, row: Row[Any], readers: Collection[NumberProfile] = ()) -> list[dict[str, Any]]:
     """Where and when this card was presented while it was this holder's, newest first, as long as events are kept."""
     until = (
         select(card_entries.c.at)
@@ -171,8 +174,10 @@ def passages(connection: Connection, row: Row[Any]) -> list[dict[str, Any]]:
         .limit(1)
     )
     ended = connection.execute(until).scalar_one_or_none()
-    names = numbers.texts_of(Number(row.format, row.raw_hex, row.bits)) | {row.value}
-    spelled = or_(*(events.c.body_json.contains(f'"{name}"', autoescape=True) for name in sorted(names)))
+    told_by = collisions.names_of(Number(row.format, row.raw_hex, row.bits), row.value, readers)
+    names = {(each.format, each.value) for each in told_by}
+    texts = sorted({value for _, value in names})
+    spelled = or_(*(events.c.body_json.contains(f'"{text}"', autoescape=True) for text in texts))
     wanted = [
         events.c.kind == "AccessEvent",
         events.c.site == row.site,
@@ -186,7 +191,7 @@ def passages(connection: Connection, row: Row[Any]) -> list[dict[str, Any]]:
     for at, body in connection.execute(statement.order_by(events.c.occurred_at.desc()).limit(PASSAGES)):
         told = msgspec.json.decode(body)
         card = told.get("card") or {}
-        if card.get("format") == row.format and card.get("value") in names:
+        if (card.get("format"), card.get("value")) in names:
             found.append({"at": at, "door": told.get("door"), "result": told.get("result")})
     return found
 

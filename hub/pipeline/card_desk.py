@@ -195,10 +195,6 @@ def names_of(step: Step, row: Row[Any]) -> tuple[CardNumber, ...]:
     a profile of their own make of it.
     """
     number = Number(row.format, row.raw_hex, row.bits)
-    found = {CardNumber(row.format, text) for text in numbers.texts_of(number) | {row.value}}
-    for device in step.devices_of(row.site).values():
-        if device.numbers is not None:
-            seen = collisions.seen_as(number, device.numbers)
-            found.add(CardNumber(seen.format, numbers.spell(seen, device.numbers.spelling)))
-            found |= {CardNumber(seen.format, text) for text in numbers.texts_of(seen)}
+    readers = [device.numbers for device in step.devices_of(row.site).values() if device.numbers is not None]
+    found = collisions.names_of(number, row.value, readers)
     return tuple(sorted(found, key=lambda each: (each.format, each.value)))

@@ -83,6 +83,7 @@ def follow_presented(step: Step, event: Event) -> None:
     elif decision.reason is not None:
         _record(step, event, event.source_key, _Passage(event.door, card, decision.reason, extra))
         _tell(step, event, REFUSE_CARD, until, {})
+        step.clear_problem(ClearProblem(code=UNDECIDED, subject=_device(event)))
     else:
         presented = {"format": card.format, "number": card.value, "at": event.occurred_at, **extra}
         _tell(step, event, OPEN_DOOR, until, presented)

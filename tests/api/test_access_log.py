@@ -94,6 +94,15 @@ def test_a_card_is_named_by_what_its_reader_makes_of_it(log_hub, client_of) -> N
     assert entry["at"].endswith("+08:00")
 
 
+def test_the_export_of_a_person_holds_passages_under_every_readers_spelling(log_hub, client_of) -> None:
+    card = issue(log_hub)
+    swipe(log_hub, "1", CardNumber("wiegand26", SEEN))
+    log_hub.settled()
+    told = {"card": card, "reason": "asked at the desk"}
+    data = client_of(log_hub, Role.CARD_CUSTODIAN).post("/api/v1/privacy/exports", json=told).json()
+    assert [each["door"] for each in data["cards"][0]["passages"]] == ["b1-main"]
+
+
 def test_before_it_was_issued_the_number_was_nobodys(log_hub, client_of) -> None:
     swipe(log_hub, "1", CardNumber("wiegand26", SEEN), occurred_at=log_hub.now() - 60_000)
     log_hub.settled()

@@ -153,4 +153,4 @@ def test_door_boards_answer_at_the_address_of_the_site_file_and_end_on_sigterm(t
 def test_an_unknown_protocol_is_wrong_use(site_file):
     done = hub_sim("doors", "--protocol", "smoke", "--site", site_file)
     assert done.returncode == 2
-    assert "mqtt and uhppote" in done.stderr
+    assert "mqtt, uhppote and modbus" in done.stderr
