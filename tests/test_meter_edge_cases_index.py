@@ -90,7 +90,7 @@ INDEX: dict[int, tuple[str, ...]] = {
     21: (f"{BALANCE}::test_21_a_relay_that_trips_and_closes_again_is_not_off",),
     22: (f"{SCHEDULER}::test_an_illegal_address_costs_its_own_field_and_no_other",),
     23: (
-        f"{SCHEDULER}::test_late_replies_on_rtu_framing_are_never_believed",
+        "connectors/modbus/test_scheduler_late_replies.py::test_late_replies_on_rtu_framing_are_never_believed",
         "connectors/modbus/test_bus_connector.py::test_late_rtu_replies_are_never_believed",
     ),
     24: (

@@ -1,7 +1,7 @@
 """A bus without sockets and without a clock: the schedule runs against units that answer, dawdle, refuse or are dead."""
 
 import random
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Self, TypeVar
 
@@ -79,6 +79,18 @@ class SimulatedBus:
 
 def healthy(request: Request, now: int) -> tuple[Outcome, int]:
     return right(request), LINE_MS
+
+
+def bus(
+    specs: Sequence[UnitSpec], behave: Behaviour = healthy, *, quiet_ms: int = 0, traceable: bool = True
+) -> SimulatedBus:
+    """One with a fresh schedule, at the beginning of time."""
+    return SimulatedBus(Schedule(specs, now=0, quiet_ms=quiet_ms, traceable=traceable), behave)
+
+
+def meters(count: int, **options: Any) -> list[UnitSpec]:
+    """Units with one block each, read once a period."""
+    return [spec(number, slow=[(0x300, 21)], **options) for number in range(1, count + 1)]
 
 
 def dead(units: Collection[int]) -> Behaviour:
