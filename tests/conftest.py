@@ -29,6 +29,7 @@ from support.fixtures import (
     tls_files,
     wait_until,
 )
+from support.measured import measured, name_of
 
 __all__ = [
     "chromium_browser",
@@ -81,10 +82,11 @@ SERVERS = {
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """What waits for a program of somebody else's, or starts a whole hub, is slow, whoever wrote the test.
+    """What waits for a program of somebody else's, starts a whole hub, or was measured to take long, is slow.
 
     Files with whole hubs are spread over the run, so that one worker waits while another one works.
     """
+    long_ones = measured()
     waiting: list[list[pytest.Item]] = []
     working: list[list[pytest.Item]] = []
     for path, of_file in itertools.groupby(items, lambda item: item.path):
@@ -94,7 +96,8 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         for item in group:
             wanted = set(getattr(item, "fixturenames", ()))
             chosen = getattr(item, "callspec", None)
-            if whole or wanted & SERVERS or (chosen is not None and "postgres" in chosen.params.values()):
+            by_name = name_of(item.nodeid.partition("::")[0], item.name) in long_ones
+            if whole or by_name or wanted & SERVERS or (chosen is not None and "postgres" in chosen.params.values()):
                 item.add_marker(pytest.mark.slow)
     items[:] = [item for group in _evenly(waiting, working) for item in group]
 
