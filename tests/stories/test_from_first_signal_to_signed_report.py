@@ -83,7 +83,9 @@ def test_a_rescue_that_goes_well_is_told_to_the_right_people_kept_whole_signed_a
     with pytest.raises(Refused, match="accounted"):
         story.act("release", people_out=1)
     story.until(T0 + 18 * MINUTE_MS).act("release", people_out=2)
-    story.wait(5 * MINUTE_MS).act("welfare", note="二人无不适；张女士拒绝登记")
+    story.wait(5 * MINUTE_MS).act(
+        "welfare", note="二人无不适", refused=["details"], refused_by="张女士", refused_why="拒绝登记"
+    )
     with pytest.raises(Refused):
         story.act("close")
 

@@ -140,7 +140,7 @@ def test_a_door_forced_open_between_floors_is_critical_and_the_lift_is_not_in_se
 def test_passengers_who_leave_or_refuse_are_recorded_and_the_case_can_be_closed(store: Store) -> None:
     """'Passenger leaves before interview: allowed close with "left, refused"'."""
     story = Story(store).hear(press(0)).rescue("acknowledge", "release")
-    story.act("welfare", note="二人离开，拒绝登记")
+    story.act("welfare", refused=["details", "left"], refused_by="二人，未留姓名", refused_why="拒绝登记")
     story.rescue("report", "close")
     (welfare,) = [row for row in story.timeline() if row.name == "welfare"]
     assert "拒绝登记" in welfare.data_json
