@@ -19,7 +19,8 @@ from typing import Any, Final, TypeAlias
 import msgspec
 from sqlalchemy import func, select
 
-from bench.year_story import KNOWN_WITHIN_S, SETTLED_MS, Case, Lift, Year, freed
+from bench.year_lift import KNOWN_WITHIN_S, Lift
+from bench.year_story import SETTLED_MS, Case, Year, freed
 from hub.pipeline.door import ByHand
 from hub.store import schema
 from hub.store.database import open_store

@@ -6,7 +6,8 @@ from bench import year_story
 from bench.year import START_MS
 from bench.year_hub import Player
 from bench.year_ledger import text
-from bench.year_story import KNOWN_WITHIN_S, NOISES, WAYS, year
+from bench.year_lift import KNOWN_WITHIN_S, NOISES, WAYS
+from bench.year_story import year
 from rules import RULES
 
 pytestmark = pytest.mark.slow

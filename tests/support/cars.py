@@ -31,23 +31,24 @@ def _times(occurred_s: float, received_s: float | None) -> dict[str, Any]:
     return {"occurred_at": at(occurred_s), "received_at": at(occurred_s if received_s is None else received_s)}
 
 
-def state(seconds: float, *, arrives: float | None = None, device: str = LIFT, **changes: Any) -> ElevatorState:
-    """A car parked at floor 5, doors shut, nobody inside, with `changes`. `moving=True` and `shut`/`open` are short forms."""
+def parked(*, moving: bool = False, off: bool = False, open: bool = False, **changes: Any) -> dict[str, Any]:
+    """The fields of a car parked at floor 5, doors shut, nobody inside, with `changes`; `off`: between floors."""
     known: dict[str, Any] = {
         "service_mode": ServiceMode.NORMAL,
-        "car_status": CarStatus.STOP,
-        "direction": Direction.NONE,
-        "door_zone": True,
-        "doors": (Doors.CLOSED,),
+        "car_status": CarStatus.RUN if moving else CarStatus.STOP,
+        "direction": Direction.UP if moving else Direction.NONE,
+        "door_zone": not moving and not off,
+        "doors": (Doors.OPEN if open else Doors.CLOSED,),
         "passenger": False,
         "floor": "5",
         "power": Power.MAINS,
     }
-    if changes.pop("moving", False):
-        known |= {"car_status": CarStatus.RUN, "direction": Direction.UP, "door_zone": False}
-    if changes.pop("open", False):
-        known["doors"] = (Doors.OPEN,)
-    return ElevatorState(site=SITE.id, device=device, **_times(seconds, arrives), **(known | changes))
+    return known | changes
+
+
+def state(seconds: float, *, arrives: float | None = None, device: str = LIFT, **changes: Any) -> ElevatorState:
+    """A parked car with `changes`, among them the short forms of `parked`."""
+    return ElevatorState(site=SITE.id, device=device, **_times(seconds, arrives), **parked(**changes))
 
 
 def alarm(
