@@ -24,6 +24,7 @@ import msgspec
 import yaml
 
 from hub.demo_roster import ensure_roster
+from hub.demo_speed import limits_at
 from hub.launch import (
     FAILURE,
     WRONG_USE,
@@ -158,7 +159,7 @@ def write_configuration(folder: Folder, port: int, speed: float, scenario: str) 
             bus["url"] = f"modbus+tcp://{HOST}:{ports.pop()}"
             if "every_s" in bus:
                 bus["every_s"] = max(SHORTEST_POLL_S, bus["every_s"] / speed)
-        site["rules"] = scaled_limits(rule_limits(), _with(site.get("rules", {}), _scenario_limits(scenario)), speed)
+        site["rules"] = limits_at(rule_limits(), _with(site.get("rules", {}), _scenario_limits(scenario)), speed)
         folder.site(name).write_text(_yaml(site), encoding="utf-8")
     return broker_port
 
@@ -200,50 +201,6 @@ def _scenario_limits(scenario: str) -> dict[str, Any]:
 
 def _with(outer: Mapping[str, Any], inner: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
     return {name: {**outer.get(name, {}), **inner.get(name, {})} for name in {**outer, **inner}}
-
-
-def scaled_limits(
-    types: Mapping[str, type[msgspec.Struct]], limits: Mapping[str, Mapping[str, Any]], speed: float
-) -> dict[str, dict[str, Any]]:
-    """The limits for a world that runs `speed` times faster: every duration (a limit named `…_s`) is that much shorter.
-
-    Defaults are durations too. What a rule would refuse when shortened keeps its length.
-    """
-    found = {name: dict(values) for name, values in limits.items() if name in types}
-    if speed == 1:
-        return found
-    for name, struct in types.items():
-        defaults = msgspec.to_builtins(struct())
-        for info in msgspec.structs.fields(struct):
-            key = info.encode_name
-            if key.endswith("_s"):
-                value = _scaled(found.get(name, {}).get(key, defaults[key]), speed, info.type)
-                found.setdefault(name, {})[key] = value
-    return found
-
-
-def _scaled(value: Any, speed: float, kind: Any) -> Any:
-    for candidate in (_divided(value, speed), _rounded(_divided(value, speed)), value):
-        with contextlib.suppress(msgspec.ValidationError):
-            msgspec.convert(candidate, kind, strict=True)
-            return candidate
-    return value
-
-
-def _divided(value: Any, speed: float) -> Any:
-    if isinstance(value, Mapping):
-        return {key: _divided(entry, speed) for key, entry in value.items()}
-    if isinstance(value, list | tuple):
-        return [_divided(entry, speed) for entry in value]
-    return value / speed if isinstance(value, int | float) and not isinstance(value, bool) else value
-
-
-def _rounded(value: Any) -> Any:
-    if isinstance(value, Mapping):
-        return {key: _rounded(entry) for key, entry in value.items()}
-    if isinstance(value, list):
-        return [_rounded(entry) for entry in value]
-    return max(1, round(value)) if isinstance(value, float) else value
 
 
 # --- ports ------------------------------------------------------------------------------------------------

@@ -17,6 +17,7 @@ import yaml
 from typer.testing import CliRunner
 
 from hub import cli, demo, wiring
+from hub.demo_speed import limits_at
 from hub.launch import load_settings
 from hub.store import accounts
 from hub.store.database import open_store
@@ -68,20 +69,20 @@ def test_limits_of_the_scenario_win_over_the_estates(folder):
 
 
 def test_a_faster_world_has_shorter_durations_and_the_same_levels():
-    scaled = demo.scaled_limits({"rule": Limits}, {"rule": {"wait_s": 30, "level": 3}, "unknown": {"x": 1}}, 4)
+    scaled = limits_at({"rule": Limits}, {"rule": {"wait_s": 30, "level": 3}, "unknown": {"x": 1}}, 4)
     assert scaled == {
         "rule": {"wait_s": 7.5, "level": 3, "whole_s": 22, "short_s": 20, "by_kind_s": {"meter": 25.0}},
     }, "what a rule would refuse (short_s below 10) keeps its length, whole numbers stay whole"
 
 
 def test_limits_are_left_alone_at_the_worlds_own_speed():
-    assert demo.scaled_limits({"rule": Limits}, {"rule": {"wait_s": 30}}, 1) == {"rule": {"wait_s": 30}}
+    assert limits_at({"rule": Limits}, {"rule": {"wait_s": 30}}, 1) == {"rule": {"wait_s": 30}}
 
 
 @pytest.mark.parametrize("speed", [0.1, 2.0, 10.0, 100.0])
 def test_the_rules_accept_their_limits_at_every_speed(speed):
     types = wiring.rule_limits()
-    scaled = demo.scaled_limits(types, {}, speed)
+    scaled = limits_at(types, {}, speed)
     assert {"entrapment", "device_silent"} <= set(scaled)
     for name, values in scaled.items():
         limits, own = msgspec.convert(values, types[name], strict=True), types[name]()
