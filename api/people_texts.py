@@ -31,6 +31,8 @@ def _value(name: str, value: Any, language: str) -> str:
         return text(language, "list.joint").join(_chosen(name, str(word), language) for word in words)
     if field is not None and field.type == "instant":
         return str(value).replace("T", " ")[:16]
+    if isinstance(value, list):
+        return text(language, "list.joint").join(each for each in value if isinstance(each, str))
     return f"{value}" if isinstance(value, str | int) else ""
 
 

@@ -17,18 +17,18 @@ from sqlalchemy import Connection
 
 from api import shapes
 from api.auth import ForForms, ForPages, actor, services_of, visible
-from api.console.catalogue import catalogue, text, ticket_title
+from api.console.catalogue import catalogue, fill, text, ticket_title
 from api.console.controls import Control, Option, Posted, Said, control, refusal, typed
 from api.console.pages import LanguageChoice, language_of, page
 from api.people_texts import facts, field_text
 from api.problem_details import REFUSED, not_found
-from api.report_texts import who
+from api.report_texts import people_of, who
 from api.requests import Id, RowId
 from api.services import Services
 from api.tickets import ACTIONS, ticket_detail
 from hub.registry import device_queries
 from hub.store.accounts import Principal
-from hub.tickets import queries
+from hub.tickets import mass, queries, rows
 from hub.tickets.drills import BEST_SCORE
 from hub.tickets.kind import Action, Field
 from hub.tickets.kinds import KINDS
@@ -104,6 +104,7 @@ def _drawn(
     with services.store.read() as connection:
         ticket = ticket_detail(services, connection, principal, ticket_id)
         choices = _devices(connection, ticket)
+        cars = _cars(connection, ticket_id, language)
     fields = msgspec.json.decode(msgspec.json.encode(ticket.fields))
     names = {site.id: site.name for site in services.sites}
     values = {**fields, "name": ticket.subject.name, "place": ticket.subject.place}
@@ -119,6 +120,7 @@ def _drawn(
         ),
         floor=fields.get("floor"),
         people=_people(fields, language),
+        cars=cars,
         clocks=_clocks(services, ticket, language),
         steps=_steps(ticket, fields, language, choices, refused),
         milestones=[
@@ -144,12 +146,36 @@ def _drawn(
 
 
 def _people(fields: Mapping[str, Any], language: str) -> list[str]:
-    told = fields.get("people")
-    if not isinstance(told, Mapping):
+    told, welfare = fields.get("people"), fields.get("welfare")
+    words = [] if people_of(fields) is None else [field_text("inside", people_of(fields), language)]
+    return words + [each for said in (told, welfare) if isinstance(said, Mapping) for each in facts(said, language)]
+
+
+def _cars(connection: Connection, ticket_id: int, language: str) -> list[dict[str, Any]]:
+    """Of a whole site's case, its cars in the order in which to go there."""
+    found = rows.by_id(connection, ticket_id)
+    if found is None or not mass.is_mass(found):
         return []
-    words = [field_text("inside", told["inside"], language), *facts(told, language)]
-    welfare = fields.get("welfare")
-    return words + (facts(welfare, language) if isinstance(welfare, Mapping) else [])
+    return [
+        {
+            "name": " · ".join(filter(None, (car.name or car.device, car.place))),
+            "settled": car.settled,
+            "ticket": car.ticket,
+            "words": [words for words in _of_car(car, language) if words],
+        }
+        for car in mass.cars(found, rows.below(connection, ticket_id))
+    ]
+
+
+def _of_car(car: mass.Car, language: str) -> tuple[str, ...]:
+    checked = fill(text(language, "ui.car.checked"), {"by": car.checked_by}) if car.checked_by else ""
+    order = {"technician": car.technician, "round": car.round}
+    return (
+        checked or text(language, f"ui.car.{car.occupancy}"),
+        fill(text(language, "ui.car.round"), order) if car.technician else "",
+        text(language, "ui.car.back") if car.back else "",
+        f"{car.ticket_number} {text(language, f'state.{car.ticket_state}')}" if car.ticket_number else "",
+    )
 
 
 def _clocks(services: Services, ticket: shapes.TicketDetail, language: str) -> list[dict[str, Any]]:

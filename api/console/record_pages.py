@@ -140,7 +140,7 @@ def _short(moment: str) -> str:
 def _case(services: Services, language: str, view: Mapping[str, Any]) -> dict[str, Any]:
     """The head of every page, from a record as it is kept."""
     fields, subject = view["fields"], view["subject"]
-    people = fields.get("people") or {}
+    people, welfare = (found if isinstance(found := fields.get(name), dict) else {} for name in ("people", "welfare"))
     sites = {site.id: site.name for site in services.sites}
     return {
         "number": view["number"],
@@ -158,7 +158,7 @@ def _case(services: Services, language: str, view: Mapping[str, Any]) -> dict[st
         "occurred_at": _short(view["occurred_at"]),
         "inside": people.get("inside"),
         "out": fields.get("people_out"),
-        "people": [*facts(people, language), *facts(fields.get("welfare") or {}, language)],
+        "people": [*facts(people, language), *facts(welfare, language)],
         "times": [
             {
                 "name": text(language, f"milestone.{point['name']}", point["name"]),

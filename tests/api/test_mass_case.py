@@ -1,5 +1,7 @@
 """The cars of a whole site's case over HTTP: in the order of rescue, with a proposal of rounds, whatever a hand-made ticket says."""
 
+import re
+
 import pytest
 
 from hub.vocabulary.roles import Role
@@ -50,6 +52,30 @@ def test_a_case_with_odd_fields_is_answered_all_the_same(operator, children):
     ticket = mass_case(operator, children)
     assert operator.get(f"/api/v1/tickets/{ticket}/cars").status_code == 200
     assert operator.post(f"/api/v1/tickets/{ticket}/actions/release", json={}).status_code in {200, 409}
+
+
+@pytest.mark.parametrize(
+    "fields", [{"people": 5}, {"people": {"condition": 7}}, {"people": {"inside": "x"}, "welfare": [1], "floor": {}}]
+)
+def test_pages_of_a_hand_made_case_with_odd_fields_are_drawn_all_the_same(operator, fields):
+    body = {"kind": "entrapment", "site": "lakeside", "subject": {"id": "b1-e2"}, "fields": fields}
+    ticket = operator.post("/api/v1/tickets", json=body).json()["id"]
+    for page in ("", "/record", "/reports/major_incident"):
+        assert operator.get(f"/tickets/{ticket}{page}").status_code == 200, page
+
+
+def test_the_page_of_a_sites_case_lists_its_cars_and_gives_them_to_technicians(operator):
+    ticket = mass_case(operator, CHILDREN)
+    page = operator.get(f"/tickets/{ticket}").text
+    assert page.index("1栋2号梯") < page.index("1栋1号梯")
+    boxes = re.findall(r'name="devices" value="([^"]+)"', page)
+    assert sorted(set(boxes)) == ["b1-e1", "b1-e2"]
+    given = {"devices": ["b1-e2"], "technician": "赵电", "round": "1"}
+    assert operator.post(f"/tickets/{ticket}/actions/assign_round", data=given).status_code == 303
+    assert operator.post(f"/tickets/{ticket}/actions/check_cars", data={"devices": ["b1-e1"]}).status_code == 303
+    text = operator.get(f"/tickets/{ticket}").text
+    assert "赵电 第 1 轮" in text
+    assert "已确认无人" in text
 
 
 def test_a_single_cars_case_has_no_list_of_cars_and_no_rounds(small_hub, operator):
