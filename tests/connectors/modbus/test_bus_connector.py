@@ -5,99 +5,15 @@ import struct
 import msgspec
 import pytest
 
-from connectors import profiles
-from connectors.codecs.modbus_decoder import ModbusDecoder
-from connectors.modbus.check import check_bus
 from connectors.modbus.connector import BusConnector
 from hub.vocabulary.elevator import TrappedPlace
 from hub.vocabulary.events import ElevatorState, GatewayChanged, MeterReading, Unreachable
-from hub.vocabulary.ports import BusEntry, DeviceEntry, Lane
+from hub.vocabulary.ports import BusEntry, Lane
+from support.modbus_estate import DEADLINE_S, SHIPPED, Inbox, bus, elevator, meter, put_meter, readings
 from support.modbus_wire import Bank, Reply, WireServer, exception, registers
 from support.waiting import wait_until
 
 pytestmark = pytest.mark.slow  # real processes or sockets with their own times
-
-DEADLINE_S = 15
-
-SHIPPED = {name: each.modbus for name, each in profiles.load().items() if each.modbus is not None}
-
-
-class Inbox:
-    """An intake that keeps what it is given."""
-
-    def __init__(self):
-        self.messages, self.events = [], []
-
-    def offer(self, message):
-        self.messages.append(message)
-
-    def report(self, event):
-        self.events.append(event)
-
-    def wait(self, condition):
-        wait_until(lambda: condition(self), DEADLINE_S, lambda: f"messages {self.messages[-3:]}, events {self.events}")
-
-
-def meter(number, unit, **options):
-    return DeviceEntry(
-        site="lakeside",
-        device=f"m-{number}",
-        kind="meter",
-        profile="acrel-adf400l-1p",
-        timezone="Asia/Shanghai",
-        bus="meters-1",
-        unit_id=unit,
-        balance_unit="CNY",
-        options={"every_s": 0.2, "timeout_ms": 300, **options},
-    )
-
-
-def elevator(number, unit, profile="car-top-monitor", **options):
-    return DeviceEntry(
-        site="lakeside",
-        device=f"b1-e{number}",
-        kind="elevator",
-        profile=profile,
-        timezone="Asia/Shanghai",
-        bus="meters-1",
-        unit_id=unit,
-        options={"fast_ms": 50, "timeout_ms": 300, **options},
-    )
-
-
-def bus(port, scheme="modbus+tcp", **options):
-    return BusEntry(site="lakeside", bus="meters-1", url=f"{scheme}://127.0.0.1:{port}", options=options)
-
-
-def put_meter(bank, unit, credit_hundredths, serial="ADF40023A00001"):
-    """The register bytes of domain/meters.md 1.1, by hand: 230.1 V, 5.00 A, 1.150 kW, 1234.56 kWh, 7 purchases."""
-    live = [
-        2301,
-        500,
-        1150,
-        0,
-        0,
-        0,
-        *words(123456),
-        0,
-        0,
-        *words(credit_hundredths),
-        *words(50000),
-        7,
-        0,
-        0,
-        0x1234,
-        0,
-        0,
-        0,
-    ]
-    bank.put(unit, 0x0300, live)
-    bank.put(unit, 0x0509, [*words(1000), *words(500)])
-    bank.put(unit, 0x0947, list(struct.unpack(">7H", serial.encode())))
-
-
-def words(value):
-    return list(struct.unpack(">HH", struct.pack(">I", value & 0xFFFFFFFF)))
 
 
 @pytest.fixture
@@ -114,16 +30,6 @@ def run():
     for connector in started:
         connector.stop()
         assert not connector.alive()
-
-
-def readings(inbox, devices):
-    decoder = ModbusDecoder(SHIPPED, devices)
-    found = []
-    for message in list(inbox.messages):
-        events = decoder.decode(message)
-        assert isinstance(events, list), events
-        found += events
-    return found
 
 
 def test_a_meter_is_read_as_its_manual_says(run):
@@ -377,28 +283,6 @@ def test_devices_of_other_transports_and_buses_without_devices_are_left_alone(ru
     connector = run([bus(1)], [other], inbox)
     assert connector.status() == []
     assert inbox.events == []
-
-
-def test_check_shows_live_values_and_says_what_is_wrong_with_the_others():
-    """`hub check --connect`: a living meter, one that the gateway does not reach, a silent one, one of another model."""
-    bank = Bank()
-    put_meter(bank, 2, 1234)
-    bank.put(5, 0, [1, 2, 3])
-    devices = [meter(str(unit), unit) for unit in (2, 3, 4, 5)]
-    with WireServer(lambda asked: exception(asked.fc, 0x0B) if asked.unit == 3 else bank(asked)) as server:
-        found = check_bus(bus(server.port), devices, SHIPPED)
-    assert [(each.ok, each.target, each.cause) for each in found] == [
-        (True, "meters-1", ""),
-        (True, "m-2", ""),
-        (False, "m-3", "exception_0b"),
-        (False, "m-4", "timeout"),
-        (False, "m-5", "exception_02"),
-    ]
-    assert found[1].text == "unit 2: balance 12.34 CNY, total 1234.560 kWh, serial ADF40023A00001"
-    assert "wiring" in found[2].text
-    gone = check_bus(bus(server.port), devices, SHIPPED)
-    assert [(each.ok, each.target, each.cause) for each in gone] == [(False, "meters-1", "connect_failed")]
-    assert check_bus(BusEntry(site="lakeside", bus="x", url="nonsense"), devices, SHIPPED)[0].cause == "bad_address"
 
 
 def test_a_busy_bus_stops_when_it_is_told_to():
