@@ -142,9 +142,11 @@ class _Parser:
         return value
 
     def _span(self, raw: Any, name: str) -> Span:
-        given = raw if isinstance(raw, Mapping) else {}
+        given: Mapping[Any, Any] = raw if isinstance(raw, Mapping) else {}
         self.problems.unknown_keys(given, ("fc", "addr", "count", "packing", "bits", "clear"), name)
-        fc, addr, count = given.get("fc"), given.get("addr"), given.get("count", 1)
+        fc: Any = given.get("fc")
+        addr: Any = given.get("addr")
+        count: Any = given.get("count", 1)
         numbers_ = all(type(each) is int for each in (fc, addr, count))
         if not numbers_ or fc not in READS or not 0 <= addr <= 0xFFFF or not 1 <= count <= 125:
             self.problems.add(name, f"{raw!r}; {{fc: 1 to 4, addr: 0 to 65535, count: 1 to 125}} is needed")
@@ -184,7 +186,7 @@ class _Parser:
             given = point if isinstance(point, Mapping) else {}
             self.problems.unknown_keys(given, (*WRITES, "values"), f"reader.writable.{name}")
             where = [(fc, given[word]) for word, fc in WRITES.items() if word in given]
-            values = given.get("values")
+            values: Any = given.get("values")
             right = isinstance(values, list) and values and all(type(v) is int and 0 <= v <= 0xFFFF for v in values)
             if len(where) != 1 or type(where[0][1]) is not int or not 0 <= where[0][1] <= 0xFFFF or not right:
                 self.problems.add(
