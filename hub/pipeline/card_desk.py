@@ -17,12 +17,12 @@ from hub.cards import works as renovations
 from hub.cards.kinds import CardKind, span_of
 from hub.cards.ledger import CardState, EndReason, ObjectState
 from hub.cards.numbers import Number
-from hub.pipeline import card_doors, card_steps
+from hub.pipeline import card_alarm, card_doors, card_steps
 from hub.pipeline.card_issue import Wish, issue, replace, within_permit
 from hub.pipeline.card_steps import Paid, find, invalid
 from hub.pipeline.step import Step
 from hub.tickets.lifecycle import Refused
-from hub.vocabulary.events import CardFound, CardLost, CardNumber
+from hub.vocabulary.events import CardFound, CardLost, CardNumber, Subject, SubjectType
 from hub.vocabulary.instants import UtcMs
 
 __all__ = ["LossReport", "Paid", "Wish", "issue", "names_of", "replace"]
@@ -135,6 +135,7 @@ def _valid_again(step: Step, row: Row[Any], note: str, by: str) -> None:
     ledger.change(step.connection, row, "found", by, step.now, {"note": note}, state=str(state), reason=None)
     if complete:
         card_doors.activate(step, row)
+        card_alarm.stand_down(step, Subject(row.site, SubjectType.CARD, str(row.id)))
 
 
 def stock(step: Step, card: int, by: str, revision: int | None = None) -> None:

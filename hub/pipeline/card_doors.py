@@ -16,6 +16,7 @@ from hub.cards import controllers, ledger, numbers, permissions
 from hub.cards.collisions import told_as
 from hub.cards.ledger import CardState, EndReason
 from hub.cards.permissions import OVERDUE_MS, REPLY_WITHIN_MS, Desired, Reported, Why
+from hub.pipeline import card_alarm
 from hub.pipeline.commands import GRANT, REVOKE
 from hub.store.schema import commands, device_state, devices, sites
 from hub.vocabulary.credentials import NumberProfile
@@ -217,6 +218,7 @@ def _tell_overdue(step: Step, site: str) -> None:
         step.raise_problem(
             RaiseProblem(code="revocation_unconfirmed", subject=subject, severity=Severity.HIGH, detail=detail)
         )
+        card_alarm.guard(step, subject, min(row.desired_at for row in mine), detail)
         permissions.update(step.connection, mine, overdue=True)
 
 

@@ -15,7 +15,7 @@ from sqlalchemy import Row, bindparam, select
 from hub.cards import controllers, permissions
 from hub.cards.collisions import told_as
 from hub.cards.permissions import Desired, Reported, Why
-from hub.pipeline import card_doors
+from hub.pipeline import card_alarm, card_doors
 from hub.pipeline.card_doors import LIST, READ_ONE
 from hub.pipeline.commands import GRANT, REVOKE
 from hub.store.schema import commands
@@ -216,7 +216,7 @@ def _tell_proved(step: Step, site: str, assignments: set[int]) -> None:
         rows = permissions.of_card(step.connection, assignment)
         if not any(row.desired == Desired.REVOKED and row.reported != Reported.REMOVED for row in rows):
             subject = Subject(site, SubjectType.CARD, str(assignment))
-            step.clear_problem(ClearProblem(code="revocation_unconfirmed", subject=subject))
+            card_alarm.stand_down(step, subject)
             permissions.update(step.connection, [row for row in rows if row.overdue], overdue=False)
 
 

@@ -87,6 +87,13 @@ def told(rig: Rig) -> dict[str, bool]:
         return {row.code: bool(row.active) for row in connection.execute(select(problems))}
 
 
+def guards(rig: Rig) -> list[tuple[str, bool]]:
+    """Security tasks, and whether the doors still have to be watched."""
+    with rig.store.read() as connection:
+        rows = connection.execute(select(tickets).where(tickets.c.kind == "door_alarm")).all()
+    return [(row.reason, row.state in {"open", "acknowledged"}) for row in rows]
+
+
 def row_of(rig: Rig, name: str = "gate-1") -> Any:
     with rig.store.read() as connection:
         return controllers.one(connection, SITE, name)
@@ -152,9 +159,22 @@ def test_an_unplugged_board_is_told_at_once_when_it_is_back(site: BoardSite) -> 
     site.settle(lambda: any(not each.online for each in site.of(DeviceStatus, "gate-2")))
     site.rig.advance(70 * SECOND_MS, 10 * SECOND_MS)
     assert told(site.rig)["revocation_unconfirmed"]
+    assert guards(site.rig) == [("revocation_unconfirmed", True)]
     site.boards["gate-2"].unplugged = False
     site.settle(lambda: states(site.rig, card) == GONE, timeout=15)
     assert not told(site.rig)["revocation_unconfirmed"]
+    assert guards(site.rig) == [("revocation_unconfirmed", False)]
+
+
+def test_a_lost_card_that_is_found_before_its_doors_were_proved_needs_no_guard_any_more(site: BoardSite) -> None:
+    card = confirmed(site)
+    site.boards["gate-2"].unplugged = True
+    lose(site.rig, card)
+    site.rig.advance(70 * SECOND_MS, 10 * SECOND_MS)
+    assert guards(site.rig) == [("revocation_unconfirmed", True)]
+    site.rig.ask(lambda step: card_desk.found(step, card, "", "desk"))
+    assert not told(site.rig)["revocation_unconfirmed"]
+    assert guards(site.rig) == [("revocation_unconfirmed", False)]
 
 
 def test_a_board_that_was_reset_is_a_new_epoch_filled_again_and_then_live(site: BoardSite) -> None:
