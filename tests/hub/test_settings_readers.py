@@ -10,6 +10,7 @@ from hub.settings.door_opening import in_words
 from hub.vocabulary.credentials import NumberProfile, Spelling
 from hub.vocabulary.readers import DoorOpening, FailPolicy, HubAway, RelayRef
 from support.configuration import load_configuration, write_configuration
+from support.slips import assert_said
 
 SITE = """\
 site: {id: lakeside, name: 湖畔花园, timezone: Asia/Shanghai, locale: zh-CN}
@@ -89,12 +90,7 @@ OPENS = "devices[0].doors[0].opens"
     ],
 )  # fmt: skip
 def test_each_slip_is_said_where_it_stands(tmp_path, old, new, field, line, said):
-    assert old in SITE
-    with pytest.raises(ConfigurationErrors) as caught:
-        read(tmp_path, SITE.replace(old, new, 1))
-    found = [mistake for mistake in caught.value.mistakes if mistake.field == field]
-    assert [mistake.line for mistake in found] == [line], caught.value.mistakes
-    assert said in f"{found[0].problem}; {found[0].allowed}"
+    assert_said(tmp_path, SITE, (old, new), field, line, said)
 
 
 def test_two_doors_cannot_have_one_relay_and_a_reader_stands_at_one_door(tmp_path):
