@@ -172,7 +172,7 @@ _CLOCKS: Final[Mapping[str, ClockSpec]] = {
         start="guard_sent",
         stop="guard_arrived",
         within_s=10 * MINUTE_S,
-        otherwise=Escalation(tell=_tell("entrapment_guard_late", _GUARD, _LEADER)),
+        otherwise=Escalation(tell=_tell("entrapment_guard_late", _GUARD, _LEADER), unless_reached="released"),
     ),
     "firm_answer": ClockSpec(
         start="firm_told",
