@@ -6,12 +6,10 @@ Shares no code with the hub, so that a wrong reading of the protocol shows. One 
 from __future__ import annotations
 
 import asyncio
-import threading
-from collections.abc import Callable, Coroutine, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any, Self, TypeVar
 
-T = TypeVar("T")
+from support.loopback import LoopbackServer
 
 
 @dataclass(frozen=True)
@@ -62,48 +60,14 @@ class Meters:
         return []
 
 
-class MeterServer:
+class MeterServer(LoopbackServer):
     """Listens on loopback. `answer` is called for each request; `asked` keeps them all. `echo`: a two-wire converter."""
 
     def __init__(self, answer: Answer, *, echo: bool = False) -> None:
         self.answer = answer
         self.asked: list[Question] = []
-        self.connections = 0
         self._echo = echo
-        self._loop = asyncio.new_event_loop()
-        self._writers: set[asyncio.StreamWriter] = set()
-        self._thread = threading.Thread(target=self._loop.run_forever, daemon=True)
-        self._thread.start()
-        self._server = self._call(asyncio.start_server(self._serve, "127.0.0.1", 0))
-        self.port: int = self._server.sockets[0].getsockname()[1]
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._call(self._shut())
-        self._loop.call_soon_threadsafe(self._loop.stop)
-        self._thread.join(5)
-        self._loop.close()
-
-    def hang_up(self) -> None:
-        """Close all connections, go on listening."""
-        self._call(self._hang_up())
-
-    def _call(self, coroutine: Coroutine[Any, Any, T]) -> T:
-        return asyncio.run_coroutine_threadsafe(coroutine, self._loop).result(5)
-
-    async def _shut(self) -> None:
-        self._server.close()
-        await self._hang_up()
-        tasks = [task for task in asyncio.all_tasks() if task is not asyncio.current_task()]
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
-
-    async def _hang_up(self) -> None:
-        for writer in tuple(self._writers):
-            writer.close()
+        super().__init__()
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self.connections += 1
