@@ -51,7 +51,7 @@ def _openings(services: Services) -> dict[tuple[str, str], tuple[HubOpening, ...
                 open_ms=each.open_ms,
                 allowed_by=each.allowed_by,
             )
-            for door, each in doors.items()
+            for door, each in doors
         )
         for key, doors in known.items()
         if doors

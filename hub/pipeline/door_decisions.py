@@ -60,7 +60,7 @@ def follow_presented(step: Step, event: Event) -> None:
     """Decide, and tell the reader after the commit."""
     assert isinstance(event, CardPresented)
     device = step.devices_of(event.site).get(event.device)
-    opening = None if device is None else device.openings.get(event.door)
+    opening = None if device is None else device.opening(event.door)
     profile = None if device is None else device.numbers
     if opening is None or profile is None:
         return  # the door is not in the site file any more

@@ -16,7 +16,7 @@ from hub.settings import BusConfig, DeviceConfig, Settings, SiteConfig
 from hub.settings.limits import merged, resolve
 from hub.settings.model import RuleLimits
 from hub.vocabulary.credentials import NumberProfile
-from hub.vocabulary.facts import DeviceFacts, SiteFacts, nothing
+from hub.vocabulary.facts import DeviceFacts, SiteFacts
 from hub.vocabulary.ports import BusEntry, DeviceEntry
 
 MQTT_GATEWAY: Final = "mqtt"
@@ -159,7 +159,7 @@ def _device_facts(site: str, device: DeviceConfig, pk: int) -> DeviceFacts:
         doors=tuple(door.id for door in device.doors),
         access=None if device.access is None else device.access.facts,
         numbers=device.numbers,
-        openings={door.id: door.opening for door in device.doors if door.opening is not None} or nothing(),
+        openings=tuple((door.id, door.opening) for door in device.doors if door.opening is not None),
     )
 
 

@@ -77,7 +77,11 @@ class DeviceFacts(msgspec.Struct, frozen=True, kw_only=True):
     doors: tuple[str, ...] = ()  # ids, unique within the site, of an access controller
     access: AccessFacts | None = None  # of an access controller
     numbers: NumberProfile | None = None  # of an access controller: how its readers spell; None: as cards were entered
-    openings: Mapping[str, DoorOpening] = msgspec.field(default_factory=nothing)  # door → how the hub opens it
+    openings: tuple[tuple[str, DoorOpening], ...] = ()  # (door, how the hub opens it); pairs, so that facts can be keys
+
+    def opening(self, door: str) -> DoorOpening | None:
+        """How the hub opens this door; None: it does not."""
+        return next((opening for name, opening in self.openings if name == door), None)
 
 
 class SiteFacts(msgspec.Struct, frozen=True, kw_only=True):

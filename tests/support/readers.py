@@ -88,7 +88,7 @@ def reader_facts(
         gateway=BUS,
         access=READER,
         numbers=numbers,
-        openings={door: opening},
+        openings=((door, opening),),
     )
 
 
@@ -128,7 +128,7 @@ class ReaderSite:
         extra: dict[str, Any] = {"fast_ms": 20, "timeout_ms": 300, **options}
         if facts.openings:
             assert facts.numbers is not None
-            extra |= {"openings": facts.openings, "doors": dict.fromkeys(facts.doors, 1)}
+            extra |= {"openings": dict(facts.openings), "doors": dict.fromkeys(facts.doors, 1)}
             extra |= {"card_format": facts.numbers.format}
         return DeviceEntry(
             site=SITE,
