@@ -14,6 +14,8 @@ from connectors.modbus.exchange import Answer
 from hub.vocabulary.readers import NOT_AS_WRITTEN, DoorOpening, HubAway
 
 AGAIN_MS: Final = 1_000
+UNKNOWN_AGAIN_MS: Final = 10_000
+"""Of a relay that was not told to open: each try at one that is away costs its bus a time-out."""
 NEVER: Final = float("inf")
 Told: TypeAlias = Callable[[bool, str, bool], None]
 """Hears (ok, cause, may be open) when a relay stops doing what it is told, and when it does again."""
@@ -55,7 +57,8 @@ class DoorLock:
         if now < self.lock_at:
             return
         cause = await self._set(self._opening.locked)
-        self.lock_at = NEVER if cause is None else now + AGAIN_MS
+        urgent = self._may_be_open or cause == NOT_AS_WRITTEN
+        self.lock_at = NEVER if cause is None else now + (AGAIN_MS if urgent else UNKNOWN_AGAIN_MS)
         self._may_be_open = self._may_be_open and cause is not None
         self._say(ok=cause is None, cause=cause or "")
 

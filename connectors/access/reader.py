@@ -30,6 +30,8 @@ from hub.vocabulary.readers import OPEN_DOOR, REFUSE_CARD, TOO_LATE, DecisionMis
 log = logging.getLogger(__name__)
 
 FAILURES: Final = 3
+FIRST_PAUSE_MS: Final = 1_000
+LONGEST_PAUSE_MS: Final = 10_000
 SIGN_OF_LIFE_MS: Final = 30_000
 NO_RELAY: Final = "no_relay"
 GONE: Final = ("delete_card", "put_card")
@@ -128,8 +130,8 @@ class Reader:
             try:
                 await self._serve()
                 if ticks() >= next_look:
-                    next_look = ticks() + self._every_ms
                     await self._look()
+                    next_look = ticks() + self._pause_ms()
             except Exception:
                 log.exception("reader: %s/%s", self.entry.site, self.entry.device)
                 next_look = ticks() + self._every_ms
@@ -142,6 +144,12 @@ class Reader:
                 await asyncio.wait_for(self._wake.wait(), max(0.001, (due - ticks()) / 1000))
             except TimeoutError:
                 continue
+
+    def _pause_ms(self) -> int:
+        """A reader that does not answer costs its bus a time-out each time: whoever stands at the others must not wait for it."""
+        if self._failures < FAILURES:
+            return self._every_ms
+        return max(self._every_ms, min(FIRST_PAUSE_MS << min(self._failures - FAILURES, 10), LONGEST_PAUSE_MS))
 
     async def _serve(self) -> None:
         """What is due before anything is read: decisions, doors whose time is over, cards that nobody decided on, the flag."""

@@ -10,12 +10,13 @@ from typing import Any
 import pytest
 
 from connectors import profiles
+from connectors.access.door_lock import DoorLock
 from connectors.access.reader import Reader
 from connectors.codecs.modbus_fields import Span
 from connectors.codecs.reader_profile import ReaderProfile, Writable
 from connectors.codecs.reader_watch import Card
 from connectors.modbus.address import parse_address
-from connectors.modbus.exchange import Answer, Outcome
+from connectors.modbus.exchange import Answer, Outcome, Silence
 from connectors.modbus.writing import NotWritableError, WritingClient
 from hub.vocabulary.ports import DeviceEntry, Receipt
 from support.boards import Hands
@@ -32,13 +33,20 @@ class Bus:
     up = True
 
     def __init__(self) -> None:
+        self.silent = False
         self.written: list[tuple[int, int]] = []
+        self.registers: dict[int, tuple[int, ...]] = {}
 
     async def read(self, unit_id: int, span: Span, timeout_ms: int) -> Outcome:
-        return Answer((0,) * span.count)
+        if self.silent:
+            return Silence()
+        return Answer(self.registers.get(span.addr, (0,) * span.count))
 
     async def write(self, unit_id: int, point: Writable, value: int, timeout_ms: int) -> Outcome:
+        if self.silent:
+            return Silence()
         self.written.append((point.addr, value))
+        self.registers[point.addr] = (value,)
         return Answer((value,))
 
 
@@ -90,6 +98,42 @@ def test_a_commit_that_comes_late_does_not_clear_the_flag_of_the_next_card() -> 
         assert bus.written.count(NEW_TAG) == 1
 
     asyncio.run(story())
+
+
+def test_a_reader_that_does_not_answer_is_asked_less_and_less_often() -> None:
+    """Each time costs its bus a time-out, and people stand at the others."""
+    bus = Bus()
+    made = reader(bus)
+    pauses = []
+
+    async def story() -> None:
+        bus.silent = True
+        for _ in range(9):
+            await made._look()
+            pauses.append(made._pause_ms())
+        bus.silent = False
+        await made._look()
+        pauses.append(made._pause_ms())
+
+    asyncio.run(story())
+    assert pauses == [250, 250, 1_000, 2_000, 4_000, 8_000, 10_000, 10_000, 10_000, 250]
+
+
+@pytest.mark.parametrize(("told_to_open", "again_ms"), [(False, 10_000), (True, 1_000)])
+def test_a_relay_that_is_away_is_tried_as_often_as_it_may_stand_open(told_to_open: bool, again_ms: int) -> None:
+    bus: Any = Bus()
+    heard: list[tuple[bool, str, bool]] = []
+    lock = DoorLock(bus, 1, Writable(5, 1000, (0, 1)), SECURE, 100, lambda *said: heard.append(said))
+
+    async def story() -> None:
+        if told_to_open:
+            await lock.open(0)
+        bus.silent = True
+        await lock.tend(5_000)
+
+    asyncio.run(story())
+    assert lock.lock_at == 5_000 + again_ms
+    assert heard[-1] == (False, "write_timeout", told_to_open)
 
 
 @pytest.mark.parametrize(
