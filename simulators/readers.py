@@ -128,6 +128,10 @@ class InveoReader(Device):
     def relays(self) -> list[int]:
         return [self.points.coils[at] for at in self.RELAYS]
 
+    def door(self, *, shut: bool, pressed: bool = False) -> None:
+        """The door's contact is wired to input 1, the exit button to input 2."""
+        self.points.coils[1010], self.points.coils[1011] = int(shut), int(pressed)
+
     @property
     def open(self) -> bool:
         """Whether relay 1 is on."""

@@ -36,6 +36,7 @@ class DoorLock:
         self._bus, self._unit_id, self._point, self._timeout_ms = bus, unit_id, point, timeout_ms
         self._opening, self._told = opening, told
         self.lock_at = 0.0  # 0: how it stands is not known yet, so it is locked first of all
+        self.unlocked = False  # told to open, and not seen to be locked since
         self._well: bool | None = None
         self._may_be_open = False
 
@@ -43,6 +44,7 @@ class DoorLock:
         """Open it for the time that the file gives; why not, else None. It is locked again by `tend` in any case."""
         self.lock_at = now + self._opening.open_ms
         self._may_be_open = True
+        self.unlocked = True
         cause = await self._set(not self._opening.locked)
         if cause is not None:
             # The write may have worked all the same: lock it, and until that is seen it may stand open.
@@ -60,6 +62,7 @@ class DoorLock:
         urgent = self._may_be_open or cause == NOT_AS_WRITTEN
         self.lock_at = NEVER if cause is None else now + (AGAIN_MS if urgent else UNKNOWN_AGAIN_MS)
         self._may_be_open = self._may_be_open and cause is not None
+        self.unlocked = self.unlocked and cause is not None
         self._say(ok=cause is None, cause=cause or "")
 
     async def release(self) -> None:

@@ -15,14 +15,15 @@ from typing import Any, Final
 
 from connectors.access.door_bus import DoorBus, cause_of
 from connectors.access.door_lock import DoorLock, Told
+from connectors.codecs.door_contact import DoorContact
 from connectors.codecs.modbus_values import Segment
 from connectors.codecs.reader import CHANNEL, encode
 from connectors.codecs.reader_profile import Flag, ReaderProfile, Writable
-from connectors.codecs.reader_watch import Card, ReaderWatch, number_of
+from connectors.codecs.reader_watch import Card, ReaderWatch, number_of, registers_at
 from connectors.modbus.exchange import Answer
 from hub.vocabulary.access import ControllerReport, EventsMissed
 from hub.vocabulary.credentials import FORMATS
-from hub.vocabulary.events import CommandResult, DeviceStatus, Event, Unreachable
+from hub.vocabulary.events import CommandResult, DeviceStatus, DoorEvent, Event, Unreachable
 from hub.vocabulary.instants import UtcMs
 from hub.vocabulary.ports import DeviceEntry, Intake, Lane, RawMessage, Receipt
 from hub.vocabulary.readers import OPEN_DOOR, REFUSE_CARD, TOO_LATE, DecisionMissed, DoorOpening, FailPolicy, LockReport
@@ -84,6 +85,9 @@ class Reader:
         self._timeout_ms = int(entry.options.get("timeout_ms", profile.timeout_ms))
         self._every_ms = int(entry.options.get("fast_ms", profile.every_ms))
         self._watch = ReaderWatch(profile)
+        self._contact = None
+        if self._opening is not None and self._opening.contact is not None:
+            self._contact = DoorContact(self._opening.held_s * 1000, profile.stale_after_ms)
         self._commands: list[Command] = []
         self._waiting: dict[str, _Waiting] = {}
         self._uncommitted: set[int] = set()
@@ -179,6 +183,7 @@ class Reader:
                 return
             segments.append(Segment(span.fc, span.addr, outcome.registers))
         self._present()
+        self._look_at_door(segments)
         seen = self._watch.look(segments, ticks())
         if seen.restarted:
             self._say(DeviceStatus, online=True, boot_id=f"{self._clock()}")
@@ -194,6 +199,21 @@ class Reader:
         elif seen.clear and self._flagged is None:
             self._clear_due = True  # still held, or a clearing that got lost
             self._wake.set()
+
+    def _look_at_door(self, segments: Sequence[Segment]) -> None:
+        opening = self._opening
+        if self._contact is None or opening is None or opening.contact is None:
+            return
+
+        def on(number: int | None) -> bool:
+            return number is not None and bool(registers_at(segments, self._profile.inputs[number - 1])[0])
+
+        unlocked = self.lock is not None and self.lock.unlocked
+        state = self._contact.look(
+            ticks(), shut=on(opening.contact), unlocked=unlocked, pressed=on(opening.exit_button)
+        )
+        if state is not None:
+            self._say(DoorEvent, door=self._door, state=state)
 
     def _presented(self, card: Card) -> None:
         self._number += 1

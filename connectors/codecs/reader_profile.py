@@ -28,7 +28,19 @@ TIMES: Final = {
     "stale_after_ms": (500, 60_000, 2_000),
 }
 """Name → lowest, highest, usual."""
-KEYS: Final = ("reads", "number", "new", "sequence", "restarted", "relays", "tones", "writable", "doors", *TIMES)
+KEYS: Final = (
+    "reads",
+    "number",
+    "new",
+    "sequence",
+    "restarted",
+    "relays",
+    "inputs",
+    "tones",
+    "writable",
+    "doors",
+    *TIMES,
+)
 
 
 class Writable(msgspec.Struct, frozen=True):
@@ -68,6 +80,7 @@ class ReaderProfile(msgspec.Struct, frozen=True, kw_only=True):
     sequence: Span | None
     restarted: Flag | None
     relays: tuple[Writable, ...]
+    inputs: tuple[Span, ...]
     tones: Mapping[str, tuple[Writable, int]]
     every_ms: int
     timeout_ms: int
@@ -129,6 +142,7 @@ class _Parser:
             sequence=sequence,
             restarted=restarted,
             relays=self._relays(section.get("relays", [])),
+            inputs=self._inputs(section.get("inputs", []), spans),
             tones=self._tones(section.get("tones", {})),
             **{name: self._time(name) for name in TIMES},
         )
@@ -224,6 +238,15 @@ class _Parser:
             return ()
         points = [self._point(name, "reader.relays", value) for name in raw for value in (0, 1)]
         return tuple(point for point in points[::2] if point is not None)
+
+    def _inputs(self, raw: Any, spans: tuple[Span, ...]) -> tuple[Span, ...]:
+        if not isinstance(raw, list):
+            self.problems.add("reader.inputs", "a list of {fc, addr} is needed")
+            return ()
+        found = tuple(self._span(each, f"reader.inputs[{at}]") for at, each in enumerate(raw))
+        for at, span in enumerate(found):
+            self._covered(f"inputs[{at}]", span, spans)
+        return found
 
     def _tones(self, raw: Any) -> dict[str, tuple[Writable, int]]:
         found: dict[str, tuple[Writable, int]] = {}

@@ -18,6 +18,8 @@ from hub.vocabulary.readers import DoorOpening, FailPolicy, HubAway, RelayRef
 DECIDE_MS: Final = (200, 10_000)
 OPEN_MS: Final = (500, 60_000)
 USUAL_OPEN_MS: Final = 5_000
+HELD_S: Final = (5, 3_600)
+USUAL_HELD_S: Final = 30
 PEOPLE: Final = 2
 NEEDED: Final = (
     "opens: {fail_policy: fail_secure or fail_safe, hub_away: stays_locked or opens, decide_within_ms: 200 to 10000, "
@@ -44,7 +46,11 @@ def read_opening(door: Section, profile: ProfileFacts | None) -> DoorOpening | N
     open_ms = opens.integer("open_ms", *OPEN_MS, default=USUAL_OPEN_MS)
     people = _people(opens)
     relay = _relay(opens, access)
+    contact, exit_button = _input(opens, "contact", access), _input(opens, "exit_button", access)
+    held_s = opens.integer("held_s", *HELD_S, default=USUAL_HELD_S)
     opens.finish()
+    if contact is not None and contact == exit_button:
+        opens.wrong("exit_button", f"input {contact} is the door's contact", "another input")
     if policy is FailPolicy.FAIL_SECURE and away is HubAway.OPENS:
         opens.wrong("hub_away", "a door that opens when the hub is away is not fail_secure", str(HubAway.STAYS_LOCKED))
     if policy is None or away is None or decide is None or open_ms is None or len(people) != PEOPLE:
@@ -56,6 +62,9 @@ def read_opening(door: Section, profile: ProfileFacts | None) -> DoorOpening | N
         open_ms=open_ms,
         allowed_by=tuple(people),
         relay=relay,
+        contact=contact,
+        exit_button=exit_button,
+        held_s=held_s or USUAL_HELD_S,
     )
 
 
@@ -84,6 +93,14 @@ def _people(opens: Section) -> list[str]:
     if len(people) != PEOPLE:
         opens.wrong("allowed_by", f"{len(people)} people stand here", allowed)
     return people
+
+
+def _input(opens: Section, key: str, access: AccessFacts) -> int | None:
+    """An input of the reader, where its map has any."""
+    if not access.inputs:
+        opens.refuse(key, "this reader's map has no inputs", "leave it out")
+        return None
+    return opens.integer(key, 1, access.inputs)
 
 
 def _relay(opens: Section, access: AccessFacts) -> RelayRef | None:

@@ -45,6 +45,7 @@ class AccessFacts(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
     settings: tuple[str, ...] = ()  # what the site file has to say of each controller of this kind
     hub_decides: bool = False  # a reader without a list: a card opens nothing unless the hub says so
     relays: int = 0  # that the hub may switch for doors, numbered from 1
+    inputs: int = 0  # of a reader, for a door's contact and exit button, numbered from 1
 
 
 class ProfileFacts(msgspec.Struct, frozen=True, kw_only=True):

@@ -57,6 +57,9 @@ class DoorOpening(msgspec.Struct, frozen=True, kw_only=True):
     open_ms: int
     allowed_by: tuple[str, ...]
     relay: RelayRef | None = None  # None: the reader's own, by the door's number
+    contact: int | None = None  # the reader's input that is on while the door is shut
+    exit_button: int | None = None  # and the one that is on while somebody presses it
+    held_s: int = 30  # open for so long is left open
 
     @property
     def locked(self) -> bool:

@@ -19,7 +19,7 @@ from hub.store.database import open_store
 from hub.store.schema import commands, events, problems, tickets
 from hub.vocabulary.access import EventsMissed
 from hub.vocabulary.credentials import NumberProfile, Spelling
-from hub.vocabulary.events import DeviceStatus, GatewayChanged
+from hub.vocabulary.events import DeviceStatus, DoorEvent, DoorState, GatewayChanged
 from hub.vocabulary.facts import DeviceKind, SiteFacts
 from hub.vocabulary.instants import SECOND_MS
 from hub.vocabulary.readers import CardPresented, DecisionMissed, FailPolicy, HubAway, RelayRef
@@ -125,6 +125,26 @@ def test_a_valid_card_opens_the_door_which_is_locked_again_and_it_is_on_record(s
     with rig.store.read() as connection:
         row = connection.execute(select(commands).where(commands.c.name == "open_door")).one()
     assert (row.state, row.device) == ("done", "gate-7")  # every write to the door is a row
+
+
+@pytest.mark.parametrize("opening", [msgspec.structs.replace(SECURE, contact=1, exit_button=2)])
+def test_a_door_that_opens_without_anybody_let_through_is_forced(site, rig, reader) -> None:
+    site.settle(lambda: site.of(DoorEvent))
+    issue(rig)
+    site.wire.do(lambda: reader.door(shut=True))
+    site.settle(lambda: site.of(DoorEvent)[-1].state is DoorState.CLOSED)
+    site.wire.do(lambda: reader.present(UID))
+    site.settle(lambda: reader.open)
+    site.wire.do(lambda: reader.door(shut=False))
+    site.settle(lambda: site.of(DoorEvent)[-1].state is DoorState.OPEN)
+    forced = ReaderSite(rig, {1: (other := InveoReader())}, {"gate-7": {"unit_id": 1}})
+    try:
+        other.door(shut=True)
+        forced.settle(lambda: forced.of(DoorEvent))
+        forced.wire.do(lambda: other.door(shut=False))
+        forced.settle(lambda: forced.of(DoorEvent)[-1].state is DoorState.FORCED_OPEN)
+    finally:
+        forced.stop()
 
 
 def test_an_unknown_card_stays_outside(site, rig, reader) -> None:

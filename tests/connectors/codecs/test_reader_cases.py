@@ -84,7 +84,7 @@ def test_profile_and_section_agree_about_relays_and_who_decides() -> None:
     for name, section in SHIPPED.items():
         facts = LOADED[name].access
         assert facts is not None
-        assert facts.relays == len(section.relays), name
+        assert (facts.relays, facts.inputs) == (len(section.relays), len(section.inputs)), name
         assert facts.hub_decides is (section.number is not None), name
 
 
@@ -129,6 +129,7 @@ def _section(**other: Any) -> dict[str, Any]:
         ({"number": {"fc": 3, "addr": 11, "count": 5, "packing": "bcd"}}, "reader.number.packing: 'bcd'; allowed"),
         ({"writable": {"flag": {"coil": 4, "values": [0, 7]}}}, "reader.writable.flag.values: a coil takes 0 and 1"),
         ({"writable": {"flag": {"values": [0]}}}, "reader.writable.flag: {coil or register"),
+        ({"inputs": [{"fc": 1, "addr": 9}]}, "reader.inputs[0]: is in none of the reads"),
         ({"every_ms": 10}, "reader.every_ms: 10; allowed: 50 to 5000"),
         ({"reads": []}, "reader.reads: a list"),
         ({"speed": 1}, "reader.speed: unknown key"),
