@@ -250,15 +250,28 @@ class PymodbusClient:
 
     def _guard(self, client: ModbusBaseClient) -> None:
         """What the library cannot decode it throws at the event loop, which would close the link: judge it here instead."""
-        receive = client.ctx.callback_data
+        link = client.ctx
+        arrived, receive = link.datagram_received, link.callback_data
+
+        def taken(data: bytes, addr: tuple[Any, ...] | None) -> None:
+            reply, asked, good = self._reply, self._asked, self._good
+            if (
+                good is not None
+                and asked is not None
+                and len(data) == asked.length
+                and data.startswith(good)
+                and not link.recv_buffer
+                and reply is not None
+                and not reply.done()
+            ):
+                reply.set_result(Answer(asked.registers(data)))
+            else:
+                arrived(data, addr)
 
         def guarded(data: bytes, addr: tuple[Any, ...] | None = None) -> int:
-            reply, asked, good = self._reply, self._asked, self._good
+            reply = self._reply
             if reply is None or reply.done():
                 self._on_late(round((time.monotonic() - self._sent_at) * 1000))
-                return len(data)
-            if good is not None and asked is not None and len(data) == asked.length and data.startswith(good):
-                reply.set_result(Answer(asked.registers(data)))
                 return len(data)
             try:
                 return receive(data, addr)
@@ -266,7 +279,7 @@ class PymodbusClient:
                 self._settle(reply, Mismatch(GARBLED))
                 return len(data)
 
-        client.ctx.callback_data = guarded  # type: ignore[method-assign]
+        link.datagram_received, link.callback_data = taken, guarded  # type: ignore[method-assign]
 
     def _link_changed(self, up: bool) -> None:
         """A link that breaks ends the wait for a reply: the library would wait for its time-out."""

@@ -21,6 +21,7 @@ from connectors.modbus.address import BusAddressError, parse_address
 from connectors.modbus.exchange import UnitSpec
 from connectors.modbus.gathering import Gathering
 from connectors.modbus.links import check_company, number_on_bus, open_link
+from connectors.modbus.pauses import Pauses
 from connectors.modbus.planner import limits_of, plan
 from connectors.modbus.poller import BusPoller, BusStatus, gateway_changed, unusable
 from hub.vocabulary.instants import UtcMs
@@ -128,11 +129,12 @@ class BusConnector:
         self._loop = asyncio.get_running_loop()
         self._stopping = asyncio.Event()
         self._gathering = gathering = Gathering(self._intake)
+        pauses = Pauses()
         for bus in self._buses:
             poller = self._safely(bus, gathering)
             if poller is not None:
                 self._pollers[bus.site, bus.bus] = poller
-        tasks = [asyncio.create_task(poller.run()) for poller in self._pollers.values()]
+        tasks = [asyncio.create_task(poller.run(pauses)) for poller in self._pollers.values()]
         self._ready.set()
         await self._stopping.wait()
         for task in tasks:

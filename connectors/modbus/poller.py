@@ -33,6 +33,7 @@ from connectors.modbus.exchange import (
     Unsupported,
 )
 from connectors.modbus.news import News
+from connectors.modbus.pauses import Pauses, end
 from connectors.modbus.scheduler import Schedule, UnitStatus
 from hub.vocabulary.events import Clock, GatewayChanged, Unreachable
 from hub.vocabulary.instants import UtcMs
@@ -104,6 +105,7 @@ class BusPoller:
         self._schedule = Schedule(specs, now=ticks(), quiet_ms=quiet_ms, traceable=traceable)
         self._client = make_client(self._late)
         self._news = News()
+        self._pauses: Pauses | None = None
         self._pausing: asyncio.Future[None] | None = None
         self._addresses = {name: f"{device.site}/{name}" for name, device in devices.items()}
         self._reconnect_ms = RECONNECT_MS[0]
@@ -115,8 +117,12 @@ class BusPoller:
         self._busy = _Window(ticks())
         self._log = _log.bind(site=bus.site, bus=bus.bus)
 
-    async def run(self) -> None:
-        """Until cancelled. Asked each round, because asyncio.wait_for of Python 3.11 can swallow a cancellation."""
+    async def run(self, pauses: Pauses | None = None) -> None:
+        """Until cancelled. Asked each round, because asyncio.wait_for of Python 3.11 can swallow a cancellation.
+
+        `pauses`: those of all buses of this loop, where there are more.
+        """
+        self._pauses = pauses or Pauses()
         task = asyncio.current_task()
         assert task is not None
         try:
@@ -135,7 +141,7 @@ class BusPoller:
         """Read this device next. From the loop's own thread."""
         self._schedule.expedite(device, self._ticks())
         if self._pausing is not None:
-            _end(self._pausing)
+            end(self._pausing)
 
     def status(self) -> BusStatus:
         """From the loop's own thread."""
@@ -193,12 +199,10 @@ class BusPoller:
         self._reconnect_ms = min(self._reconnect_ms * 2, RECONNECT_MS[1])
 
     async def _pause(self, milliseconds: int) -> None:
-        """A future and a timer: there is one after every request, and a wait with a task of its own would cost more."""
-        loop = asyncio.get_running_loop()
-        self._pausing = pausing = loop.create_future()
-        loop.call_later(max(milliseconds, 0) / 1000, _end, pausing)
+        assert self._pauses is not None, "runs"
+        self._pausing = self._pauses.start(milliseconds)
         try:
-            await pausing
+            await self._pausing
         finally:
             self._pausing = None
 
@@ -299,11 +303,6 @@ def unusable(bus: BusEntry, cause: str) -> BusStatus:
         stumbles=0,
         units=(),
     )
-
-
-def _end(pausing: asyncio.Future[None]) -> None:
-    if not pausing.done():
-        pausing.set_result(None)
 
 
 class _Window:

@@ -177,6 +177,27 @@ def test_a_reply_in_pieces_and_two_replies_at_once_are_one_answer_each():
     assert len(late) == 2
 
 
+def test_what_looks_like_the_reply_inside_of_another_frame_is_none():
+    """The rest of somebody else's frame may hold any bytes; what a frame is, is said by where it begins."""
+
+    async def talk(server):
+        link = PymodbusClient(BusAddress(framing=Framing.TCP, host="127.0.0.1", port=server.port), lambda ms: None)
+        assert await link.connect(1000) is None
+        asked = asyncio.ensure_future(link.read(1, Span(3, 0, 4), 100))
+        await asyncio.sleep(0)  # it has asked
+        good = struct.pack(">HHHBBB4H", 1, 0, 11, 1, 3, 8, 1, 2, 3, 4)
+        for piece in (struct.pack(">HHHBBB", 77, 0, 3 + len(good), 1, 3, len(good)), good):
+            link._client.ctx.data_received(piece)
+        found = await asked
+        link.close()
+        return found
+
+    with WireServer(lambda asked: None) as server:
+        found = asyncio.run(talk(server))
+        wait_until(lambda: server.asked, 10, "nothing was asked")
+    assert found == Silence()
+
+
 def test_a_connection_that_breaks_in_the_middle_is_noticed_at_once():
     with WireServer(lambda asked: Reply(b"", raw=b"", hang_up=True)) as server:
         assert ask(server.port, Span(3, 0, 1), timeout_ms=60_000) == [Dropped("connection_closed")]
