@@ -54,7 +54,16 @@ from api import (
     webhooks,
     works,
 )
-from api.console import case_page, drill_page, hand_over_page, pages, press_page, quiet_page, record_pages
+from api.console import (
+    case_page,
+    drill_page,
+    hand_over_desk,
+    hand_over_page,
+    pages,
+    press_page,
+    quiet_page,
+    record_pages,
+)
 from api.requests import Json
 from api.routing import BASE
 from api.services import Services
@@ -100,6 +109,7 @@ NOUNS: Final = (
     acknowledge,
     record_pages,
     hand_over_page,
+    hand_over_desk,
     case_page,
     quiet_page,
     drill_page,

@@ -7,23 +7,41 @@ from fastapi.responses import Response
 
 from api.auth import ForPages, services_of
 from api.console.catalogue import text
+from api.console.controls import Said
 from api.console.pages import LanguageChoice, language_of, page
 from api.hand_over import find, shape
 from api.requests import RowId
+from hub.store.accounts import Principal
 
 router = APIRouter(include_in_schema=False)
 
 
 @router.get("/hand-overs/{hand_over_id}")
 def show(request: Request, principal: ForPages, hand_over_id: RowId, lang: LanguageChoice = None) -> Response:
-    """The note as it is printed."""
-    services, language = services_of(request), language_of(request, lang)
+    """The note as it is printed, with the second signature where it is missing."""
+    return drawn(request, principal, hand_over_id, language_of(request, lang))
+
+
+def drawn(
+    request: Request,
+    principal: Principal,
+    hand_over_id: int,
+    language: str,
+    status: int = 200,
+    refused: Said | None = None,
+) -> Response:
+    """The page; `refused`: what stood against taking over."""
+    services = services_of(request)
     note = shape(services, find(services, principal, hand_over_id))
     names = {site.id: site.name for site in services.sites}
     return page(
         request,
         "hand_over.html",
         language,
+        status,
+        refused=refused,
+        csrf=principal.csrf or "",
+        may_take=not note.complete and note.signatures[0].by.casefold() != principal.name.casefold(),
         note=note,
         site=names.get(note.site, note.site),
         at=_clock_time(note.at),

@@ -13,7 +13,7 @@ import msgspec
 from sqlalchemy import Connection, Row, case, func, select
 
 from hub.store.schema import hand_over_signatures, hand_overs, tickets
-from hub.tickets.refusals import Refused
+from hub.tickets.refusals import Refused, Said
 from hub.vocabulary.decisions import SEVERITY_RANK
 from hub.vocabulary.instants import UtcMs
 
@@ -98,9 +98,11 @@ def take_over(connection: Connection, hand_over_id: int, by: str, remark: str, n
     """The second signature. Raises Refused: signed already, or by the same person."""
     signed = {row.part: row.by for row in _signatures(connection, [hand_over_id]).get(hand_over_id, ())}
     if TAKEN in signed:
-        raise Refused("conflict", f"{signed[TAKEN]} has taken over already.")
+        already = f"{signed[TAKEN]} has taken over already."
+        raise Refused("conflict", Said("taken_over", already, person=signed[TAKEN]))
     if signed.get(GIVEN, "").casefold() == by.casefold():
-        raise Refused("conflict", "Whoever hands over cannot take over: somebody else signs.")
+        alone = "Whoever hands over cannot take over: somebody else signs."
+        raise Refused("conflict", Said("two_people", alone))
     _sign(connection, hand_over_id, TAKEN, by, remark, now)
 
 

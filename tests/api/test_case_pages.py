@@ -261,6 +261,41 @@ def test_a_test_of_the_button_is_declared_on_a_page(room, browser_of):
     assert "现在没有声明的测试" in room.get("/press-tests").text
 
 
+def test_a_shift_is_handed_over_and_taken_over_on_pages(room, browser_of, case):
+    wrong = post(
+        room,
+        "/hand-overs",
+        place="lakeside|finance",
+        item_name="对讲机",
+        item_count="三",
+        item_expected="",
+        item_note="",
+    )
+    assert wrong.status_code == 422
+    for said in ("没有这个选项", "班次：必填", "对讲机：数量和应有须为"):
+        assert said in shown(wrong), said
+    given = {
+        "place": "lakeside|control_room", "shift": "A", "instructions": "注意水泵", "item_name": ["对讲机", "钥匙", ""],
+        "item_count": ["3", "12", ""], "item_expected": ["4", "", ""], "item_note": ["一台送修", "", ""],
+    }  # fmt: skip
+    done = post(room, "/hand-overs", **given)
+    note = done.headers["location"]
+    page = room.get(note).text
+    assert all(words in page for words in ("1栋1号梯", "对讲机", "一台送修", "注意水泵", "尚未签字"))
+    assert "接班并签字" not in page  # not by whoever hands over
+    alone = post(room, f"{note}/take-over")
+    assert (alone.status_code, "须由另一人签字" in shown(alone)) == (409, True)
+    other = browser_of("boss")
+    assert "接班并签字" in other.get(note).text
+    assert post(other, f"{note}/take-over", remark="x" * 501).status_code == 422
+    assert post(other, f"{note}/take-over", remark="已清点").status_code == 303
+    assert "已清点" in room.get(note).text
+    listed = room.get("/hand-overs").text
+    assert "room → boss" in listed
+    assert re.search(r'name="item_name"[^>]*value="钥匙"', listed)  # asked for again
+    assert post(browser_of("hill"), f"{note}/take-over").status_code == 404
+
+
 def test_hostile_text_is_text_and_pages_hold_no_inline_script(room, case):
     evil = "</textarea><script>alert(1)</script>{{7*7}}"
     post(room, f"/tickets/{case}/actions/note", text=evil)
