@@ -38,6 +38,8 @@ INDEX: dict[str, tuple[str, ...]] = {
     "clock drift": (
         f"{BOARDS}::test_a_wrong_clock_is_set_and_one_that_does_not_hold_is_a_problem",
         "connectors/access/test_uhppote_decoder.py::test_a_clock_of_1970_or_ahead_is_not_believed",
+        "connectors/access/test_uhppote_decoder.py::test_an_event_happened_when_the_corrected_clock_says",
+        f"{BOARDS}::test_a_board_whose_clock_is_behind_does_not_make_a_use_after_the_loss_one_before_it",
         "rules/test_far_doors.py::test_a_clock_that_is_not_believed_proves_nothing",
     ),
     "duplicates": (

@@ -28,6 +28,8 @@ log = logging.getLogger(__name__)
 CHANNEL: Final = "uhppote"
 COUNT_EVERY_MS: Final[DurationMs] = 5 * MINUTE_MS
 CLOCK_TOLERANCE_MS: Final[DurationMs] = 30 * SECOND_MS
+CLOCK_RESOLUTION_MS: Final[DurationMs] = 2 * SECOND_MS
+"""Boards tell whole seconds: less is no offset."""
 SILENT_AFTER: Final = 3  # requests without an answer
 AT_A_TIME: Final = 50  # events or cards between two looks at the commands
 LONGEST_PAUSE_S: Final = 10.0
@@ -90,6 +92,8 @@ class Board:
         self.up: bool | None = None
         self._failures = 0
         self._clock_set_at: UtcMs = 0
+        self._clock_offset: DurationMs = 0
+        self._set_after: tuple[int, DurationMs] = (0, 0)  # newest event when the clock was set, and how far off it was
         self._counted_at: UtcMs = 0
 
     # --- from outside, within the loop ------------------------------------------------------------------------
@@ -153,8 +157,9 @@ class Board:
             command = self._commands.pop(0)
             await self._obey(command)
         status = await self._link.status()
+        self._clock_offset = board_words.offset_of(status.local, self._zone, self._clock())
         await self._look(status.event_index)
-        await self._tend_clock(status.local)
+        await self._tend_clock(status.local, status.event_index)
         if self._listing is not None:
             await self._list_on(self._listing)
             self._wake.set()
@@ -172,6 +177,7 @@ class Board:
         if why is not None:
             log.warning("uhppote: %s/%s begins anew: %s", self.entry.site, self.entry.device, why)
             self.epoch, self._read, self._reported = self.epoch + 1, 0, None
+            self._set_after = (0, 0)
             self._waiting.clear()
         self._known_serial = serial
         if self._read is None:
@@ -199,7 +205,7 @@ class Board:
                 raise BoardSilentError(f"event {index} is neither there nor overwritten")
             self._missed(index, oldest - 1)
             return
-        seen = BoardEvent(epoch=self.epoch, **event)
+        seen = BoardEvent(epoch=self.epoch, offset_ms=self._offset_at(index), **event)
         self._waiting.add(index)
         self._read = index
         self._intake.offer(
@@ -250,7 +256,13 @@ class Board:
 
     # --- clock ------------------------------------------------------------------------------------------------
 
-    async def _tend_clock(self, local: datetime | None) -> None:
+    def _offset_at(self, index: int) -> DurationMs:
+        """How far off the board's clock was when it wrote this event, as far as anybody can tell."""
+        last, before = self._set_after
+        offset = before if index <= last else self._clock_offset
+        return offset if abs(offset) >= CLOCK_RESOLUTION_MS else 0
+
+    async def _tend_clock(self, local: datetime | None, newest: int) -> None:
         """Set daily, and whenever it is further off than people would accept between two doors."""
         now = self._clock()
         offset = None if local is None else board_words.clock_offset(local, self._zone, now)
@@ -258,6 +270,8 @@ class Board:
         if not wrong and now - self._clock_set_at < DAY_MS:
             return
         await self._link.set_time(board_words.local_time(self._clock(), self._zone))
+        # What was written until now and is not read yet carries the clock of before.
+        self._set_after, self._clock_offset = (newest, self._clock_offset), 0
         self._clock_set_at = now
         self._say(ControllerReport, epoch=self.epoch, clock_offset_ms=offset, clock_set=True)
 

@@ -73,6 +73,11 @@ def listed(number: int, opened: tuple[int, ...], card_format: str, doors: Mappin
     return {"format": card.format, "value": card.value, "doors": open_doors}
 
 
+def offset_of(local: datetime | None, zone: tzinfo, now: UtcMs) -> DurationMs:
+    """The board's clock minus ours, 0 where it shows no time."""
+    return 0 if local is None else clock_offset(local, zone, now)
+
+
 def clock_offset(local: datetime, zone: tzinfo, now: UtcMs) -> DurationMs:
     """The board's clock minus ours."""
     return round(local.replace(tzinfo=zone).timestamp() * 1000) - now

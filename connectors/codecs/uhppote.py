@@ -38,6 +38,7 @@ class BoardEvent(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
     card: int
     at: str | None
     reason: int
+    offset_ms: int = 0  # the board's clock minus ours when it wrote this
 
 
 def card_number(number: int, card_format: str) -> CardNumber:
@@ -81,7 +82,7 @@ class UhppoteDecoder:
             meaning = _OTHER[seen.granted]
         common = self._common(device, seen, message)
         if unknown:
-            common["extra"] = {"type": seen.type, "reason": seen.reason}
+            common["extra"] = {**(common.get("extra") or {}), "type": seen.type, "reason": seen.reason}
         door = self._doors[message.address].get(seen.door, f"#{seen.door}")
         match meaning.sort:
             case Sort.NOTHING:
@@ -105,7 +106,7 @@ class UhppoteDecoder:
         device_at = None
         if seen.at is not None:
             local = datetime.fromisoformat(seen.at).replace(tzinfo=ZoneInfo(device.timezone))
-            device_at = round(local.timestamp() * 1000)
+            device_at = round(local.timestamp() * 1000) - seen.offset_ms
         occurred_at, clock, kept = believe(device_at, message.received_at)
         return {
             "site": device.site,
@@ -115,4 +116,5 @@ class UhppoteDecoder:
             "received_at": message.received_at,
             "clock": clock,
             "device_at": kept,
+            "extra": {"clock_offset_ms": seen.offset_ms} if seen.offset_ms else None,
         }

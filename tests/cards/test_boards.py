@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Iterator
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -152,6 +153,21 @@ def test_a_datagram_that_gets_lost_is_sent_again_at_once(site: BoardSite) -> Non
     assert [each.online for each in site.of(DeviceStatus)] == [True]  # that is no silence yet
 
 
+def test_a_board_whose_clock_is_behind_does_not_make_a_use_after_the_loss_one_before_it(site: BoardSite) -> None:
+    card = confirmed(site)
+    board = site.boards["gate-1"]
+    board.skew = timedelta(seconds=-25)  # less than what makes the hub set it
+    site.settle(lambda: any(each for each in site.of(ControllerReport)))
+    lose(site.rig, card)
+    site.settle(lambda: states(site.rig, card) == GONE)
+    site.rig.now += 5 * SECOND_MS
+    site.wire.do(lambda: board.swipe(BOARD_NUMBER))
+    seen = site.settle(lambda: site.of(AccessEvent))[0]
+    assert abs(seen.occurred_at - site.rig.now) <= SECOND_MS
+    with site.rig.store.read() as connection:
+        assert connection.execute(select(tickets.c.kind)).scalars().all() == ["lost_card_used"]
+
+
 def test_an_unplugged_board_is_told_at_once_when_it_is_back(site: BoardSite) -> None:
     card = confirmed(site)
     site.boards["gate-2"].unplugged = True
@@ -241,8 +257,6 @@ def test_after_a_restart_reading_goes_on_where_the_database_ends(site: BoardSite
 
 
 def test_a_wrong_clock_is_set_and_one_that_does_not_hold_is_a_problem(site: BoardSite) -> None:
-    from datetime import timedelta
-
     board = site.boards["gate-1"]
     board.skew = timedelta(minutes=5)
     site.settle(lambda: abs(board.skew.total_seconds()) < 2)

@@ -54,6 +54,14 @@ def test_denials_carry_the_word_of_onvif_and_the_number_of_bacnet(code, reason, 
     assert event.occurred_at == parse_iso("2026-11-21T21:59:58+08:00")
 
 
+def test_an_event_happened_when_the_corrected_clock_says():
+    [event] = decode(at="2026-11-21T21:59:38", offset_ms=-20_000)
+    assert (event.occurred_at, event.clock) == (parse_iso("2026-11-21T21:59:58+08:00"), Clock.DEVICE)
+    assert event.extra == {"clock_offset_ms": -20_000}
+    [ahead] = decode(at="2026-11-21T22:05:00", offset_ms=302_000)
+    assert (ahead.occurred_at, ahead.clock) == (parse_iso("2026-11-21T21:59:58+08:00"), Clock.DEVICE)
+
+
 def test_what_the_lock_did_counts_and_not_the_reason():
     [event] = decode(reason=6, granted=True)
     assert event.result is AccessResult.GRANTED
