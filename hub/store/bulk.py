@@ -1,16 +1,21 @@
 """Many rows at once: Core statements, compiled once per dialect and handed to the driver with plain tuples.
 
-The hot path's rows go through here; building a dict of bound parameters per row would cost more than the insert.
+The hot path's rows go through here; building a dict of bound parameters per row would cost more than the insert. SQLite is
+called once for every statement and lets other threads in each time: there many rows go in with one statement.
 """
 
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
+from itertools import chain
 from typing import Any
 
 from sqlalchemy import Connection, Table, func
 from sqlalchemy.dialects import postgresql, sqlite
+
+SQLITE_ROWS = 32
+"""Rows in one statement; so many times the widest table stays far below SQLite's limit of 32,766 parameters."""
 
 _INSERTS: dict[str, Any] = {"sqlite": sqlite.insert, "postgresql": postgresql.insert}
 
@@ -39,7 +44,25 @@ class _Compiled(ABC):
         text = self._texts.get(name)
         if text is None:
             text = self._texts[name] = self._compile(name)
-        return connection.exec_driver_sql(text, list(rows)).rowcount
+        if name != "sqlite":
+            return connection.exec_driver_sql(text, list(rows)).rowcount
+        together = len(rows) - len(rows) % SQLITE_ROWS
+        written = 0
+        for at in range(0, together, SQLITE_ROWS):
+            values = tuple(chain.from_iterable(rows[at : at + SQLITE_ROWS]))
+            written += connection.exec_driver_sql(self._together(text), values).rowcount
+        if together < len(rows):
+            written += connection.exec_driver_sql(text, list(rows[together:])).rowcount
+        return written
+
+    def _together(self, text: str) -> str:
+        """The statement for `SQLITE_ROWS` rows at once."""
+        found = self._texts.get("together")
+        if found is None:
+            row = f"({', '.join('?' * len(self._columns))})"
+            assert text.count(row) == 1, text
+            found = self._texts["together"] = text.replace(row, ", ".join([row] * SQLITE_ROWS))
+        return found
 
     def _compile(self, name: str) -> str:
         dialect: Any = sqlite.dialect() if name == "sqlite" else _psycopg_dialect()
