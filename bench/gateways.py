@@ -1,32 +1,37 @@
 """(6 d) Reads a second of 21 registers over many TCP gateways: the whole hub, decoded, decided on and stored, against bare pymodbus.
 
 The gateways are sockets of one process that answers from one dump (tests/cases/acrel-adf400l-1p). *Bare loop*: one pymodbus
-client a gateway, all in one event loop; balance, total and count by its own convert_from_registers; a thread that commits what
-has come to SQLite (synchronous=FULL), as the hub does. *Dropped*: the same, and what is read is thrown away. Neither checks,
-keeps to a schedule, nor decides anything. A read of the hub counts when another process finds its reading in the database.
+client a gateway, all in one event loop; the seven values that the hub decodes of a block, by the library's own
+convert_from_registers; a thread that commits what has come to SQLite (synchronous=FULL), in the hub's table with the hub's key.
+*Three values*: the same with balance, total and count alone, into a table without a key. *Dropped*: what is read is thrown away.
+None of them checks, waits between requests, keeps to a schedule, nor decides anything. A read counts when it is committed; one of
+the hub when another process finds it in the database.
 """
 
 from __future__ import annotations
 
 import asyncio
+import hashlib
 import multiprocessing
 import sqlite3
 import threading
 import time
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from pymodbus.client import AsyncModbusTcpClient
 
-from bench import machine
-from bench.contestants import HubProcess
+from bench import bare_loop, machine
+from bench.contestants import BARE, HubProcess
 from bench.ingest import MakeBroker
 from support.estate_files import site_file
 
-GATEWAYS, METERS = 250, 4  # a gateway is read with 20 ms between requests: so many are needed to fill a core
+GATEWAYS, METERS = 500, 4  # a gateway is read with 20 ms between requests: so many are needed to fill a core
 ADDR, COUNT = 0x0300, 21
 LIVE = bytes.fromhex(
     "08FD01F4047E0000000000000001E240000000000000273E0000C35000070000000012340000000000000000"[: COUNT * 4]
@@ -77,12 +82,55 @@ def gateways(count: int) -> Iterator[list[int]]:
         process.join(10)
 
 
+@dataclass(frozen=True)
+class _Bare:
+    """What a bare loop makes of a block, and where to. `row` gets the meter's number, the registers and the client."""
+
+    name: str
+    table: str
+    insert: str
+    row: Callable[[int, list[int], AsyncModbusTcpClient], tuple[Any, ...]]
+
+
+def _same_row(meter: int, words: list[int], client: AsyncModbusTcpClient) -> tuple[Any, ...]:
+    """The hub's columns: balance, total and count; voltage, power, what was bought and the status word are decoded, too."""
+    of, kind = client.convert_from_registers, client.DATATYPE
+    for at, count, type_ in ((0, 1, kind.UINT16), (2, 1, kind.INT16), (12, 2, kind.UINT32), (17, 1, kind.UINT16)):
+        of(words[at : at + count], type_)
+    credit, energy, purchases = _three(words, client)
+    at = time.time_ns() // 1_000_000
+    digest = hashlib.blake2b(f"m-{meter}:{at}:3-0300".encode(), digest_size=8).digest()
+    key = int.from_bytes(digest, "big", signed=True)
+    return meter, at, key, 0, credit, 0, energy * 10, purchases, 0, None, 0
+
+
+def _three(words: list[int], client: AsyncModbusTcpClient) -> tuple[Any, Any, Any]:
+    of, kind = client.convert_from_registers, client.DATATYPE
+    return of(words[10:12], kind.INT32), of(words[6:8], kind.UINT32), of(words[14:15], kind.UINT16)
+
+
+def _three_values(meter: int, words: list[int], client: AsyncModbusTcpClient) -> tuple[Any, ...]:
+    return meter, time.time_ns(), *_three(words, client)
+
+
+_BARE = (
+    _Bare(
+        "bare pymodbus, three values",
+        "CREATE TABLE readings (device INT, at INT, credit INT, energy INT, purchases INT)",
+        "INSERT INTO readings VALUES (?, ?, ?, ?, ?)",
+        _three_values,
+    ),
+    _Bare(BARE, bare_loop.TABLE, bare_loop.INSERT, _same_row),
+)
+
+
 class _Table:
     """Rows into SQLite in batches, by a thread of its own; counts what is committed."""
 
-    def __init__(self, file: Path) -> None:
-        self.rows: deque[tuple[int, int, int, int, int]] = deque()
+    def __init__(self, file: Path, how: _Bare) -> None:
+        self.rows: deque[tuple[Any, ...]] = deque()
         self.stored = 0
+        self.how = how
         self._file = file
         self._over = threading.Event()
         self._thread = threading.Thread(target=self._write, daemon=True)
@@ -92,14 +140,14 @@ class _Table:
         connection = sqlite3.connect(self._file, isolation_level=None)
         for line in ("PRAGMA journal_mode=WAL", "PRAGMA synchronous=FULL"):
             connection.execute(line)
-        connection.execute("CREATE TABLE readings (device INT, at INT, credit INT, energy INT, purchases INT)")
+        connection.execute(self.how.table)
         while not (self._over.is_set() and not self.rows):
             batch = [self.rows.popleft() for _ in range(min(len(self.rows), 512))]
             if not batch:
                 time.sleep(0.002)
                 continue
             connection.execute("BEGIN IMMEDIATE")
-            connection.executemany("INSERT INTO readings VALUES (?, ?, ?, ?, ?)", batch)
+            connection.executemany(self.how.insert, batch)
             connection.execute("COMMIT")
             self.stored += len(batch)
         connection.close()
@@ -118,15 +166,12 @@ async def _bare(ports: list[int], seconds: float, table: _Table | None) -> float
     counts = [0] * len(clients)
 
     async def read(number: int, client: AsyncModbusTcpClient) -> None:
-        u32, i32, u16 = client.DATATYPE.UINT32, client.DATATYPE.INT32, client.DATATYPE.UINT16
         while time.perf_counter() < until:
-            reply = await client.read_holding_registers(ADDR, count=COUNT, device_id=number % METERS + 1)
-            words = reply.registers
+            unit = counts[number] % METERS
+            reply = await client.read_holding_registers(ADDR, count=COUNT, device_id=unit + 1)
             counts[number] += 1
             if table is not None:
-                of = client.convert_from_registers
-                row = of(words[10:12], i32), of(words[6:8], u32), of(words[14:15], u16)
-                table.rows.append((number, time.time_ns(), *row))
+                table.rows.append(table.how.row(number * METERS + unit, list(reply.registers), client))
 
     began = time.perf_counter()
     await asyncio.gather(*(read(number, client) for number, client in enumerate(clients)))
@@ -136,12 +181,19 @@ async def _bare(ports: list[int], seconds: float, table: _Table | None) -> float
     return (sum(counts) if table is None else table.stored) / took
 
 
-def _bare_stored(ports: list[int], seconds: float, file: Path) -> float:
-    table = _Table(file)
+def _bare_stored(ports: list[int], seconds: float, file: Path, how: _Bare) -> float:
+    table = _Table(file, how)
     try:
         return asyncio.run(_bare(ports, seconds, table))
     finally:
         table.close()
+
+
+def _timed(run: Callable[[], float], seconds: float) -> dict[str, Any]:
+    """Its reads a second, and processor time of this process per 1,000 of them."""
+    began = time.process_time()
+    rate = run()
+    return {"reads_per_second": round(rate), "cpu_ms": round((time.process_time() - began) / (rate * seconds) * 1e6, 1)}
 
 
 def _site(ports: list[int]) -> dict[str, Any]:
@@ -160,25 +212,27 @@ def measure(folder: Path, make_broker: MakeBroker, seconds: float) -> list[dict[
     broker.start()
     try:
         with gateways(GATEWAYS) as ports:
-            dropped = asyncio.run(_bare(ports, seconds, None))
-            bare = _bare_stored(ports, seconds, folder / "bare.db")
+            rows = [
+                {"contestant": "bare pymodbus, dropped"}
+                | _timed(lambda: asyncio.run(_bare(ports, seconds, None)), seconds)
+            ]
+            for number, how in enumerate(_BARE):
+                file = folder / f"bare{number}.db"
+                made = _timed(partial(_bare_stored, ports, seconds, file, how), seconds)
+                rows.append({"contestant": how.name} | made)
             contestant = HubProcess(folder / "hub", broker, [_site(ports)])
             contestant.start()
             try:
-                hub, cpu_ms = _rate(contestant, seconds)
+                rows.append({"contestant": contestant.name} | _rate(contestant, seconds))
             finally:
                 contestant.stop()
     finally:
         broker.stop()
     common = {"gateways": GATEWAYS, "meters": GATEWAYS * METERS, "load": machine.load()}
-    return [
-        {"contestant": "bare pymodbus, dropped", "reads_per_second": round(dropped), "cpu_ms": None, **common},
-        {"contestant": "bare loop", "reads_per_second": round(bare), "cpu_ms": None, **common},
-        {"contestant": contestant.name, "reads_per_second": round(hub), "cpu_ms": cpu_ms, **common},
-    ]
+    return [row | common for row in rows]
 
 
-def _rate(contestant: HubProcess, seconds: float) -> tuple[float, float]:
+def _rate(contestant: HubProcess, seconds: float) -> dict[str, Any]:
     """Readings stored a second once every meter has been read, and processor time per 1,000 of them."""
     while contestant.stored() < 2 * GATEWAYS * METERS:
         time.sleep(0.2)
@@ -186,4 +240,5 @@ def _rate(contestant: HubProcess, seconds: float) -> tuple[float, float]:
     time.sleep(seconds)
     stored = contestant.stored() - first
     took = time.perf_counter() - began
-    return stored / took, round((contestant.usage().cpu_s - cpu) / stored * 1e6, 1)
+    spent = contestant.usage().cpu_s - cpu
+    return {"reads_per_second": round(stored / took), "cpu_ms": round(spent / stored * 1e6, 1)}
