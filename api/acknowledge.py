@@ -15,6 +15,7 @@ from api.auth import FOR_ALL, services_of
 from api.console.catalogue import LANGUAGES, fill, text
 from api.console.pages import LanguageChoice, language_of, page
 from api.services import Services
+from api.spoken import sentence
 from hub.pipeline.link_desk import follow_link, used_at
 from hub.registry.links import ADDRESS, Link, SignedLink
 from hub.store.schema import people, tickets
@@ -68,7 +69,8 @@ def press(request: Request, token: str, lang: LanguageChoice = None) -> Response
     try:
         done = services.door.ask(lambda step: follow_link(step, signed))
     except Refused as refusal:
-        return _said(request, language, "ui.ack.refused", STATUS.get(refusal.status, 409), why=refusal.detail)
+        why = sentence(language, refusal.detail)
+        return _said(request, language, "ui.ack.refused", STATUS.get(refusal.status, 409), why=why)
     return _said(request, language, f"ui.ack.done.{done.action}", 200, number=done.number, person=done.person)
 
 

@@ -15,7 +15,7 @@ from typing import Any, Final
 import msgspec
 
 from hub.tickets.entrapment import ACCIDENT
-from hub.tickets.refusals import MAX_TEXT, Refused
+from hub.tickets.refusals import FIELDS, MAX_TEXT, MISSING, Refused
 from hub.vocabulary.decisions import TicketKind
 from hub.vocabulary.instants import UtcMs
 from hub.vocabulary.roles import Role
@@ -166,18 +166,18 @@ def checked(
             value = value.strip()
         if value in (None, "", []):
             asked = field.required and (field.if_flagged is None or bool(flags.get(field.if_flagged)))
-            errors += [(field.name, "missing")] if sign and asked else []
+            errors += [(field.name, MISSING)] if sign and asked else []
             continue
         problems = _problems(field, value)
         errors += problems
         if not problems:
             kept[field.name] = _measures(value) if field.type is FieldType.MEASURES else value
     if sign and not (signatory or "").strip():
-        errors.append(("signatory", "missing"))
+        errors.append(("signatory", MISSING))
     if len(signatory or "") > MAX_NAME:
         errors.append(("signatory", f"must be at most {MAX_NAME} characters"))
     if errors:
-        raise Refused("invalid", "Some fields are missing or wrong.", errors=tuple(errors))
+        raise Refused("invalid", FIELDS, errors=tuple(errors))
     return kept
 
 
@@ -202,7 +202,7 @@ def _measure_problems(name: str, value: Any) -> list[tuple[str, str]]:
             errors.append((place, f"must be an object with: {', '.join(MEASURE_KEYS)}"))
             continue
         errors += [(f"{place}.{key}", "unknown") for key in item if key not in MEASURE_KEYS]
-        errors += [(f"{place}.{key}", "missing") for key in MEASURE_KEYS[:2] if not item.get(key)]
+        errors += [(f"{place}.{key}", MISSING) for key in MEASURE_KEYS[:2] if not item.get(key)]
         errors += [
             (f"{place}.{key}", f"must be text of at most {MAX_TEXT} characters")
             for key in MEASURE_KEYS
