@@ -17,7 +17,7 @@ from pymodbus.pdu.register_message import WriteSingleRegisterRequest
 from connectors.codecs.modbus_fields import Span
 from connectors.codecs.reader_profile import Writable
 from connectors.modbus.address import BusAddress
-from connectors.modbus.client import CLOSED, SILENCE, PymodbusClient, _Question
+from connectors.modbus.client import CLOSED, PymodbusClient, _Question
 from connectors.modbus.exchange import Answer, Dropped, Exceptional, Mismatch, Outcome
 
 COIL: Final = 5
@@ -52,12 +52,13 @@ class WritingClient(PymodbusClient):
         question = _Question(unit_id, Span(point.fc, point.addr, 1), client.ctx.framer.buildFrame(request))
         loop = asyncio.get_running_loop()
         self._reply = reply = loop.create_future()
-        timer = loop.call_later(timeout_ms / 1000, self._settle, reply, SILENCE)
+        self._wait_until(
+            loop, loop.time() + timeout_ms / 1000
+        )  # the reads' own timer: it would end our wait at their deadline
         try:
             self._send(client, question, reply)
             found = await reply
         finally:
-            timer.cancel()
             self._reply = None
         return _judged(found, point, value) if isinstance(found, ModbusPDU) else found
 
