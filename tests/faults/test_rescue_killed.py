@@ -24,12 +24,12 @@ def die(database, progress, dies_at, *, after_commit):
     write = store.write
 
     @contextlib.contextmanager
-    def write_or_die():
+    def write_or_die(**how):
         nonlocal transactions
         transactions += 1
         # Where the clock stands is not lost with the process: the next one begins at this moment.
         progress.write_text(json.dumps(at | {"now": story.rig.now}))
-        with write() as connection:
+        with write(**how) as connection:
             yield connection
             if transactions == dies_at and not after_commit:
                 os.kill(os.getpid(), signal.SIGKILL)
