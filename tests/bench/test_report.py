@@ -66,4 +66,4 @@ def test_what_has_no_aim_is_shown_and_not_judged():
         "at": "2026-11-21T20:00:00+00:00", "commit": "abc", "machine": "2 cores", "load_before": 1, "load_after": 1,
         "verdicts": [], "latency": rows,
     })  # fmt: skip
-    assert page.count("| nats |") == 2
+    assert page.count("| nats |") == 3
