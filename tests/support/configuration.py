@@ -77,7 +77,9 @@ PROFILES: Mapping[str, ProfileFacts] = {
         access=AccessFacts(capacity=1000, settings=("ip", "reader", "numbers")),
     ),
     "reader": ProfileFacts(
-        kinds=(DeviceKind.ACCESS_CONTROLLER,), channel="modbus", access=AccessFacts(hub_decides=True, relays=2, inputs=2)
+        kinds=(DeviceKind.ACCESS_CONTROLLER,),
+        channel="modbus",
+        access=AccessFacts(hub_decides=True, relays=2, inputs=2),
     ),
     "bare-reader": ProfileFacts(
         kinds=(DeviceKind.ACCESS_CONTROLLER,), channel="modbus", access=AccessFacts(hub_decides=True)
