@@ -20,7 +20,7 @@ from hub.store.schema import notice_merges, notice_orders, notices
 from hub.vocabulary.events import Subject, SubjectType
 from hub.vocabulary.instants import MINUTE_MS, UtcMs
 
-SETTLED_AT_ONCE: Final = 20  # closed in one step: alarms wait for its end
+SETTLED_AT_ONCE: Final = 8  # closed in one step: alarms wait for its end
 RECEIPT_WITHIN_MS: Final = 30 * MINUTE_MS
 """So long a provider's receipt is waited for; without one the notice counts as sent."""
 

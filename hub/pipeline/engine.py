@@ -21,6 +21,7 @@ from hub.meters import readings
 from hub.pipeline import history
 from hub.pipeline.core import Core, Intakes
 from hub.pipeline.inbox import Inbox, Item, Task
+from hub.pipeline.rehearsal import rehearse
 from hub.pipeline.step import Step
 from hub.store.database import Store, explain
 from hub.tickets.lifecycle import Refused
@@ -88,7 +89,8 @@ class Engine:
         self.progress = Progress()
 
     def start(self) -> None:
-        """Begin; what was stored before has been loaded by then."""
+        """Begin; what was stored before has been loaded by then. Raises what the database raises."""
+        rehearse(self._store, self._core, self._clock())
         self._started_at = self._clock()
         self._thread.start()
 

@@ -26,7 +26,7 @@ class Task(msgspec.Struct, frozen=True, eq=False):
     answer: Future[Any]
 
 
-READINGS_BESIDE_ALARMS = 32
+READINGS_BESIDE_ALARMS = 8
 """A batch commits as a whole: an alarm must not wait until hundreds of readings behind it have been worked on too."""
 READINGS_AT_ONCE = 64
 """An alarm that comes while a batch of readings is worked on waits for its end: a few milliseconds."""
