@@ -60,6 +60,7 @@ from hub.registry.rows import align
 from hub.registry.world import EstateWorld
 from hub.settings import MqttSettings, NotifierTypes, Settings
 from hub.store.check import probe
+from hub.store.checkpoint import Checkpoints
 from hub.store.database import Store, get_meta, open_store, set_meta
 from hub.tickets.load_figures import AlarmLoadCollector
 from hub.tickets.site_clocks import SiteClocks
@@ -227,7 +228,7 @@ class _Assembly:
         return Hub(
             store=self.store,
             api=ApiServer(app, listener, app.state.streams.close),
-            parts=[*parts, Jobs(self.store, self.world, self.clock, self.keys.chain)],
+            parts=[*parts, Jobs(self.store, self.world, self.clock, self.keys.chain), Checkpoints(self.store)],
             ready=self.health.ready,
         )
 

@@ -28,6 +28,7 @@ if sys.platform != "win32":
     import fcntl
 
 PAGE_CACHE_KIB = 32_768
+WAL_BACKSTOP_PAGES = 25_000  # 100 MB; hub.store.checkpoint keeps the log far below
 BUSY_TIMEOUT_MS = 5_000
 QUICK_CHECK_MAX_BYTES = 256 * 1024 * 1024
 CLAIM_WAIT_S = 3.0
@@ -237,7 +238,7 @@ def _sqlite_engine(url: str, begin: str) -> Engine:
             f"busy_timeout={BUSY_TIMEOUT_MS}",
             "foreign_keys=ON",
             f"cache_size=-{PAGE_CACHE_KIB if 'IMMEDIATE' in begin else 4096}",
-            "wal_autocheckpoint=4000",
+            f"wal_autocheckpoint={WAL_BACKSTOP_PAGES}",
             "journal_size_limit=67108864",
         ):
             connection.execute(f"PRAGMA {pragma}")
