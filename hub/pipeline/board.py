@@ -6,6 +6,7 @@ comes along; after a crash the last seconds of 'heard' are missing, which the st
 
 from __future__ import annotations
 
+from itertools import islice
 from typing import Any
 
 import msgspec
@@ -20,6 +21,9 @@ from hub.vocabulary.facts import DeviceFacts
 from hub.vocabulary.instants import DurationMs, UtcMs
 
 FLUSH_EVERY_MS = 2_000
+FLUSH_AT_ONCE = 128
+"""Devices written by one step: an alarm in it, or behind it, must not wait for ten thousand."""
+FLUSH_AGAIN_MS = 20
 _UPSERT = Upsert(
     device_state,
     ("device_pk",),
@@ -40,7 +44,7 @@ class DeviceBoard:
         self._reachable: dict[int, bool] = {}
         self._status: dict[int, Event] = {}
         self._dirty: dict[int, tuple[str, str]] = {}
-        self._flushed_at: UtcMs = 0
+        self._flush_at: UtcMs = 0
 
     def load(self, connection: Connection) -> None:
         """Take up what was known before the start."""
@@ -91,17 +95,24 @@ class DeviceBoard:
 
     def flush_due(self, now: UtcMs) -> bool:
         """Whether there is something to be written, and it is time."""
-        return bool(self._dirty) and now - self._flushed_at >= FLUSH_EVERY_MS
+        return bool(self._dirty) and now >= self._flush_at
 
     def flush(self, connection: Connection) -> None:
-        """Write what has moved; called within a step. Written again if the step fails, because `flushed` is not called."""
-        _UPSERT.run(connection, [self._row(pk, site, device) for pk, (site, device) in self._dirty.items()])
+        """Write some of what has moved, longest ago first; called within a step.
+
+        Written again if the step fails, because `flushed` is not called.
+        """
+        _UPSERT.run(connection, [self._row(pk, *self._dirty[pk]) for pk in self._to_flush()])
 
     def flushed(self, now: UtcMs) -> None:
         """The step that wrote it was committed."""
-        self._dirty.clear()
-        self._status.clear()
-        self._flushed_at = now
+        for pk in self._to_flush():
+            del self._dirty[pk]
+            self._status.pop(pk, None)
+        self._flush_at = now + (FLUSH_AGAIN_MS if self._dirty else FLUSH_EVERY_MS)
+
+    def _to_flush(self) -> list[int]:
+        return list(islice(self._dirty, FLUSH_AT_ONCE))
 
     def _row(self, pk: int, site: str, device: str) -> tuple[Any, ...]:
         status = self._status.get(pk)

@@ -52,8 +52,8 @@ def carry_over(store: Store) -> bool:
         for _ in range(TRIES):
             cursor = connection.cursor()
             cursor.execute("PRAGMA wal_checkpoint(PASSIVE)")
-            _, pages, carried = cursor.fetchone()
+            found = cursor.fetchone()
             cursor.close()
-            if pages == carried:
+            if found is not None and found[1] == found[2]:  # pages in the log, and those that are in the file now
                 return True
     return False
