@@ -235,7 +235,9 @@ def run_tests(python: str, fast: bool, pytest_args: Sequence[str]) -> int:
 
 def _run_attached(command: Command) -> int:
     """Runs in the foreground. Ctrl-C reaches the child from the terminal; it gets the time to end its own children."""
-    child = subprocess.Popen(command, cwd=ROOT)
+    # Each of the workers would compile all tests anew at every run; what they keep is in folders that git ignores.
+    environment = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
+    child = subprocess.Popen(command, cwd=ROOT, env=environment)
     try:
         return child.wait()
     except KeyboardInterrupt:

@@ -291,7 +291,10 @@ def _quality(raw: Any, problems: Problems) -> dict[str, str]:
     return {str(key): str(value) for key, value in raw.items()}
 
 
-class _StrictLoader(yaml.SafeLoader):
+_FAST: Final[Any] = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # the same in C, where PyYAML was built with it
+
+
+class _StrictLoader(_FAST):  # type: ignore[misc]
     """SafeLoader in which a key that stands twice is a mistake: YAML would silently take the last."""
 
 

@@ -1,19 +1,19 @@
 """Which tests `run.py test --fast` leaves out because they took long when it was last measured.
 
-After a full run with `python3 run.py test --junitxml=FILE`, `python -m support.measured FILE` (in tests/) writes `slow.txt` anew.
-A name that is no longer there does no harm, and a new test runs until it is measured.
+After a run with `python3 run.py test --junitxml=FILE`, `python -m support.measured FILE` (in tests/) brings `slow.txt` up to date:
+what the report does not name stays as it is. A name that is no longer there does no harm, and a new test runs until it is measured.
 """
 
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterable
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Final
 from xml.etree import ElementTree
 
 LIST: Final = Path(__file__).resolve().parent.parent / "slow.txt"
-SLOW_FROM_S: Final = 0.3
+SLOW_FROM_S: Final = 0.15
 
 
 def measured() -> frozenset[str]:
@@ -26,14 +26,14 @@ def name_of(path: str, test: str) -> str:
     return f"{path.removesuffix('.py').replace('/', '.')}::{test}"
 
 
-def slow_in(cases: Iterable[ElementTree.Element]) -> list[str]:
-    """Names of a report's tests that took long, in order."""
-    return sorted(
-        f"{case.get('classname')}::{case.get('name')}" for case in cases if float(case.get("time", 0)) >= SLOW_FROM_S
-    )
+def brought_up_to_date(before: frozenset[str], took_s: Mapping[str, float]) -> list[str]:
+    """Names of the tests that take long, in order, after a run in which tests took so long."""
+    return sorted((before - took_s.keys()) | {name for name, seconds in took_s.items() if seconds >= SLOW_FROM_S})
 
 
 if __name__ == "__main__":
-    found = slow_in(ElementTree.parse(sys.argv[1]).getroot().iter("testcase"))
+    cases = ElementTree.parse(sys.argv[1]).getroot().iter("testcase")
+    run = {f"{case.get('classname')}::{case.get('name')}": float(case.get("time", 0)) for case in cases}
+    found = brought_up_to_date(measured(), run)
     LIST.write_text("".join(f"{name}\n" for name in found), encoding="utf-8")
-    print(f"{len(found)} tests took {SLOW_FROM_S} s or longer")
+    print(f"{len(found)} tests take {SLOW_FROM_S} s or longer")
