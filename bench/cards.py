@@ -60,15 +60,17 @@ def measure(folder: Path, make_broker: MakeBroker, controllers: int, lost_cards:
     broker = make_broker(folder / "broker")
     broker.start()
     hub = RunningHub(folder / "hub", broker, [_site(controllers)], forked=False)
-    stop = multiprocessing.get_context("spawn").Event()
-    doors = multiprocessing.get_context("spawn").Process(
-        target=_controllers, args=(_address(broker), controllers, expiring, stop), daemon=True
+    spawned = multiprocessing.get_context("spawn")
+    stop, listening = spawned.Event(), spawned.Event()
+    doors = spawned.Process(
+        target=_controllers, args=(_address(broker), controllers, expiring, listening, stop), daemon=True
     )
     try:
         assert hub.token
         hub.start()
         hub.wait_ready()
         doors.start()
+        assert listening.wait(60), "the controllers do not listen"
         cards = [_issue(hub, number) for number in range(lost_cards)]
         book = folder / "hub" / "hub.db"
         wait_until(lambda: _count(book, cards, "confirmed") == lost_cards * controllers, GIVE_UP_S)
@@ -252,7 +254,7 @@ def _address(broker: TestBroker) -> Any:
     return SimpleNamespace(**{name: getattr(broker, name) for name in names})
 
 
-def _controllers(broker: Any, number: int, expiring: int, stop: Event) -> None:
+def _controllers(broker: Any, number: int, expiring: int, listening: Event, stop: Event) -> None:
     """All controllers on one connection: each obeys, answers, and lists what it holds."""
     held: dict[str, dict[tuple[str, str], list[str]]] = {f"g-{at}": {} for at in range(number)}
     for at in range(expiring):
@@ -277,5 +279,6 @@ def _controllers(broker: Any, number: int, expiring: int, stop: Event) -> None:
 
     with client:
         client.paho.on_message = answer
-        client.paho.subscribe("hub/v1/lakeside/+/command", qos=1)
+        client.subscribe("hub/v1/lakeside/+/command")
+        listening.set()
         stop.wait()
