@@ -129,7 +129,7 @@ def _measures(brokers: list[str], *, quick: bool) -> dict[str, Callable[[], Any]
     """Each part's rows."""
     rates, alarms = ((500,), 40) if quick else ((500, 2_000, 5_000), 150)
     counts = (1_000, 5_000) if quick else (1_000, 10_000, 100_000)
-    lost = ((20, 2, 1_000),) if quick else ((20, 5, 10_000), (200, 3, 10_000), (1_000, 2, 10_000))
+    lost = ((20, 2, 1_000),) if quick else ((20, 3, 10_000), (200, 3, 10_000), (1_000, 2, 10_000))
     messages, repeats = (5_000, 1) if quick else (40_000, 3)
     return {
         "ingest": lambda: run_ingest(brokers, messages, repeats),
