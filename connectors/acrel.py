@@ -7,8 +7,6 @@ answers nothing, because no source says what the meter expects. Whoever sends no
 from __future__ import annotations
 
 import asyncio
-import contextlib
-import threading
 from collections.abc import Callable, Sequence
 from typing import Final
 
@@ -16,8 +14,9 @@ import msgspec
 import structlog
 
 from connectors.codecs.acrel_push import REGISTER, UPLOAD, PushFrame, PushReader, one_by_one, serial_of
+from connectors.loop_thread import LoopThread
 from connectors.modbus.address import BusAddressError, Framing, parse_address
-from connectors.modbus.connector import BAD_ADDRESS, STOP_S, utc_ms
+from connectors.modbus.connector import BAD_ADDRESS, utc_ms
 from connectors.modbus.poller import BusStatus, gateway_changed, unusable
 from hub.vocabulary.instants import UtcMs
 from hub.vocabulary.ports import BusEntry, Intake, RawMessage
@@ -51,33 +50,24 @@ class AcrelListener:
         max_lines: int = MAX_LINES,
     ) -> None:
         self._ears = [_Ear(bus, intake, clock, idle_s, max_lines) for bus in buses if listens(bus)]
-        self._loop: asyncio.AbstractEventLoop | None = None
-        self._stopping = asyncio.Event()
-        self._thread: threading.Thread | None = None
+        self._thread = LoopThread("acrel", self._run)
 
     def start(self) -> None:
         """Returns at once; a port that is taken is reported and waited for. Without such a bus there is no thread."""
         if self._ears:
-            self._thread = threading.Thread(target=lambda: asyncio.run(self._run()), name="acrel", daemon=True)
             self._thread.start()
 
     def stop(self) -> None:
         """Close every line and end the thread."""
-        if self._thread is None:
-            return
-        if self._loop is not None:
-            with contextlib.suppress(RuntimeError):  # the loop is closed already
-                self._loop.call_soon_threadsafe(self._stopping.set)
-        self._thread.join(STOP_S)
+        self._thread.stop()
 
     def status(self) -> list[BusStatus]:
         """Each bus as it stands. Thread-safe."""
         return [ear.status for ear in self._ears]
 
     async def _run(self) -> None:
-        self._loop = asyncio.get_running_loop()
         tasks = [asyncio.create_task(ear.listen()) for ear in self._ears]
-        await self._stopping.wait()
+        await self._thread.until_stopped()
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)

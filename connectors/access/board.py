@@ -18,6 +18,7 @@ import msgspec
 from connectors.access import board_words
 from connectors.access.board_link import BoardLink, BoardSilentError
 from connectors.codecs.uhppote import BoardEvent
+from connectors.loop_thread import woken
 from hub.vocabulary.access import ControllerReport, EventsMissed, NewEpoch
 from hub.vocabulary.events import Clock, CommandResult, DeviceStatus, Event
 from hub.vocabulary.instants import DAY_MS, MINUTE_MS, SECOND_MS, DurationMs, UtcMs
@@ -138,10 +139,7 @@ class Board:
             pause = min(self._poll_s * 2**self._failures, max(self._poll_s, LONGEST_PAUSE_S))
             if self._commands and self.up:
                 continue
-            try:
-                await asyncio.wait_for(self._wake.wait(), pause)
-            except TimeoutError:
-                continue
+            await woken(self._wake, pause)
 
     def _silent(self) -> None:
         """What could not be done is not kept: the hub asks again when the board is there, or in its own time."""

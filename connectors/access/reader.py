@@ -20,6 +20,7 @@ from connectors.codecs.modbus_values import Segment
 from connectors.codecs.reader import CHANNEL, encode
 from connectors.codecs.reader_profile import Flag, ReaderProfile, Writable
 from connectors.codecs.reader_watch import Card, ReaderWatch, number_of, registers_at
+from connectors.loop_thread import woken
 from connectors.modbus.exchange import Answer
 from hub.vocabulary.access import ControllerReport, EventsMissed
 from hub.vocabulary.credentials import FORMATS
@@ -144,10 +145,7 @@ class Reader:
             due = min([next_look, *(each.due for each in self._waiting.values())])
             if self.lock is not None:
                 due = min(due, self.lock.lock_at)
-            try:
-                await asyncio.wait_for(self._wake.wait(), max(0.001, (due - ticks()) / 1000))
-            except TimeoutError:
-                continue
+            await woken(self._wake, max(0.001, (due - ticks()) / 1000))
 
     def _pause_ms(self) -> int:
         """A reader that does not answer costs its bus a time-out each time: whoever stands at the others must not wait for it."""

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
@@ -17,6 +16,7 @@ from connectors.access.door_bus import DoorBus
 from connectors.access.door_lock import DoorLock, Told
 from connectors.access.reader import Command, Reader
 from connectors.codecs.reader_profile import ReaderProfile, Writable
+from connectors.loop_thread import LoopThread
 from connectors.modbus.address import BusAddressError, parse_address
 from connectors.modbus.connector import BAD_ADDRESS
 from connectors.modbus.poller import BusStatus, gateway_changed
@@ -28,7 +28,6 @@ from hub.vocabulary.readers import DoorOpening, RelayRef
 
 log = logging.getLogger(__name__)
 
-STOP_S: Final = 5.0
 LEAVE_S: Final = 2.0
 
 
@@ -48,31 +47,22 @@ class ReaderConnector:
         used = {(each.site, each.bus) for each in self._entries.values()}
         self._bus_entries = [bus for bus in buses if (bus.site, bus.bus) in used]
         self._profiles, self._intake, self._clock = profiles, intake, clock
-        self._loop: asyncio.AbstractEventLoop | None = None
-        self._stopping: asyncio.Event | None = None
-        self._thread: threading.Thread | None = None
-        self._ready = threading.Event()
+        self._thread = LoopThread("readers", self._run)
         self._readers: dict[tuple[str, str], Reader] = {}
         self._buses: dict[tuple[str, str], DoorBus] = {}
 
     def start(self) -> None:
         """Returns when the tasks run; nothing needs to be reachable."""
-        if not self._entries:
-            return
-        self._thread = threading.Thread(target=self._main, name="readers", daemon=True)
-        self._thread.start()
-        self._ready.wait()
+        if self._entries:
+            self._thread.start()
 
     def stop(self) -> None:
         """Leave each door as its policy wants it without a hub, and end the thread."""
-        if self._thread is None or self._stopping is None:
-            return
-        self._in_loop(self._stopping.set)
-        self._thread.join(STOP_S)
+        self._thread.stop()
 
     def alive(self) -> bool:
         """Whether the thread runs, or none is needed."""
-        return not self._entries or (self._thread is not None and self._thread.is_alive())
+        return not self._entries or self._thread.alive
 
     @property
     def reaches(self) -> list[tuple[str, str]]:
@@ -84,7 +74,7 @@ class ReaderConnector:
     ) -> bool:
         """CommandSender."""
         reader = self._readers.get((site, device))
-        return reader is not None and self._in_loop(reader.command, Command(command_id, name, dict(args)))
+        return reader is not None and self._thread.call(reader.command, Command(command_id, name, dict(args)))
 
     def status(self) -> list[BusStatus]:
         """Each bus as it stands."""
@@ -109,33 +99,14 @@ class ReaderConnector:
             late_replies=0, polls=bus.answers, stumbles=0, units=units,
         )  # fmt: skip
 
-    def _in_loop(self, call: Callable[..., None], *args: Any) -> bool:
-        if self._loop is None:
-            return False
-        try:
-            self._loop.call_soon_threadsafe(call, *args)
-        except RuntimeError:  # the loop is closed already
-            return False
-        return True
-
-    def _main(self) -> None:
-        try:
-            asyncio.run(self._run())
-        except Exception:
-            log.exception("readers: the thread died")
-        finally:
-            self._ready.set()
-
     async def _run(self) -> None:
-        self._loop, self._stopping = asyncio.get_running_loop(), asyncio.Event()
         for bus in self._bus_entries:
             self._open(bus)
         for key, entry in self._entries.items():
             if (at := self._buses.get((entry.site, entry.bus or ""))) is not None:
                 self._readers[key] = self._reader(entry, at)
         tasks = [asyncio.create_task(reader.run()) for reader in self._readers.values()]
-        self._ready.set()
-        await self._stopping.wait()
+        await self._thread.until_stopped()
         for reader in self._readers.values():
             reader.stop()
         await asyncio.wait(tasks, timeout=LEAVE_S) if tasks else None
@@ -169,7 +140,7 @@ class ReaderConnector:
             ref = opening.relay or RelayRef(entry.device, entry.options["doors"][door])
             lock = self._lock(entry.site, ref, opening)
         profile = self._profiles[entry.profile]
-        return Reader(entry, profile, bus, lock, self._intake, self._clock, self._in_loop)
+        return Reader(entry, profile, bus, lock, self._intake, self._clock, self._thread.call)
 
     def _lock(self, site: str, ref: RelayRef, opening: DoorOpening) -> Callable[[Told], DoorLock] | None:
         """The relay of a door, which may be another device's on another bus."""

@@ -8,20 +8,19 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import threading
 import time
 from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Any, Final, NamedTuple
 
 from connectors.access.board import Board, Command, Resume
 from connectors.access.board_link import TIMEOUT_S, BoardLink, board_client
+from connectors.loop_thread import LoopThread
 from hub.vocabulary.instants import UtcMs
 from hub.vocabulary.ports import DeviceEntry, Intake, Receipt
 
 log = logging.getLogger(__name__)
 
 POLL_S: Final = 1.0
-STOP_S: Final = 5.0
 
 
 class BoardState(NamedTuple):
@@ -59,26 +58,17 @@ class UhppoteConnector:
         self._entries = [each for each in devices if each.profile in profiles]
         self._resume, self._intake, self._clock = resume, intake, clock
         self._poll_s, self._timeout_s = poll_s, timeout_s
-        self._loop: asyncio.AbstractEventLoop | None = None
-        self._stopping: asyncio.Event | None = None
-        self._thread: threading.Thread | None = None
-        self._ready = threading.Event()
+        self._thread = LoopThread("uhppote", self._run)
         self._boards: dict[tuple[str, str], Board] = {}
 
     def start(self) -> None:
         """Returns when the tasks run; no board needs to be reachable. Without boards there is no thread."""
-        if not self._entries:
-            return
-        self._thread = threading.Thread(target=self._main, name="uhppote", daemon=True)
-        self._thread.start()
-        self._ready.wait()
+        if self._entries:
+            self._thread.start()
 
     def stop(self) -> None:
         """End the thread."""
-        if self._thread is None or self._stopping is None:
-            return
-        self._in_loop(self._stopping.set)
-        self._thread.join(STOP_S)
+        self._thread.stop()
 
     def state(self) -> list[BoardState]:
         """Every board as it stands."""
@@ -91,7 +81,7 @@ class UhppoteConnector:
 
     def alive(self) -> bool:
         """Whether the thread runs, or none is needed."""
-        return not self._entries or (self._thread is not None and self._thread.is_alive())
+        return not self._entries or self._thread.alive
 
     def send(
         self, site: str, device: str, command_id: str, name: str, args: Mapping[str, Any], reply_by: UtcMs
@@ -100,33 +90,15 @@ class UhppoteConnector:
         board = self._boards.get((site, device))
         if board is None:
             return False
-        return self._in_loop(board.command, Command(command_id, name, dict(args)))
+        return self._thread.call(board.command, Command(command_id, name, dict(args)))
 
     def committed(self, key: tuple[str, str], receipts: Sequence[Receipt]) -> None:
         """Events of one board are in the database."""
         board = self._boards.get(key)
         if board is not None:
-            self._in_loop(board.committed, receipts)
-
-    def _in_loop(self, call: Callable[..., None], *args: Any) -> bool:
-        if self._loop is None:
-            return False
-        try:
-            self._loop.call_soon_threadsafe(call, *args)
-        except RuntimeError:  # the loop is closed already
-            return False
-        return True
-
-    def _main(self) -> None:
-        try:
-            asyncio.run(self._run())
-        except Exception:
-            log.exception("uhppote: the thread died")
-        finally:
-            self._ready.set()
+            self._thread.call(board.committed, receipts)
 
     async def _run(self) -> None:
-        self._stopping = asyncio.Event()
         client = board_client()
         for entry in self._entries:
             key = (entry.site, entry.device)
@@ -145,9 +117,7 @@ class UhppoteConnector:
         tasks = [asyncio.create_task(board.run()) for board in self._boards.values()]
         ears = {str(entry.options["listener"]) for entry in self._entries if entry.options.get("listener")}
         tasks += [asyncio.create_task(self._hear(ear)) for ear in sorted(ears)]
-        self._loop = asyncio.get_running_loop()
-        self._ready.set()
-        await self._stopping.wait()
+        await self._thread.until_stopped()
         for board in self._boards.values():
             board.stop()
         for task in tasks:

@@ -6,8 +6,6 @@ A bus that cannot be set up is a bus that is down: it is reported, and keeps nob
 from __future__ import annotations
 
 import asyncio
-import contextlib
-import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final
@@ -17,6 +15,7 @@ import structlog
 
 from connectors.codecs.dlt645_profile import Dlt645Profile
 from connectors.codecs.modbus_profile import ModbusProfile
+from connectors.loop_thread import STOP_S, LoopThread
 from connectors.modbus.address import BusAddressError, parse_address
 from connectors.modbus.exchange import UnitSpec
 from connectors.modbus.gathering import Gathering
@@ -27,7 +26,6 @@ from connectors.modbus.poller import BusPoller, BusStatus, gateway_changed, unus
 from hub.vocabulary.instants import UtcMs
 from hub.vocabulary.ports import BusEntry, DeviceEntry, Intake
 
-STOP_S: Final = 5.0
 BAD_ADDRESS: Final = "bad_address"
 SETUP_FAILED: Final = "setup_failed"
 
@@ -55,33 +53,22 @@ class BusConnector:
         self._profiles = profiles
         self._intake = intake
         self._clock = clock
-        self._loop: asyncio.AbstractEventLoop | None = None
-        self._stopping: asyncio.Event | None = None
-        self._thread: threading.Thread | None = None
+        self._thread = LoopThread("modbus", self._run)
         self._gathering: Gathering | None = None
         self._pollers: dict[tuple[str, str], BusPoller] = {}
         self._unusable: list[BusStatus] = []
-        self._ready = threading.Event()
 
     def start(self) -> None:
         """Returns when the tasks run; no bus needs to be reachable."""
-        assert self._thread is None, "started already"
-        self._thread = threading.Thread(target=self._main, name="modbus", daemon=True)
         self._thread.start()
-        self._ready.wait()
 
     def stop(self) -> None:
         """Close every link and end the thread."""
-        loop, stopping, thread = self._loop, self._stopping, self._thread
-        if loop is None or stopping is None or thread is None:
-            return
-        with contextlib.suppress(RuntimeError):  # the loop is closed already
-            loop.call_soon_threadsafe(stopping.set)
-        thread.join(STOP_S)
+        self._thread.stop()
 
     def alive(self) -> bool:
         """Whether the thread runs."""
-        return self._thread is not None and self._thread.is_alive()
+        return self._thread.alive
 
     def status(self) -> list[BusStatus]:
         """Each bus as it stands; empty when the thread does not run."""
@@ -104,7 +91,8 @@ class BusConnector:
 
     def _in_loop(self, call: Callable[[], Any]) -> Any:
         """Run `call` in the loop's thread and wait for it; None when the loop does not run."""
-        if self._loop is None or not self.alive():
+        loop = self._thread.loop
+        if loop is None or not self.alive():
             return None
 
         async def wrapped() -> Any:
@@ -112,22 +100,12 @@ class BusConnector:
 
         task = wrapped()
         try:
-            return asyncio.run_coroutine_threadsafe(task, self._loop).result(STOP_S)
+            return asyncio.run_coroutine_threadsafe(task, loop).result(STOP_S)
         except (RuntimeError, TimeoutError):
             task.close()
             return None
 
-    def _main(self) -> None:
-        try:
-            asyncio.run(self._run())
-        except Exception:  # noqa: BLE001 - the thread must say why it ends
-            _log.exception("modbus.thread_died")
-        finally:
-            self._ready.set()
-
     async def _run(self) -> None:
-        self._loop = asyncio.get_running_loop()
-        self._stopping = asyncio.Event()
         self._gathering = gathering = Gathering(self._intake)
         pauses = Pauses()
         for bus in self._buses:
@@ -135,8 +113,7 @@ class BusConnector:
             if poller is not None:
                 self._pollers[bus.site, bus.bus] = poller
         tasks = [asyncio.create_task(poller.run(pauses)) for poller in self._pollers.values()]
-        self._ready.set()
-        await self._stopping.wait()
+        await self._thread.until_stopped()
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
