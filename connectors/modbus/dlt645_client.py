@@ -190,6 +190,7 @@ class Dlt645Client:
             self._alone -= {frame.address, WILDCARD}
             if asked is not None and asked.is_meant(frame.address):
                 asked.settle(Mismatch(TWO_METERS))
+                asked.again.set()  # also when the answer to this question came first
             return
         self._on_late(round((time.monotonic() - self._sent_at) * 1000))
         if asked is not None and asked.trouble is None:
