@@ -35,6 +35,10 @@ class LowBalanceLimits(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown
     clear_min_kwh: Annotated[float, msgspec.Meta(ge=0, le=1e6)] = msgspec.field(default=5.0, name="clear_min_kWh")
     confirm_gap_s: Annotated[float, msgspec.Meta(ge=0, le=86_400)] = 300.0
     fresh_s: Annotated[float, msgspec.Meta(ge=0, le=86_400)] = 600.0  # a reading this old at arrival is news of now
+    own_most_cny: Annotated[float, msgspec.Meta(ge=0, le=1e6)] = msgspec.field(
+        default=1_000.0, name="own_most_CNY"
+    )  # an alarm limit of the meter's own above this is not believed
+    own_most_kwh: Annotated[float, msgspec.Meta(ge=0, le=1e6)] = msgspec.field(default=1_000.0, name="own_most_kWh")
     muted: bool = False  # raise nothing (an unoccupied unit, a meter that the platform bills); still clears
     remind_h: Annotated[tuple[Annotated[float, msgspec.Meta(ge=1, le=8_760)], ...], msgspec.Meta(min_length=1)] = (
         72.0,
@@ -66,6 +70,7 @@ class Levels(msgspec.Struct, frozen=True, kw_only=True):
     confirm_gap_ms: int
     fresh_ms: int
     most: int  # first threshold before the longest holiday
+    own_most: int  # most that is believed of a limit of the meter's own
 
     @property
     def off(self) -> int:
@@ -123,6 +128,20 @@ class Levels(msgspec.Struct, frozen=True, kw_only=True):
             return self
         return msgspec.structs.replace(self, thresholds=(first, *self.thresholds[1:]), first=first)
 
+    def with_own(self, own: tuple[int | None, ...]) -> Levels:
+        """With the meter's own alarm 1 and 2 where they are higher: its display asks to buy from there on (meters.md 7 no. 25).
+
+        A threshold of 0 or less means that the credit is used up, which no alarm of a meter says: it stays.
+        """
+        higher = list(self.thresholds)
+        for index, limit in enumerate(own[: len(higher)]):
+            if limit is not None and 0 < higher[index] < limit <= self.own_most:
+                higher[index] = limit
+        higher[0] = max(higher[:2])
+        if higher[0] == self.first and (len(higher) == 1 or higher[1] == self.thresholds[1]):
+            return self
+        return msgspec.structs.replace(self, thresholds=tuple(higher), first=higher[0])
+
     def severity(self, level: int) -> Severity:
         """Used up or off: high; the step before: medium; earlier: low."""
         left = len(self.thresholds) - level
@@ -133,12 +152,14 @@ class Levels(msgspec.Struct, frozen=True, kw_only=True):
 def levels_of(limits: LowBalanceLimits) -> tuple[Levels, Levels]:
     """Exact levels for yuan and for kWh."""
     return (
-        _levels(limits, BalanceUnit.CNY, limits.cny, limits.clear_min_cny),
-        _levels(limits, BalanceUnit.KWH, limits.kwh, limits.clear_min_kwh),
+        _levels(limits, BalanceUnit.CNY, limits.cny, limits.clear_min_cny, limits.own_most_cny),
+        _levels(limits, BalanceUnit.KWH, limits.kwh, limits.clear_min_kwh, limits.own_most_kwh),
     )
 
 
-def _levels(limits: LowBalanceLimits, unit: BalanceUnit, values: tuple[float, ...], clear_min: float) -> Levels:
+def _levels(
+    limits: LowBalanceLimits, unit: BalanceUnit, values: tuple[float, ...], clear_min: float, own_most: float
+) -> Levels:
     thresholds = tuple(to_credit(Decimal(str(value)), unit) for value in values)
     return Levels(
         unit=unit,
@@ -150,6 +171,7 @@ def _levels(limits: LowBalanceLimits, unit: BalanceUnit, values: tuple[float, ..
         confirm_gap_ms=max(1, round(limits.confirm_gap_s * SECOND_MS)),
         fresh_ms=round(limits.fresh_s * SECOND_MS),
         most=_stretched(thresholds[0], LONGEST_DAYS, limits.days_at_level_1),
+        own_most=to_credit(Decimal(str(own_most)), unit),
     )
 
 

@@ -49,7 +49,7 @@ from hub.vocabulary.units import BalanceUnit, Relay, credit_text
 from rules.balance_levels import Levels, LowBalanceLimits, levels_of
 from rules.holidays_ahead import days_to_last
 from rules.low_balance_life import around, outlasting
-from rules.low_balance_meter import about_the_meter, relay_by_credit
+from rules.low_balance_meter import about_the_meter, news_of_the_meter, relay_by_credit
 from rules.low_balance_notices import hushed, nothing_more, told_again, told_of_level
 from rules.low_balance_state import LowBalanceReason, LowBalanceState, LowBalanceVerdict, Sighting
 
@@ -86,10 +86,11 @@ class LowBalance:
         levels = levels_of(facts.limits)[0 if unit is BalanceUnit.CNY else 1]
         if credit is not None and credit <= levels.most and facts.site.holidays:
             levels = _of_the_season(levels, facts, event.occurred_at)
-        if _changes_nothing(event, state, facts, levels.first):
+        own = levels.with_own(state.alarms) if state.alarms else levels
+        if _changes_nothing(event, state, facts, own.first):
             return Outcome(state)
         if event.late or not event.live or event.occurred_at <= state.at:
-            return Outcome(state, _stale(event, levels))
+            return Outcome(state, _stale(event, own))
         expected = (facts.device.balance_unit if facts.device else None) or state.unit or unit
         if unit is not expected:
             return _wrong_unit(event, state, expected)
@@ -104,12 +105,12 @@ def _changes_nothing(event: MeterReading, state: LowBalanceState, facts: Facts, 
     """The healthy reading of a healthy meter: the hot path, attribute reads and comparisons only."""
     credit = event.credit
     if credit is None:
-        return state.unknown
+        return state.unknown and event.serial in {None, state.foreign or state.serial}
     if credit <= first_threshold or state.level or state.run or event.meter_alarm or event.unit is not state.unit:
         return False
     if event.relay_command is not Relay.UNKNOWN and event.relay_command is not event.relay:
         return False
-    if event.clock is Clock.SKEWED or state.clock_wrong or state.trip:
+    if event.clock is Clock.SKEWED or state.clock_wrong or state.trip or news_of_the_meter(event, state):
         return False
     device = facts.device
     return (
@@ -151,6 +152,7 @@ def _read(event: MeterReading, state: LowBalanceState, facts: Facts, levels: Lev
     """A live reading in the right unit: whose is it, and what does it say."""
     decisions: list[Decision] = []
     known = about_the_meter(event, state, levels.confirm_gap_ms, decisions)
+    levels = levels.with_own(known.alarms)
     if known.foreign:
         if event.credit is not None and levels.by_thresholds(event.credit):
             seen = {"installed": known.serial, "seen": known.foreign}
@@ -202,7 +204,7 @@ def _judge(
         wrong_unit=False,
     )
     confirmed, by_alarm = (0, False) if bought else _confirmed(event, credit, known.run, levels)
-    hushed_now = facts.limits.muted or bool(known.pending)
+    hushed_now = facts.limits.muted or bool(known.pending or known.other_customer)
     if confirmed > known.level and not hushed_now:
         known = _raised(event, credit, known, facts, levels, confirmed, own, by_alarm, decisions)
         known, more = told_of_level(event.subject(), known, facts, levels, sighting, now)
@@ -317,10 +319,10 @@ def _raised(
             "threshold": levels.threshold_text(level),
             "place": facts.device.place if facts.device else "",
         },
-        evidence=_evidence(event, credit, state.run[level - 1]),
+        evidence=_evidence(event, credit, state.run[level - 1], state.alarms),
     )
     decisions.append(ticket)
-    ordinary = levels_of(facts.limits)[0 if event.unit is BalanceUnit.CNY else 1]
+    ordinary = levels_of(facts.limits)[0 if event.unit is BalanceUnit.CNY else 1].with_own(state.alarms)
     return replace(
         state,
         level=level,
@@ -332,8 +334,10 @@ def _raised(
     )
 
 
-def _evidence(event: MeterReading, credit: int, first: Sighting) -> dict[str, Any]:
+def _evidence(event: MeterReading, credit: int, first: Sighting, own: Sequence[int | None]) -> dict[str, Any]:
     return {
+        # Beside the ticket's threshold, which is the higher of both.
+        "meter_limits": [None if each is None else credit_text(each, event.unit) for each in own],
         "first_at": first.at,
         "first_credit": credit_text(first.credit, event.unit),
         "at": event.occurred_at,
@@ -368,7 +372,8 @@ def _why_not(
 ) -> Sequence[Decision]:
     """Why a low reading raised nothing; a high one only says so when it ends a wait."""
     if muted:
-        reason = LowBalanceVerdict.TOPUP_PENDING if state.pending else LowBalanceVerdict.MUTED
+        other = LowBalanceVerdict.OTHER_CUSTOMER if state.other_customer else LowBalanceVerdict.MUTED
+        reason = LowBalanceVerdict.TOPUP_PENDING if state.pending else other
     elif seen > state.level:
         reason = LowBalanceVerdict.SINGLE_READING_WAITING
     elif seen:

@@ -22,8 +22,8 @@ from hub.vocabulary.events import (
 )
 from hub.vocabulary.facts import Facts
 from hub.vocabulary.rule import Outcome
-from rules.low_balance_meter import SERIAL_PROBLEM
-from rules.low_balance_notices import HOUSEKEEPER, hushed, nothing_more, prefix_of, told_housekeeper
+from rules.low_balance_meter import CUSTOMER_PROBLEM, SERIAL_PROBLEM
+from rules.low_balance_notices import HOUSEKEEPER, hushed, nothing_more, prefix_of, told_anew, told_housekeeper
 from rules.low_balance_state import Due, LowBalanceReason, LowBalanceState
 
 REACHED_NOBODY: Final = frozenset({"undelivered", "nobody", "expired"})
@@ -69,12 +69,7 @@ def _no_longer_pending(reference: str, state: LowBalanceState) -> Outcome:
     """Where the credit is still low at the next reading, what was held back is said then."""
     if reference not in state.pending:
         return Outcome(state)
-    known = replace(state, pending=tuple(each for each in state.pending if each != reference))
-    if not state.level or known.pending:
-        return Outcome(known)
-    again = (Due.REMINDER, Due.UNPAID) if state.housekeeper else (Due.REMINDER,)
-    due = (*state.due, *(each for each in again if each not in state.due))
-    return Outcome(replace(known, due=due, housekeeper=0, resumed=state.resumed + 1))
+    return Outcome(told_anew(replace(state, pending=tuple(each for each in state.pending if each != reference))))
 
 
 def _settled(event: NoticeSettled, state: LowBalanceState, facts: Facts) -> Outcome:
@@ -87,8 +82,13 @@ def _settled(event: NoticeSettled, state: LowBalanceState, facts: Facts) -> Outc
 
 def _other_people(event: OccupancyChanged, state: LowBalanceState) -> Outcome:
     """Whoever was told before is told nothing more; the episode of the others begins with the next readings."""
-    known = replace(outlasting(state), vacant=event.vacant, pending=())
-    return _ended_by(event, state, known, LowBalanceReason.OCCUPANCY_CHANGED)
+    other = state.other_customer
+    known = replace(outlasting(state), vacant=event.vacant, pending=(), moved=not other)
+    if not other:
+        return _ended_by(event, state, known, LowBalanceReason.OCCUPANCY_CHANGED)
+    known = replace(known, customer=other, other_customer=None)
+    outcome = _ended_by(event, state, known, LowBalanceReason.OCCUPANCY_CHANGED)
+    return Outcome(known, (*outcome.decisions, ClearProblem(code=CUSTOMER_PROBLEM, subject=event.subject())))
 
 
 def _other_meter(event: MeterReplaced, state: LowBalanceState) -> Outcome:
@@ -98,12 +98,15 @@ def _other_meter(event: MeterReplaced, state: LowBalanceState) -> Outcome:
         serial=event.new_serial or state.foreign,
         foreign=None,
         purchases=None,
+        alarms=(),
+        customer=None,
+        other_customer=None,
         at=max(state.at, event.occurred_at),
     )
     outcome = _ended_by(event, state, known, LowBalanceReason.METER_REPLACED)
-    if not state.foreign:
-        return outcome
-    return Outcome(known, (*outcome.decisions, ClearProblem(code=SERIAL_PROBLEM, subject=event.subject())))
+    over = {SERIAL_PROBLEM: state.foreign, CUSTOMER_PROBLEM: state.other_customer}
+    cleared = [ClearProblem(code=code, subject=event.subject()) for code, stands in over.items() if stands]
+    return Outcome(outcome.state, (*outcome.decisions, *cleared)) if cleared else outcome
 
 
 def outlasting(state: LowBalanceState) -> LowBalanceState:
@@ -121,6 +124,10 @@ def outlasting(state: LowBalanceState) -> LowBalanceState:
         trip=state.trip,
         trip_told=state.trip_told,
         clock_wrong=state.clock_wrong,
+        alarms=state.alarms,
+        customer=state.customer,
+        moved=state.moved,
+        other_customer=state.other_customer,
     )
 
 

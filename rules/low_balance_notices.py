@@ -74,6 +74,15 @@ def told_again(
     return known, decisions
 
 
+def told_anew(state: LowBalanceState) -> LowBalanceState:
+    """What was withdrawn while nobody was to be told is said of the next reading, where the credit is low then."""
+    if not state.level or state.pending or state.other_customer:
+        return state
+    again = (Due.REMINDER, Due.UNPAID) if state.housekeeper else (Due.REMINDER,)
+    due = (*state.due, *(each for each in again if each not in state.due))
+    return replace(state, due=due, housekeeper=0, resumed=state.resumed + 1)
+
+
 def told_housekeeper(subject: Subject, state: LowBalanceState, facts: Facts) -> tuple[LowBalanceState, list[Decision]]:
     """The housekeeper hears of this level, once."""
     if state.housekeeper >= state.level:
@@ -106,7 +115,7 @@ def _notice(
     part: str,
     audience: Audience = Audience.HOUSEHOLD,
 ) -> Notify:
-    levels = _levels(facts, state)
+    levels = _levels(facts, state).with_own(state.alarms)
     return Notify(
         key=f"{prefix_of(state)}l{state.level}{part}",
         subject=subject,

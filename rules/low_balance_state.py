@@ -30,6 +30,7 @@ class LowBalanceReason(StrEnum):
     HOLIDAY_OVER = "holiday_over"  # enough for ordinary days
     TOPUP_PENDING = "topup_pending"
     OCCUPANCY_CHANGED = "occupancy_changed"
+    CUSTOMER_CHANGED = "customer_changed"  # in the meter, and not in the register
 
 
 class LowBalanceVerdict(StrEnum):
@@ -40,6 +41,7 @@ class LowBalanceVerdict(StrEnum):
     STALE = "stale"
     MUTED = "muted"
     TOPUP_PENDING = "topup_pending"
+    OTHER_CUSTOMER = "other_customer"  # the meter carries another customer's number, and nobody has moved
     ALREADY_RAISED = "already_raised"
     ABOVE_THRESHOLD = "above_threshold"
     ACCOUNT_EVENT = "account_event"
@@ -88,3 +90,7 @@ class LowBalanceState(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=T
     trip: UtcMs | None = None  # since when the relay is not what it was told to be
     trip_told: bool = False  # a problem stands
     clock_wrong: bool = False  # a problem stands
+    alarms: tuple[int | None, ...] = ()  # the meter's own alarm 1 and 2 in fen or Wh, as last read; empty: never
+    customer: str | None = None  # number that the meter carries
+    moved: bool = False  # other people have come: the next other number is theirs
+    other_customer: str | None = None  # another one that it carries now, and nobody has moved: a problem stands

@@ -11,6 +11,7 @@ import pytest
 TESTS = Path(__file__).parent
 BALANCE = "rules/test_low_balance_edge_cases.py"
 NOTICES = "rules/test_low_balance_notices.py"
+KNOWS = "rules/test_low_balance_what_the_meter_knows.py"
 VALUES = "connectors/codecs/test_modbus_values.py"
 DECODER = "connectors/codecs/test_modbus_decoder.py"
 CASES = "connectors/codecs/test_modbus_cases.py"
@@ -71,6 +72,7 @@ INDEX: dict[int, tuple[str, ...]] = {
         f"{BALANCE}::test_14_duplicates_and_disorder_change_nothing",
         f"{BALANCE}::test_14_a_clock_in_the_year_2000_counts_by_arrival",
         f"{BALANCE}::test_14_a_wrong_clock_is_flagged_once_and_over_when_it_is_right",
+        f"{KNOWS}::test_14_a_polled_meter_whose_clock_is_off_is_a_problem_until_it_is_right",
     ),
     15: (
         MONTH,
@@ -81,6 +83,7 @@ INDEX: dict[int, tuple[str, ...]] = {
     16: (f"{BALANCE}::test_16_a_relay_that_does_not_obey_is_a_fault_and_not_a_low_balance",),
     17: (
         f"{NOTICES}::test_new_people_are_not_told_of_the_others_and_start_afresh",
+        f"{KNOWS}::test_17_another_customer_number_holds_every_notice",
         f"{NOTICES}::test_of_a_vacant_unit_only_the_housekeeper_hears",
         "notices/test_sending.py::test_an_owner_who_moved_out_before_the_notice_left_never_reads_it",
     ),
@@ -101,6 +104,7 @@ INDEX: dict[int, tuple[str, ...]] = {
     25: (
         f"{BALANCE}::test_25_the_meters_own_limits_may_be_higher_than_the_hubs",
         f"{BALANCE}::test_25_an_alarm_that_flickers_opens_nothing_twice",
+        f"{KNOWS}::test_25_a_meter_whose_own_limit_is_higher_is_low_from_there_on",
     ),
 }
 

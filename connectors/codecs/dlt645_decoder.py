@@ -67,9 +67,10 @@ class Dlt645Decoder(ModbusDecoder):
         kept = {name: value for name, value in event.extra.items() if name not in CLOCK}
         local = clock_of(date, time)
         kept["clock"] = None if local is None else local.isoformat()
-        if local is not None:
-            kept["clock_drift_s"] = _drift_s(local, self._zones[message.address], message.received_at)
-        return msgspec.structs.replace(event, extra=kept)
+        drift_s = None if local is None else _drift_s(local, self._zones[message.address], message.received_at)
+        if drift_s is not None:
+            kept["clock_drift_s"] = drift_s
+        return msgspec.structs.replace(event, extra=kept, clock_drift_s=drift_s)
 
 
 def _drift_s(local: dt.datetime, zone: str, received_at: UtcMs) -> int:

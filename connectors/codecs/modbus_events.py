@@ -19,6 +19,9 @@ from hub.vocabulary.events import Clock, ElevatorState, MeterReading
 from hub.vocabulary.instants import UtcMs
 from hub.vocabulary.units import BalanceUnit, Relay, to_credit
 
+CUSTOMER = "customer_number"
+"""Name under `extra` of the number by which the meter itself knows its customer."""
+
 
 class Origin(msgspec.Struct, frozen=True, kw_only=True):
     """Whom and when the poll is of. `balance_unit` is the site's word for meters whose profile says `$site`."""
@@ -104,6 +107,18 @@ class Values:
             return None
         return credit_of(found, field.unit, self._unit)
 
+    def limit(self, name: str, unit: BalanceUnit) -> int | None:
+        """A limit of the meter's own in fen or Wh; None where it does not count in `unit`, which is what the credit is in."""
+        found, field = self.limits.get(name), self._profile.limits.get(name)
+        if not isinstance(found, Decimal) or not isinstance(field, Number) or counted_in(field, self._unit) is not unit:
+            return None
+        return credit_of(found, field.unit, self._unit)
+
+    def customer(self) -> str | None:
+        """The customer number that is written into the meter."""
+        found = self.extra.get(CUSTOMER)
+        return found if isinstance(found, str) else None
+
     def identity(self) -> str | None:
         """What the device says it is, where this poll has read it."""
         span = self._profile.identity.span if self._profile.identity else None
@@ -135,14 +150,17 @@ def credit_of(value: Decimal, written: str, site_unit: BalanceUnit | None) -> in
     return int(value.to_integral_value())
 
 
-def balance_unit(profile: ModbusProfile, site_unit: BalanceUnit | None) -> BalanceUnit | None:
-    """The unit in which this meter counts its credit; None: neither profile nor site file say."""
-    field = profile.fields.get("balance")
-    if not isinstance(field, Number):
-        return site_unit or BalanceUnit.KWH
+def counted_in(field: Number, site_unit: BalanceUnit | None) -> BalanceUnit | None:
+    """The unit in which a credit is written; None: the site file should say, and does not."""
     if field.unit == "$site":
         return site_unit
     return BalanceUnit.CNY if field.unit == "CNY" else BalanceUnit.KWH
+
+
+def balance_unit(profile: ModbusProfile, site_unit: BalanceUnit | None) -> BalanceUnit | None:
+    """The unit in which this meter counts its credit; None: neither profile nor site file say."""
+    field = profile.fields.get("balance")
+    return counted_in(field, site_unit) if isinstance(field, Number) else site_unit or BalanceUnit.KWH
 
 
 def meter_reading(values: Values, unit: BalanceUnit, origin: Origin) -> MeterReading:
@@ -160,6 +178,9 @@ def meter_reading(values: Values, unit: BalanceUnit, origin: Origin) -> MeterRea
         relay=Relay(relay) if relay else Relay.UNKNOWN,
         relay_command=Relay(command) if command else Relay.UNKNOWN,
         last_purchase=values.credit("last_purchase"),
+        alarm_1=values.limit("alarm_1", unit),
+        alarm_2=values.limit("alarm_2", unit),
+        customer=values.customer(),
         meter_alarm=int(alarm) if alarm else None,
         serial=values.identity(),
         power_w=values.integer("power"),

@@ -14,7 +14,7 @@ from fractions import Fraction
 from math import ceil, floor
 from typing import Any, Final, NamedTuple, TypeAlias
 
-from connectors.codecs.modbus_events import balance_unit
+from connectors.codecs.modbus_events import balance_unit, counted_in
 from connectors.codecs.modbus_fields import UNITS, WIDTHS, Field, NotWired, Number, Span
 from connectors.codecs.modbus_profile import ModbusProfile
 from hub.vocabulary.events import Clock, MeterReading
@@ -95,6 +95,10 @@ class MeterPlan:
         whole = "overdraft" not in profile.fields or self._overdraft is not None
         self._balance = credit("balance") if whole else None
         self._last_purchase = credit("last_purchase")
+        self._alarms = tuple(
+            credit(name) if name in picked and counted_in(picked[name].field, site_unit) is unit else None
+            for name in ("limits.alarm_1", "limits.alarm_2")
+        )
         self._energy = place("energy")
         self._purchases = place("purchases")
         self._power = place("power")
@@ -129,6 +133,8 @@ class MeterPlan:
             energy_wh=_whole(raw, self._energy),
             purchases=_whole(raw, self._purchases),
             last_purchase=_whole(raw, self._last_purchase),
+            alarm_1=_whole(raw, self._alarms[0]),
+            alarm_2=_whole(raw, self._alarms[1]),
             power_w=_whole(raw, self._power),
             voltage_dv=_whole(raw, self._voltage),
         )

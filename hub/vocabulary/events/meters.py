@@ -28,6 +28,10 @@ class MeterReading(Event, frozen=True, kw_only=True):
     voltage_dv: int | None = None  # tenths of a volt
     relay_command: Relay = Relay.UNKNOWN  # what the relay was told to be, where the meter says it beside `relay`
     last_purchase: int | None = None  # amount of the newest recharge record, in fen or Wh after `unit`
+    alarm_1: int | None = None  # the meter's own limit in fen or Wh after `unit`; None: not read this time
+    alarm_2: int | None = None
+    clock_drift_s: int | None = None  # by which the clock of a polled meter is ahead; None: not read this time
+    customer: str | None = None  # customer number that is written into the meter; None: not read this time
 
 
 class MeterMark(msgspec.Struct, frozen=True):
