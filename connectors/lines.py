@@ -5,7 +5,7 @@ A row asks for what it needs by name from `Given`; the wiring knows the tables a
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Any, Final, NamedTuple, Protocol
 
 from connectors.access.mqtt_doors import Publisher
@@ -46,10 +46,14 @@ class Line(Protocol):
 
 
 class Laid(NamedTuple):
-    """A line that is ready to be started. `senders`: (site, device) → what carries its commands."""
+    """A line that is ready to be started. `senders`: (site, device) → what carries its commands.
+
+    `attend`: told for which (site, device) somebody waits, where a line can read them sooner.
+    """
 
     line: Line
     senders: Mapping[tuple[str, str], CommandSender] = {}
+    attend: Callable[[Collection[tuple[str, str]]], None] | None = None
 
 
 def bus_profiles(sections: Sections) -> dict[str, Any]:
@@ -59,7 +63,8 @@ def bus_profiles(sections: Sections) -> dict[str, Any]:
 
 def _buses(given: Given) -> Laid:
     profiles = bus_profiles(given.sections)
-    return Laid(BusConnector(given.buses, given.devices, profiles, given.intake, clock=given.clock))
+    line = BusConnector(given.buses, given.devices, profiles, given.intake, clock=given.clock)
+    return Laid(line, attend=line.attend)
 
 
 def _acrel(given: Given) -> Laid:

@@ -35,6 +35,7 @@ from hub.dispatch import Dispatch
 from hub.health import HealthBook
 from hub.installation import broker_secret, link_key, utc_ms
 from hub.jobs import Jobs
+from hub.meters.attention import Attention
 from hub.metrics import HubCollector
 from hub.notices.assembly import check_notifiers, make_post
 from hub.notices.settled import Settled
@@ -222,9 +223,10 @@ class _Assembly:
                 keys=self.keys,
             )
         )
+        attention = Attention(self.store, [each.attend for each in self.laid if each.attend is not None], self.clock)
         watch = Watch(self.inbox, self.canary, self._conditions, self.clock, self._active_problems)
         parts: list[Part] = [self.engine, self.post, *([self.broker] if self.broker else [])]
-        parts += [self.mqtt, *(each.line for each in self.laid), watch, self.publisher, self.dead_man]
+        parts += [self.mqtt, *(each.line for each in self.laid), attention, watch, self.publisher, self.dead_man]
         return Hub(
             store=self.store,
             api=ApiServer(app, listener, app.state.streams.close),

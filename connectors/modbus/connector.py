@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Any, Final
 
 import msgspec
@@ -82,12 +82,17 @@ class BusConnector:
         own = sum(lost.get(f"{status.site}/{unit.device}", 0) for unit in status.units)
         return msgspec.structs.replace(status, stumbles=status.stumbles + own)
 
-    def expedite(self, site: str, device: str) -> None:
-        """Read this device before the others, once: somebody waits for its value."""
-        bus = next((d.bus for d in self._devices if d.site == site and d.device == device), None)
-        poller = self._pollers.get((site, bus or ""))
-        if poller is not None:
-            self._in_loop(lambda: poller.expedite(device))
+    def attend(self, wanted: Collection[tuple[str, str]]) -> None:
+        """Somebody waits for the values of these (site, device), and of no others any more.
+
+        They are read at once, before the others, and every five minutes from then on. What no bus here has is passed over.
+        """
+
+        def attend() -> None:
+            for (site, _), poller in self._pollers.items():
+                poller.attend({device for at, device in wanted if at == site})
+
+        self._in_loop(attend)
 
     def _in_loop(self, call: Callable[[], Any]) -> Any:
         """Run `call` in the loop's thread and wait for it; None when the loop does not run."""

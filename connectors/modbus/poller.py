@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Final
 
 import msgspec
@@ -137,9 +137,9 @@ class BusPoller:
         finally:
             self._client.close()
 
-    def expedite(self, device: str) -> None:
-        """Read this device next. From the loop's own thread."""
-        self._schedule.expedite(device, self._ticks())
+    def attend(self, devices: Collection[str]) -> None:
+        """Somebody waits for the values of these, and of no others any more. From the loop's own thread."""
+        self._schedule.attend(devices, self._ticks())
         if self._pausing is not None:
             end(self._pausing)
 

@@ -7,7 +7,7 @@ RTU frame carries no transaction number (domain/meters.md 5.3).
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from typing import Final
 
 import msgspec
@@ -363,10 +363,10 @@ class Schedule:
         self._in_flight = None
         self._abort_all()
 
-    def expedite(self, device: str, now: MonotonicMs) -> None:
-        """Read this device before the others, once: somebody waits for its value (a top-up, a test)."""
-        if (unit := self._units.get(device)) is not None:
-            unit.hurry(now)
+    def attend(self, devices: Collection[str], now: MonotonicMs) -> None:
+        """Somebody waits for the values of these, and of no others any more: new ones are read before all others, once."""
+        for name, unit in self._units.items():
+            unit.attend(now, wanted=name in devices)
 
     # --- what it looks like -------------------------------------------------------------------------------
 

@@ -24,6 +24,9 @@ RETRY_MS: Final = 1_000
 TRIES: Final = 3
 """Failures in a row until a device is quarantined."""
 
+ATTENDED_MS: Final = 300_000
+"""A device for whose values somebody waits is read at least so often (domain/meters.md 5.5)."""
+
 ALARM_PROBE_MS: Final = (5_000, 30_000)
 PROBE_MS: Final = (60_000, 900_000)
 """First and longest time between probes of a quarantined device, with and without alarm points."""
@@ -71,6 +74,7 @@ class Unit:
         self.anonymous = False  # it refuses to say who it is
         self.candidate: str | None = None
         self.urgent = False
+        self.attended = False  # somebody waits for its values
         self.took_ms: dict[Period, int] = {}
         self.alarm_gap_ms = 0  # longest recent time between two looks at the alarm points; fades by 1/64 a look
         self._alarm_at: MonotonicMs | None = None
@@ -125,9 +129,9 @@ class Unit:
         elif self._first:
             self._first = False
             spread = self._phase if self._phase * 4 >= self.spec.every_ms else self._phase + self.spec.every_ms
-            self.slow_at = now + spread
+            self.slow_at = now + (min(spread, self.every_ms) if self.attended else spread)
         else:
-            self.slow_at = max((self.slow_at or now) + self.spec.every_ms, now + self.spec.every_ms // 2)
+            self.slow_at = max((self.slow_at or now) + self.every_ms, now + self.every_ms // 2)
         if period is Period.SLOW or self.slow_at is None:
             self.urgent = False
 
@@ -139,6 +143,17 @@ class Unit:
             gap = 0 if self._alarm_at is None else now - self._alarm_at
             self._alarm_at = now
             self.alarm_gap_ms = max(gap, self.alarm_gap_ms - self.alarm_gap_ms // 64)
+
+    @property
+    def every_ms(self) -> int:
+        """Between two slow reads."""
+        return min(self.spec.every_ms, ATTENDED_MS) if self.attended else self.spec.every_ms
+
+    def attend(self, now: MonotonicMs, *, wanted: bool) -> None:
+        """Somebody begins, or ceases, to wait for its values. Whoever begins has it read at once."""
+        if wanted and not self.attended:
+            self.hurry(now)
+        self.attended = wanted
 
     def hurry(self, now: MonotonicMs) -> None:
         """Due at once, before the others."""

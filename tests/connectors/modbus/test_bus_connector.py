@@ -75,7 +75,7 @@ def test_a_dead_meter_is_reported_once_and_does_not_stall_its_neighbours(run):
         inbox.wait(lambda it: len(it.messages) > seen + 8)
         status = connector.status()[0]
         put_meter(bank, 9, 100)
-        connector.expedite("lakeside", "m-dead")
+        connector.attend({("lakeside", "m-dead"), ("elsewhere", "m-0101")})
         inbox.wait(lambda it: any(m.address == "lakeside/m-dead" for m in it.messages))
     lost = [event for event in inbox.events if isinstance(event, Unreachable)]
     assert [(event.device, event.cause) for event in lost] == [("m-dead", "timeout")]

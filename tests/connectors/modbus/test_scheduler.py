@@ -325,10 +325,36 @@ def test_a_sleep_is_never_longer_than_the_next_due_moment():
     assert step.until == 500
 
 
-def test_an_urgent_device_is_read_before_the_others():
+def test_a_device_that_somebody_waits_for_is_read_before_the_others_and_only_once():
     schedule = Schedule(meters(50), now=0, quiet_ms=0, traceable=True)
-    schedule.expedite("d50", 0)
-    run = SimulatedBus(schedule, healthy).run(until=100)
-    assert run.sent[0][1].device == "d50"
+    schedule.attend({"d50"}, 0)
+    schedule.attend({"d50"}, 0)
+    run = SimulatedBus(schedule, healthy).run(until=4_000)
     assert right(run.sent[0][1])
+    assert [request.device for _, request in run.sent].count("d50") == 1
+    assert run.sent[0][1].device == "d50"
     assert Period.SLOW is run.told(PollDone)[0].period
+
+
+def test_while_somebody_waits_a_meter_is_read_every_five_minutes_and_then_in_its_turn_again():
+    """domain/meters.md 5.5: 15 minutes are the rule, 5 for whoever has paid or is nearly out of credit."""
+    minute = 60_000
+    schedule = Schedule(meters(4, every_ms=15 * minute), now=0, quiet_ms=0, traceable=True)
+    run = SimulatedBus(schedule, healthy).run(until=60 * minute)
+    schedule.attend({"d2", "d9"}, run.now)
+    run.run(until=120 * minute)
+    schedule.attend((), run.now)
+    run.run(until=180 * minute)
+
+    def reads(device, begin):
+        return sum(begin * minute <= at < (begin + 60) * minute for at, asked in run.sent if asked.device == device)
+
+    assert reads("d2", 60) in {12, 13}
+    assert reads("d2", 120) in {4, 5}
+    assert {reads(other, 60) for other in ("d1", "d3", "d4")} == {4}
+
+
+def test_a_meter_that_is_read_more_often_anyway_is_left_at_that():
+    schedule = Schedule(meters(1, every_ms=20_000), now=0, quiet_ms=0, traceable=True)
+    schedule.attend({"d1"}, 0)
+    assert len(SimulatedBus(schedule, healthy).run(until=200_000).sent) in {10, 11}
