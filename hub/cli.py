@@ -33,9 +33,13 @@ from hub.privacy_commands import audit_app, keys_app
 from hub.settings import Settings, load_database
 from hub.settings.door_opening import in_words
 from hub.settings.mistakes import listed
+from hub.vocabulary.facts import DeviceKind
 from hub.vocabulary.roles import Role
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from hub.vocabulary.displays import Displayed
     from hub.vocabulary.instants import UtcMs
 
 SHORTEST_PASSWORD: Final = 8
@@ -107,23 +111,49 @@ def check(
     connect: Annotated[
         bool, typer.Option("--connect", help="Also try the broker, the buses and the notifiers.")
     ] = False,
+    display: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE",
+            help="With --connect: what the meters' displays show (CSV or XLSX: device, balance, total, serial); compared.",
+        ),
+    ] = None,
 ) -> None:
     """Validate everything: each mistake with file, line, field and what is allowed."""
     from hub import wiring
 
+    if display is not None and not connect:
+        fail("--display needs --connect: displays are compared with what the meters answer.", WRONG_USE)
     with foreseen():
         settings = load_settings(config)
+        displays = {} if display is None else _displays(settings, display)
         print(f"{config}: right. {_summary(settings)}", flush=True)
         for line in (line for site in settings.sites for device in site.devices for line in in_words(device)):
             print(line, flush=True)
         if not connect:
             return
         failed = 0
-        for finding in wiring.check_connections(settings):
+        for finding in wiring.check_connections(settings, displays):
             print(f"{'ok    ' if finding.ok else 'FAILED'} {finding.target}: {finding.text}", flush=True)
             failed += not finding.ok
         if failed:
             raise typer.Exit(FAILURE)
+
+
+def _displays(settings: Settings, file: Path) -> Mapping[tuple[str, str], Displayed]:
+    from hub.registry.display_sheet import understand
+    from hub.registry.sheet import SheetError, read_sheet
+
+    meters = [(s.id, d.id) for s in settings.sites for d in s.devices if d.kind is DeviceKind.METER]
+    try:
+        shown, problems = understand(read_sheet(file), meters)
+    except SheetError as error:
+        fail(str(error), WRONG_USE)
+    for problem in problems:
+        print(f"{file}: {problem}", file=sys.stderr)
+    if problems:
+        fail(f"{len(problems)} problem{'s' if len(problems) > 1 else ''} in {file}; nothing was tried.", WRONG_USE)
+    return shown
 
 
 def _summary(settings: Settings) -> str:

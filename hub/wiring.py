@@ -24,6 +24,7 @@ from connectors.codecs.json_decoder import JsonDecoder
 from connectors.dead_man import DeadManCall
 from connectors.lines import LINES, Given, Laid, bus_profiles, decoders
 from connectors.modbus.check import check_bus
+from connectors.modbus.commissioning import Live, compare
 from connectors.mqtt import MqttConnector
 from connectors.mqtt_check import check_connection
 from connectors.mqtt_settings import MqttSettings as BrokerAddress
@@ -65,6 +66,7 @@ from hub.store.checkpoint import Checkpoints
 from hub.store.database import Store, get_meta, open_store, set_meta
 from hub.tickets.load_figures import AlarmLoadCollector
 from hub.tickets.site_clocks import SiteClocks
+from hub.vocabulary.displays import Displayed
 from hub.vocabulary.events import Subject
 from hub.vocabulary.instants import UtcMs
 from hub.vocabulary.ports import Decoder, DeviceEntry, Lane
@@ -113,8 +115,13 @@ class Finding(NamedTuple):
     text: str
 
 
-def check_connections(settings: Settings) -> Iterator[Finding]:
-    """Try the database, the broker and every bus with its devices; a finding as soon as it is there. Changes nothing."""
+def check_connections(
+    settings: Settings, displays: Mapping[tuple[str, str], Displayed] | None = None
+) -> Iterator[Finding]:
+    """Try the database, the broker and every bus with its devices; a finding as soon as it is there. Changes nothing.
+
+    `displays`: what somebody has read on meters, (site, device); compared with what they answer.
+    """
     yield Finding(*probe(settings.database))
     devices = Estate(settings, rule_limits())
     entries = devices.device_entries()
@@ -124,12 +131,16 @@ def check_connections(settings: Settings) -> Iterator[Finding]:
         wanted = _mqtt_decoder(entries, settings.mqtt.client_id).subscriptions()
         for seen in check_connection(_address(settings.mqtt, None), [topic for topic, _ in wanted]):
             yield Finding(seen.ok, "mqtt", seen.text)
+    live: dict[tuple[str, str], Live] = {}
     buses = devices.bus_entries()
     with ThreadPoolExecutor(max_workers=BUSES_CHECKED_AT_ONCE) as pool:
         found = pool.map(lambda bus: check_bus(bus, entries, bus_profiles(_sections)), buses)
         for bus, findings in zip(buses, found, strict=True):
             for each in findings:
                 yield Finding(each.ok, f"{bus.site}/{each.target}", each.text)
+                if each.live is not None:
+                    live[bus.site, each.target] = each.live
+    yield from (Finding(each.ok, "/".join(each.meter), each.text) for each in compare(displays or {}, live))
     yield from (Finding(*found) for found in check_boards(entries, _sections("uhppote")))
     yield from (Finding(*found) for found in check_readers(buses, entries, _sections("reader")))
     yield from (Finding(*found) for found in check_notifiers(settings, notify.make_sender))

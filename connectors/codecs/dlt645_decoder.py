@@ -49,7 +49,7 @@ class Dlt645Decoder(ModbusDecoder):
         """What the words mean depends on what the meter says: there is only the long way."""
         return None
 
-    def _profile_of(self, device: DeviceEntry, image: Image) -> ModbusProfile:
+    def profile_of(self, device: DeviceEntry, image: Image) -> ModbusProfile:
         model = self._models[device.profile]
         said = value_of(model.credit_type, image) if model.credit_type is not None else None
         profile = model.of_type(said if isinstance(said, str) else device.balance_unit)

@@ -97,13 +97,13 @@ class ModbusDecoder:
             self._plans[profile, unit, shape] = plan
         return plan
 
-    def _profile_of(self, device: DeviceEntry, image: Image) -> ModbusProfile:
+    def profile_of(self, device: DeviceEntry, image: Image) -> ModbusProfile:
         """What the device's words mean."""
         return self._profiles[device.profile]
 
     def _events(self, device: DeviceEntry, poll: Poll, message: RawMessage) -> Sequence[Event] | Rejected:
         image = Image(poll.segments)
-        profile = self._profile_of(device, image)
+        profile = self.profile_of(device, image)
         origin = Origin(
             site=device.site,
             device=device.device,

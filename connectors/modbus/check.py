@@ -1,7 +1,7 @@
 """`hub check --connect`: does the bus answer, is each device what its profile says, and what does it say right now?
 
-Shows the values beside the device's name, so that whoever stands before the display can compare: a wrong unit, scale or word
-order, or two swapped meters, cannot be seen from here. Reads once, politely, and leaves nothing behind.
+Shows the values beside the device's name. A wrong unit, scale or word order, or two swapped meters, show only beside what the
+displays say (`commissioning`). Reads once, politely, and leaves nothing behind.
 """
 
 from __future__ import annotations
@@ -15,9 +15,10 @@ import msgspec
 from connectors.codecs.modbus_decoder import ModbusDecoder
 from connectors.codecs.modbus_poll import Poll, encode_poll
 from connectors.codecs.modbus_profile import ModbusProfile, Period
-from connectors.codecs.modbus_values import Segment
+from connectors.codecs.modbus_values import Image, Segment
 from connectors.modbus.address import BusAddress, BusAddressError, Framing, channel_of, parse_address
 from connectors.modbus.client import BusClient
+from connectors.modbus.commissioning import Live, unit_trouble
 from connectors.modbus.connector import unit_spec, utc_ms
 from connectors.modbus.dlt645_client import CHECKSUM, TWO_METERS
 from connectors.modbus.exchange import Answer, Dropped, Exceptional, Mismatch, Outcome, UnitSpec
@@ -26,7 +27,7 @@ from connectors.modbus.poller import CONNECT_MS
 from hub.vocabulary.events import ElevatorState, Event, MeterReading
 from hub.vocabulary.ports import BusEntry, DeviceEntry, RawMessage
 from hub.vocabulary.rejected import Rejected
-from hub.vocabulary.units import credit_text, kwh_text
+from hub.vocabulary.units import BalanceUnit, credit_text, kwh_text
 
 
 class Finding(msgspec.Struct, frozen=True):
@@ -36,6 +37,7 @@ class Finding(msgspec.Struct, frozen=True):
     target: str
     cause: str
     text: str
+    live: Live | None = None  # of a meter that was read
 
 
 def check_bus(bus: BusEntry, devices: Sequence[DeviceEntry], profiles: Mapping[str, ModbusProfile]) -> list[Finding]:
@@ -115,7 +117,17 @@ class _Look:
         decoded = self._decoder.decode(message)
         if isinstance(decoded, Rejected):
             return Finding(False, device.device, decoded.reason, f"{named}: {decoded.detail}")
-        return Finding(True, device.device, "", f"{named}: {'; '.join(map(_shown, decoded))}")
+        text = f"{named}: {'; '.join(map(_shown, decoded))}"
+        live = next((self._live(device, each, segments) for each in decoded if isinstance(each, MeterReading)), None)
+        trouble = None if live is None else unit_trouble(live)
+        if trouble is not None:
+            return Finding(False, device.device, "wrong_unit", f"{text}: {trouble}", live)
+        return Finding(True, device.device, "", text, live)
+
+    def _live(self, device: DeviceEntry, reading: MeterReading, segments: Sequence[Segment]) -> Live:
+        image = Image(segments)
+        unit = BalanceUnit(device.balance_unit) if device.balance_unit in set(BalanceUnit) else None
+        return Live(reading, image, self._decoder.profile_of(device, image), unit)
 
 
 def _cause(outcome: Outcome) -> str:
