@@ -3,20 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import tzinfo
+from datetime import UTC, tzinfo
 from enum import StrEnum
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import msgspec
 from fastapi import Query, Request
 from fastapi.responses import Response
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 from sqlalchemy import Connection, Row
 
-from api import shapes
-from api.auth import ForMeterStaff, services_of
+from api import shapes, shapes_meters
+from api.auth import ForMeterStaff, ForReceipts, services_of
 from api.devices import DeviceId, Standing, find_device
 from api.openapi import answers
-from api.requests import MAX_ID, InstantIn, Json, Limit, Site
+from api.problem_details import ProblemError, invalid
+from api.requests import MAX_ID, Id, IdempotencyKey, InstantIn, Json, Limit, Site, check_plain, once
 from api.routing import noun_router
 from api.services import Services
 from hub.meters import reading_queries as queries
@@ -24,6 +26,7 @@ from hub.pipeline import problem_queries
 from hub.registry.device_queries import DEFAULT_STALE_AFTER_MS, Quality
 from hub.vocabulary.facts import DeviceKind
 from hub.vocabulary.instants import DAY_MS, UtcMs, iso
+from hub.vocabulary.rejected import RejectReason
 from hub.vocabulary.units import BalanceUnit, Relay
 
 router = noun_router("meters", "/meters")
@@ -125,6 +128,62 @@ def list_readings(
     unit = queries.unit_of(newest) if newest is not None else BalanceUnit.CNY
     found = _reading_list(step, rows, limit, unit, services.zone(row.site))
     return Json(msgspec.json.encode(found))
+
+
+class PushedReading(BaseModel):
+    """A reading as a platform knows it; the same as the message `reading` of hub-json. `id` is unique per meter."""
+
+    model_config = ConfigDict(extra="allow", strict=True, allow_inf_nan=False)
+
+    id: Id
+    at: InstantIn
+    balance: float | None
+    unit: Literal["CNY", "kWh"]
+    overdraft: float | None = None
+    energy_kwh: float | None = None
+    purchases: Annotated[int, Field(ge=0, le=MAX_ID)] | None = None
+    relay: Literal["closed", "open"] | None = None
+    meter_alarm: Annotated[int, Field(ge=0, le=3)] | None = None
+    serial: Id | None = None
+
+    @model_validator(mode="after")
+    def _storable(self) -> PushedReading:
+        check_plain(self.model_extra or {})
+        return self
+
+    def as_message(self) -> bytes:
+        """As it would be published."""
+        given = self.model_dump(exclude_none=True) | {"balance": self.balance, "at": iso(self.at, UTC)}
+        return msgspec.json.encode(given)
+
+
+@router.post("/{device_id}/readings", status_code=201, responses=answers(shapes_meters.ReadingTaken, created=True))
+def push_reading(
+    request: Request,
+    principal: ForReceipts,
+    device_id: DeviceId,
+    told: PushedReading,
+    site: Site = None,
+    idempotency_key: IdempotencyKey = None,
+) -> Response:
+    """A billing platform pushes a balance that no register holds. The same `id` again is the same reading.
+
+    409 where the hub reads this meter itself: its balance has one source.
+    """
+    services = services_of(request)
+
+    def write() -> Response:
+        with services.store.read() as connection:
+            row = find_device(connection, principal, device_id, site, DeviceKind.METER)
+        refused = services.push(row.site, row.id, told.as_message())
+        if refused is not None and refused.reason is RejectReason.WRONG_PROFILE:
+            raise ProblemError(409, "conflict", f"This meter is not of profile hub-json: {refused.detail}")
+        if refused is not None:
+            raise invalid((str(refused.reason), refused.detail))
+        taken = shapes_meters.ReadingTaken(site=row.site, meter=row.id, id=told.id)
+        return Json(msgspec.json.encode(taken), 201)
+
+    return once(request, services, principal, idempotency_key, told.model_dump(mode="json"), write)
 
 
 def _after(cursor: str | None) -> tuple[UtcMs, int] | None:

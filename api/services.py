@@ -25,6 +25,7 @@ from hub.vocabulary.decisions import Severity
 from hub.vocabulary.events import Subject
 from hub.vocabulary.facts import DeviceKind, SiteFacts
 from hub.vocabulary.instants import MINUTE_MS, UtcMs
+from hub.vocabulary.rejected import Rejected, RejectReason
 
 STALE_AFTER_MS: Mapping[str, int] = {
     DeviceKind.ELEVATOR: 10 * MINUTE_MS,
@@ -132,6 +133,10 @@ def _no_receipt(site: str, channel: str, provider_id: str, detail: str | None) -
     return False
 
 
+def _no_push(site: str, device: str, payload: bytes) -> Rejected | None:
+    return Rejected(reason=RejectReason.WRONG_PROFILE, detail="this process takes no readings", site=site)
+
+
 def _no_cap(ticket: Mapping[str, Any], locale: str) -> bytes | None:
     return None
 
@@ -171,6 +176,7 @@ class Services:
     receipt: Callable[[str, str, str, str | None], bool] = (
         _no_receipt  # site, channel, provider's id, why not delivered
     )
+    push: Callable[[str, str, bytes], Rejected | None] = _no_push  # (site, meter, `reading` of hub-json) → why not
     webhooks: Callable[[], WebhookDesk] = _no_webhooks
     cap: Callable[[Mapping[str, Any], str], bytes | None] = _no_cap  # a ticket's view, a language; None: no incident
     card_capacity: Callable[[str, str], int | None] = _unknown_capacity  # (site, access controller)

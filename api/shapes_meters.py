@@ -73,4 +73,12 @@ class MeterLives(Shape, frozen=True):
     counter_breaks: Sequence[CounterBreak]
 
 
-ANSWERS = (TopUp, TopUpList, MeterLives)
+class ReadingTaken(Shape, frozen=True):
+    """A pushed reading is stored; `id` is its sender's."""
+
+    site: str
+    meter: str
+    id: str
+
+
+ANSWERS = (TopUp, TopUpList, MeterLives, ReadingTaken)

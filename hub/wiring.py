@@ -20,6 +20,7 @@ from connectors.access.check import check_boards
 from connectors.access.check_readers import check_readers
 from connectors.broker import BrokerError, EmbeddedBroker, die_with_parent, free_port, server_binary
 from connectors.codecs.door_decoder import DoorDecoder
+from connectors.codecs.hub_topics import reading_topic
 from connectors.codecs.json_decoder import JsonDecoder
 from connectors.dead_man import DeadManCall
 from connectors.lines import LINES, Given, Laid, bus_profiles, decoders
@@ -36,7 +37,8 @@ from hub.dispatch import Dispatch
 from hub.health import HealthBook
 from hub.installation import broker_secret, link_key, utc_ms
 from hub.jobs import Jobs
-from hub.meters.attention import Attention
+from hub.meters.parts import meter_parts
+from hub.meters.platform import PlatformReadings
 from hub.metrics import HubCollector
 from hub.notices.assembly import check_notifiers, make_post
 from hub.notices.settled import Settled
@@ -223,6 +225,7 @@ class _Assembly:
                 metrics_registry=registry,
                 version=VERSION,
                 receipt=self.post.receipt,
+                push=PlatformReadings(self.json, self.inbox, reading_topic, self.clock).take,
                 webhooks=lambda: self.webhooks,
                 cap=self.ways.cap,
                 knows_unit=self.estate.knows_unit,
@@ -234,10 +237,11 @@ class _Assembly:
                 keys=self.keys,
             )
         )
-        attention = Attention(self.store, [each.attend for each in self.laid if each.attend is not None], self.clock)
+        attend = [each.attend for each in self.laid]
+        meters = meter_parts(self.store, self.inbox, self.world, profile_kinds(), attend, self.clock)
         watch = Watch(self.inbox, self.canary, self._conditions, self.clock, self._active_problems)
         parts: list[Part] = [self.engine, self.post, *([self.broker] if self.broker else [])]
-        parts += [self.mqtt, *(each.line for each in self.laid), attention, watch, self.publisher, self.dead_man]
+        parts += [self.mqtt, *(each.line for each in self.laid), *meters, watch, self.publisher, self.dead_man]
         return Hub(
             store=self.store,
             api=ApiServer(app, listener, app.state.streams.close),

@@ -39,6 +39,9 @@ class LowBalanceLimits(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown
         default=1_000.0, name="own_most_CNY"
     )  # an alarm limit of the meter's own above this is not believed
     own_most_kwh: Annotated[float, msgspec.Meta(ge=0, le=1e6)] = msgspec.field(default=1_000.0, name="own_most_kWh")
+    price_cny_per_kwh: Annotated[float, msgspec.Meta(gt=0, le=100)] | None = msgspec.field(
+        default=None, name="price_CNY_per_kWh"
+    )  # of a meter without a balance of its own: the hub derives one (hub.meters.derived)
     muted: bool = False  # raise nothing (an unoccupied unit, a meter that the platform bills); still clears
     remind_h: Annotated[tuple[Annotated[float, msgspec.Meta(ge=1, le=8_760)], ...], msgspec.Meta(min_length=1)] = (
         72.0,

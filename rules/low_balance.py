@@ -92,7 +92,7 @@ class LowBalance:
         if event.late or not event.live or event.occurred_at <= state.at:
             return Outcome(state, _stale(event, own))
         expected = (facts.device.balance_unit if facts.device else None) or state.unit or unit
-        if unit is not expected:
+        if unit is not expected and credit is not None:  # a counter without a balance counts in no unit
             return _wrong_unit(event, state, expected)
         return _read(event, state, facts, levels, now)
 

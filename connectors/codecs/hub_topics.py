@@ -21,6 +21,11 @@ def command_topic(site: str, device: str) -> str:
     return f"{ROOT}/{site}/{device}/command"
 
 
+def reading_topic(site: str, device: str) -> str:
+    """Where a meter of profile hub-json reports."""
+    return f"{ROOT}/{site}/{device}/reading"
+
+
 def canary_topic(client_id: str, lane: Lane) -> str:
     """Where this hub's canary of one lane goes."""
     return f"{ROOT}/{SELF}/{client_id}/{CANARY_WORDS[lane]}"

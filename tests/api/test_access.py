@@ -90,6 +90,7 @@ def _body(path: str, ids: dict[str, str]) -> dict[str, object]:
             "holder": {"name": "王芳"},
             "credential": {"format": "uid32", "value": "00000002"},
         },
+        "/readings": {"id": "1", "at": "2026-06-01T12:00:00+08:00", "balance": 1, "unit": "CNY"},
         "/loss": {"reporter": "王芳", "verified": "phone"},
         "/found": {"verified": "id_document"},
         "/payment": {"receipt": "1", "amount": "1"},

@@ -78,6 +78,7 @@ TABLE: dict[tuple[str, str], set[Role] | str] = {
     ("GET", "/api/v1/devices/{device_id}"): ALL,
     ("GET", "/api/v1/meters/{device_id}"): METERS,
     ("GET", "/api/v1/meters/{device_id}/readings"): METERS,
+    ("POST", "/api/v1/meters/{device_id}/readings"): RECEIPTS,
     ("GET", "/api/v1/notices"): METERS,
     ("GET", "/api/v1/notices/{notice_id}"): METERS,
     ("POST", "/api/v1/notice-receipts"): RECEIPTS,

@@ -1,0 +1,25 @@
+"""The parts of a hub that work for meters alone, so that the wiring need not know them one by one."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+
+from hub.meters.attention import Attention, Meters
+from hub.meters.derived import DerivedBalances, World, priced
+from hub.store.database import Store
+from hub.vocabulary.facts import ProfileFacts
+from hub.vocabulary.instants import UtcMs
+from hub.vocabulary.ports import Intake
+
+
+def meter_parts(
+    store: Store,
+    intake: Intake,
+    world: World,
+    profiles: Mapping[str, ProfileFacts],
+    attend: Sequence[Callable[[Meters], None] | None],
+    clock: Callable[[], UtcMs],
+) -> tuple[Attention, DerivedBalances]:
+    """`attend`: how each line is told for which meters somebody waits; None where it cannot read them sooner."""
+    lines = [each for each in attend if each is not None]
+    return Attention(store, lines, clock), DerivedBalances(store, intake, priced(world, profiles), clock)
