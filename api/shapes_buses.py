@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Literal
 
 from api.shapes import Shape
 
 
 class DeadUnit(Shape, frozen=True):
-    """A device that does not answer, and when it is asked again."""
+    """A device that does not answer, and when it is asked again. `suspect`: for a moment; `quarantined`: three times and more."""
 
     device: str
-    cause: str
+    health: Literal["suspect", "quarantined"]
+    cause: str | None
     next_probe_ms: int | None
 
 
@@ -24,7 +26,9 @@ class Bus(Shape, frozen=True):
     up: bool | None
     cause: str
     cycle_ms: int
+    alarm_gap_ms: int  # longest recent time in which an alarm point was not looked at
     utilisation: float
+    quiet_ms: int  # so long the bus keeps silent after a missing reply
     answers: int
     failures: int
     late_replies: int

@@ -92,13 +92,20 @@ class Connections:
                 "up": bus.up,
                 "cause": bus.cause,
                 "cycle_ms": bus.cycle_ms,
+                "alarm_gap_ms": bus.alarm_gap_ms,
                 "utilisation": round(bus.utilisation, 4),
+                "quiet_ms": bus.quiet_ms,
                 "answers": bus.answers,
                 "failures": bus.failures,
                 "late_replies": bus.late_replies,
                 "devices": len(bus.units),
                 "dead": [
-                    {"device": unit.device, "cause": unit.cause, "next_probe_ms": unit.next_probe_ms}
+                    {
+                        "device": unit.device,
+                        "health": str(unit.health),
+                        "cause": unit.cause,
+                        "next_probe_ms": unit.next_probe_ms,
+                    }
                     for unit in bus.dead_units
                 ],
                 "unsupported": {unit.device: list(unit.unsupported) for unit in bus.units if unit.unsupported},

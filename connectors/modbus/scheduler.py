@@ -319,7 +319,6 @@ class Schedule:
         if unit.lost:
             return []
         unit.lost = True
-        unit.lost_cause = cause
         return [UnitLost(unit.spec.device, cause)]
 
     def _ask_another(self, now: MonotonicMs) -> None:
@@ -393,7 +392,7 @@ class Schedule:
                 device=unit.spec.device,
                 health=unit.health,
                 failures=unit.failures,
-                cause=unit.lost_cause if unit.lost else None,
+                cause=unit.cause,
                 next_probe_ms=None if unit.health is Health.HEALTHY else max(unit.retry_at - now, 0),
                 unsupported=tuple(sorted(self._refused.get(unit.spec.device, ()))),
             )

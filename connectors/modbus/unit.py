@@ -68,7 +68,7 @@ class Unit:
         self.retry_at: MonotonicMs = now
         self.pending_loss: str | None = None
         self.lost = False
-        self.lost_cause: str | None = None
+        self.cause: str | None = None  # of its last failure; None: it answers
         self.doubtful = False  # something of this unit may still be on the wire
         self.identity = spec.expected_identity
         self.anonymous = False  # it refuses to say who it is
@@ -191,10 +191,12 @@ class Unit:
         self.failures = 0
         self.failed_since = None
         self.pending_loss = None
+        self.cause = None
 
     def failed(self, cause: str, now: MonotonicMs) -> None:
         """One failure more: tried again soon, then quarantined with ever longer pauses."""
         self.failures += 1
+        self.cause = cause
         if self.failed_since is None:
             self.failed_since = now
         self.busy = 0
@@ -214,6 +216,7 @@ class Unit:
         self.failures = 0
         self.failed_since = None
         self.pending_loss = None
+        self.cause = None
         self.start(now, count)
 
     def split(self, read: Read, poll: Poll) -> bool:

@@ -37,9 +37,10 @@ class Mqtt:
 @dataclass
 class Unit:
     device: str
-    cause: str = ""
+    cause: str | None = None
     next_probe_ms: int | None = None
     unsupported: tuple[str, ...] = ()
+    health: str = "quarantined"
 
 
 @dataclass
@@ -51,6 +52,8 @@ class Bus:
     bus: str = "meters-1"
     url: str = "modbus+tcp://127.0.0.1:5020"
     cycle_ms: int = 10
+    alarm_gap_ms: int = 600
+    quiet_ms: int = 250
     utilisation: float = 0.12345
     answers: int = 5
     failures: int = 1
@@ -90,7 +93,8 @@ def wrong(found: Connections) -> dict[Trouble, str]:
 def test_a_bus_is_shown_with_its_dead_devices_and_what_they_do_not_know() -> None:
     bus = Bus((Unit("m-1"), Unit("m-2", "timeout", 900), Unit("m-3", unsupported=("relay",))))
     (shown,) = connections(bus).buses()
-    assert shown["dead"] == [{"device": "m-2", "cause": "timeout", "next_probe_ms": 900}]
+    assert shown["dead"] == [{"device": "m-2", "health": "quarantined", "cause": "timeout", "next_probe_ms": 900}]
+    assert (shown["alarm_gap_ms"], shown["quiet_ms"]) == (600, 250)
     assert shown["unsupported"] == {"m-3": ["relay"]}
     assert (shown["devices"], shown["late_replies"], shown["utilisation"]) == (3, 2, 0.1235)
 
