@@ -8,9 +8,10 @@ import yaml
 
 from connectors import profiles
 from connectors.codecs.modbus_decoder import ModbusDecoder
+from connectors.codecs.modbus_fields import Span
 from connectors.codecs.modbus_profile import Period
 from connectors.modbus.connector import BusConnector
-from connectors.modbus.planner import plan
+from connectors.modbus.planner import Read, ambiguous, plan
 from hub.vocabulary.ports import BusEntry, DeviceEntry
 from hub.vocabulary.rejected import Rejected
 from support.modbus_wire import Bank, WireServer
@@ -71,6 +72,18 @@ def test_a_meter_is_read_over_the_wire_and_says_what_its_case_says(name):
     for event, expected in zip(events, case["events"], strict=True):
         expected.pop("event")
         assert {key: plain(getattr(event, key)) for key in expected} == expected
+
+
+def test_no_two_reads_of_a_profile_could_answer_each_other():
+    """RTU frames carry no address: what the planner makes of a profile differs in length, also where it merges by itself."""
+    found = {name: ambiguous(plan(profile)) for name, profile in SHIPPED.items()}
+    assert {name: pairs for name, pairs in found.items() if pairs} == {}
+    alike = (
+        Read(Span(3, 0, 4), Period.SLOW, ()),
+        Read(Span(3, 9, 4), Period.DAILY, ()),
+        Read(Span(4, 9, 4), Period.SLOW, ()),
+    )
+    assert ambiguous(alike) == (alike[:2],), "the search finds what there is"
 
 
 def test_all_points_of_a_meter_are_slow_or_daily():
