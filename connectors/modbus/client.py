@@ -38,6 +38,7 @@ from pymodbus.pdu.register_message import (
 from connectors.codecs.modbus_fields import Span
 from connectors.modbus.address import BusAddress, Framing
 from connectors.modbus.exchange import Answer, Dropped, Mismatch, Outcome, Silence, check
+from connectors.modbus.keep_alive import keep_alive
 
 REQUESTS: Final[dict[int, type[ModbusPDU]]] = {
     1: ReadCoilsRequest,
@@ -152,6 +153,8 @@ class PymodbusClient:
         try:
             self._client = self._build()
             made = await asyncio.wait_for(self._client.connect(), timeout_ms / 1000)
+            if made and self._address.framing is not Framing.RTU:
+                keep_alive(self._client.ctx.transport)
         except TimeoutError:
             self.close()
             return "connect_timeout"

@@ -30,6 +30,7 @@ from connectors.codecs.modbus_fields import Span
 from connectors.modbus.address import BusAddress, Framing
 from connectors.modbus.client import CLOSED
 from connectors.modbus.exchange import Answer, Dropped, Exceptional, ExceptionCode, Mismatch, Outcome, Silence
+from connectors.modbus.keep_alive import keep_alive
 
 TWO_METERS: Final = "two_meters_one_address"
 CHECKSUM: Final = "checksum"
@@ -110,6 +111,7 @@ class Dlt645Client:
         try:
             made = loop.create_connection(lambda: _Wire(self._received, self._lost), where.host, where.port)
             self._line, _ = await asyncio.wait_for(made, timeout_ms / 1000)
+            keep_alive(self._line)
         except TimeoutError:
             return "connect_timeout"
         except OSError:
