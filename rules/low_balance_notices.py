@@ -115,7 +115,7 @@ def _notice(
     part: str,
     audience: Audience = Audience.HOUSEHOLD,
 ) -> Notify:
-    levels = _levels(facts, state).with_own(state.alarms)
+    levels = _levels(facts, state)
     return Notify(
         key=f"{prefix_of(state)}l{state.level}{part}",
         subject=subject,

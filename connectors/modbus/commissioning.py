@@ -30,6 +30,7 @@ SCALES: Final = tuple(Decimal(10) ** power for power in (-3, -2, -1, 1, 2, 3))
 SLACK: Final = {"balance": (Decimal(1), Decimal("0.01")), "total": (Decimal(1), Decimal("0.001"))}
 """What is used between the look at the display and the reading: so much at least, and this share of what is shown."""
 
+ENOUGH_OF_A_SERIAL: Final = 6
 RATIO: Final = "ct"
 """Name under `extra` of a current transformer's ratio."""
 
@@ -134,9 +135,10 @@ def _fits(name: str, shown: Decimal, read: Decimal | None) -> bool:
 
 
 def _same(shown: str, read: str) -> bool:
-    """The printed number may be a part of what the registers hold, or the other way round."""
-    first, second = (text.replace(" ", "").replace("-", "").casefold().lstrip("0") for text in (shown, read))
-    return bool(first and second) and (first in second or second in first)
+    """The printed number may be a part of what the registers hold, or the other way round; a few digits prove nothing."""
+    texts = [text.replace(" ", "").replace("-", "").casefold() for text in (shown, read)]
+    shorter, longer = sorted(texts, key=len)
+    return shorter == longer or (len(shorter) >= ENOUGH_OF_A_SERIAL and shorter in longer)
 
 
 def _wrong_unit(displayed: Displayed, live: Live) -> bool:

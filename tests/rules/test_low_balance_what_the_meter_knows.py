@@ -58,6 +58,20 @@ def test_25_a_limit_that_is_lowered_counts_from_then_on() -> None:
     assert told.push(reading(30, "45", 3), reading(45, "45", 3)).tickets == []
 
 
+def test_25_an_episode_ends_by_the_limit_that_it_was_told_by() -> None:
+    told = story().push(daily(0, "45", alarm_1=5_000, alarm_2=None), reading(15, "45", 3))
+    told.push(daily(30, "45", alarm_1=1_000, alarm_2=None), reading(45, "46", 3))
+    assert len(told.active()) == 1
+    assert told.push(reading(60, "55", 3)).tickets[0].moves == [("recovered", "unexplained_credit")]
+
+
+def test_25_the_limit_outlasts_an_episode() -> None:
+    told = story().push(daily(0, "45", alarm_1=5_000, alarm_2=None), reading(15, "45", 3), reading(30, "145", 4))
+    assert told.active() == []
+    told.push(reading(900, "45", 4), reading(915, "45", 4))
+    assert levels(told) == [1, 1]
+
+
 @pytest.mark.parametrize(
     ("own", "balance", "level"),
     [

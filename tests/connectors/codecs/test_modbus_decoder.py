@@ -136,3 +136,33 @@ def test_a_transformer_ratio_is_applied_once_and_without_it_the_energy_is_unknow
     """Domain/meters.md 7 no. 20."""
     assert read_two_registers(0, 1, 0, 0, 0, 12345, 40).energy_wh == 4_938_000
     assert read_two_registers(0, 1, 0, 0, 0, 12345, 0).energy_wh is None
+
+
+def limited(unit):
+    """A meter that counts kWh and has its alarm limit in `unit`: the prepared way, and the long one."""
+    number = {"type": "u16", "scale": 0.01}
+    fields = {"balance": {"addr": 0, "unit": "kWh", **number}}
+    profile = parse(
+        {
+            "id": "limited",
+            "kind": "meter",
+            "modbus": {"fields": fields, "limits": {"alarm_1": {"addr": 1, "unit": unit, **number}}},
+        }
+    )
+    device = DeviceEntry(site="s", device="m1", kind="meter", profile="limited", timezone="UTC")
+    segments = (Segment(3, 0, (1_250,)), Segment(3, 1, (1_000,)))
+    both = []
+    for reads in (segments, (*segments, Segment(4, 9, (0, 0, 0)), Segment(3, 0, (1_250,)))):
+        (event,) = ModbusDecoder({"limited": profile}, [device]).decode(
+            message(encode_poll(Poll(profile="limited", segments=reads)))
+        )
+        both.append(event)
+    assert both[0].alarm_1 == both[1].alarm_1
+    return both[0]
+
+
+def test_a_limit_counts_in_what_the_credit_is_counted_in_or_not_at_all():
+    """10 yuan are no limit for kilowatt-hours; they stay visible beside the event."""
+    assert (limited("kWh").credit, limited("kWh").alarm_1) == (12_500, 10_000)
+    in_money = limited("CNY")
+    assert (in_money.alarm_1, in_money.extra) == (None, {"limits": {"alarm_1": "10"}})

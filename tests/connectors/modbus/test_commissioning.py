@@ -116,6 +116,7 @@ def test_a_value_that_is_not_believed_is_explained_as_well() -> None:
     assert judged(shown("123.45"), mine).cause == "wrong_word_order"
     mine = live("-100", type="u32")
     assert mine.reading.credit is None
+    assert judged(shown("-100"), live("-100", type="u32", low=Decimal(0))).cause == "wrong_sign", "nor does its range"
     found = judged(shown("-100"), mine)
     assert (found.cause, "as i32" in found.text, "read unknown" in found.text) == ("wrong_sign", True, True)
 
@@ -136,13 +137,18 @@ def test_a_meter_of_another_place_is_found_where_only_one_was_looked_at() -> Non
 
 
 def test_another_meters_number_is_a_swap_or_a_stranger() -> None:
-    displays = {A: shown("300", serial="A1")}
-    assert compare(displays, {A: live("300", serial="0000A1")})[0].cause == "agrees", (
-        "printed without its leading zeros"
-    )
-    assert compare(displays, {A: live("300", serial="B7")})[0].cause == "other_meter"
-    assert compare(displays, {A: live("300", serial="B7"), B: live("300", serial="A1")})[0].cause == "swapped"
+    displays = {A: shown("300", serial="2026-0001")}
+    assert compare(displays, {A: live("300", serial="000020260001")})[0].cause == "agrees", "as it is printed"
+    assert compare(displays, {A: live("300", serial="20260007")})[0].cause == "other_meter"
+    both = {A: live("300", serial="20260007"), B: live("300", serial="20260001")}
+    assert compare(displays, both)[0].cause == "swapped"
     assert compare(displays, {A: live("300")})[0].cause == "agrees", "a serial that is not read proves nothing"
+    assert compare({A: shown("300", serial="1")}, {A: live("300", serial="20260001")})[0].cause == "other_meter"
+
+
+def test_two_meters_that_hold_each_others_values_are_swapped_even_where_a_scale_would_explain_it() -> None:
+    found = compare({A: shown("30"), B: shown("300")}, {A: live("300"), B: live("30")})
+    assert [each.cause for each in found] == ["swapped", "swapped"]
 
 
 def test_a_right_scale_is_not_blamed_on_a_neighbour_who_happens_to_fit() -> None:

@@ -328,8 +328,9 @@ def test_a_sleep_is_never_longer_than_the_next_due_moment():
 def test_a_device_that_somebody_waits_for_is_read_before_the_others_and_only_once():
     schedule = Schedule(meters(50), now=0, quiet_ms=0, traceable=True)
     schedule.attend({"d50"}, 0)
-    schedule.attend({"d50"}, 0)
-    run = SimulatedBus(schedule, healthy).run(until=4_000)
+    run = SimulatedBus(schedule, healthy).run(until=100)
+    schedule.attend({"d50"}, run.now)
+    run.run(until=4_000)
     assert right(run.sent[0][1])
     assert [request.device for _, request in run.sent].count("d50") == 1
     assert run.sent[0][1].device == "d50"
@@ -352,6 +353,13 @@ def test_while_somebody_waits_a_meter_is_read_every_five_minutes_and_then_in_its
     assert reads("d2", 60) in {12, 13}
     assert reads("d2", 120) in {4, 5}
     assert {reads(other, 60) for other in ("d1", "d3", "d4")} == {4}
+
+
+def test_who_is_waited_for_from_the_start_does_not_wait_for_the_spread_of_the_others():
+    schedule = Schedule(meters(4, every_ms=900_000), now=0, quiet_ms=0, traceable=True)
+    schedule.attend({"d4"}, 0)
+    run = SimulatedBus(schedule, healthy).run(until=600_000)
+    assert [request.device for _, request in run.sent].count("d4") == 2
 
 
 def test_a_meter_that_is_read_more_often_anyway_is_left_at_that():
