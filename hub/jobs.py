@@ -1,4 +1,5 @@
-"""Work by the calendar: roll-ups every hour, retention every night. Deadlines are not here: they are rows.
+"""Work by the calendar: roll-ups every hour, retention every night, and looks every few seconds at what nobody reports.
+Deadlines are not here: they are rows.
 
 APScheduler 3 only as a ticker, with a grace without end, because its default of one second drops runs (libraries.md 1.5).
 """
@@ -7,7 +8,7 @@ from __future__ import annotations
 
 import logging
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from apscheduler.schedulers.background import BackgroundScheduler
 
@@ -24,12 +25,21 @@ log = logging.getLogger(__name__)
 
 ROLL_UP_MINUTE = 4
 RETENTION_HOUR = 3
+LOOK_EVERY_S = 10
 
 
 class Jobs:
     """A part of the process (hub.process.Part)."""
 
-    def __init__(self, store: Store, world: World, clock: Callable[[], UtcMs], chain: Chain) -> None:
+    def __init__(
+        self,
+        store: Store,
+        world: World,
+        clock: Callable[[], UtcMs],
+        chain: Chain,
+        looks: Sequence[Callable[[], None]] = (),
+    ) -> None:
+        self._looks = [_Look(each) for each in looks]
         self._store = store
         self._chain = chain
         self._world = world
@@ -43,6 +53,8 @@ class Jobs:
         self._scheduler.add_job(self.roll_up, "cron", minute=ROLL_UP_MINUTE, id="roll_up")
         self._scheduler.add_job(self.enforce_retention, "cron", hour=RETENTION_HOUR, minute=30, id="retention")
         self._scheduler.add_job(self.roll_up, id="roll_up_at_start")
+        for number, look in enumerate(self._looks):
+            self._scheduler.add_job(look, "interval", seconds=LOOK_EVERY_S, id=f"look_{number}")
         self._scheduler.start()
 
     def stop(self) -> None:
@@ -73,3 +85,21 @@ class Jobs:
 
     def _keep_on(self) -> bool:
         return not self._over.is_set()
+
+
+class _Look:
+    """Tells its trouble once, not every few seconds; the next look goes on."""
+
+    def __init__(self, look: Callable[[], None]) -> None:
+        self._look = look
+        self._troubled = False
+
+    def __call__(self) -> None:
+        try:
+            self._look()
+        except Exception:
+            if not self._troubled:
+                log.exception("a look failed; it is tried again every %d s", LOOK_EVERY_S)
+            self._troubled = True
+        else:
+            self._troubled = False

@@ -37,7 +37,7 @@ from hub.dispatch import Dispatch
 from hub.health import HealthBook
 from hub.installation import broker_secret, link_key, utc_ms
 from hub.jobs import Jobs
-from hub.meters.parts import meter_parts
+from hub.meters.looks import meter_looks
 from hub.meters.platform import PlatformReadings
 from hub.metrics import HubCollector
 from hub.notices.assembly import check_notifiers, make_post
@@ -238,14 +238,14 @@ class _Assembly:
             )
         )
         attend = [each.attend for each in self.laid]
-        meters = meter_parts(self.store, self.inbox, self.world, profile_kinds(), attend, self.clock)
+        looks = meter_looks(self.store, self.inbox, self.world, profile_kinds(), attend, self.clock)
         watch = Watch(self.inbox, self.canary, self._conditions, self.clock, self._active_problems)
         parts: list[Part] = [self.engine, self.post, *([self.broker] if self.broker else [])]
-        parts += [self.mqtt, *(each.line for each in self.laid), *meters, watch, self.publisher, self.dead_man]
+        parts += [self.mqtt, *(each.line for each in self.laid), watch, self.publisher, self.dead_man]
         return Hub(
             store=self.store,
             api=ApiServer(app, listener, app.state.streams.close),
-            parts=[*parts, Jobs(self.store, self.world, self.clock, self.keys.chain), Checkpoints(self.store)],
+            parts=[*parts, Jobs(self.store, self.world, self.clock, self.keys.chain, looks), Checkpoints(self.store)],
             ready=self.health.ready,
         )
 

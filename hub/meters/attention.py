@@ -13,7 +13,6 @@ import msgspec
 from sqlalchemy import Connection, select
 
 from hub.store.database import Store
-from hub.store.rounds import Rounds
 from hub.store.schema import devices, tickets, topups
 from hub.vocabulary.decisions import TicketKind
 from hub.vocabulary.events import SubjectType, TopUpState
@@ -22,7 +21,6 @@ from hub.vocabulary.instants import DAY_MS, UtcMs
 Meters: TypeAlias = Collection[tuple[str, str]]
 """(site, device)."""
 
-LOOK_EVERY_S: Final = 10.0
 AWAITED_MS: Final = DAY_MS
 """A top-up that is older is a ticket, and somebody's work; the meter is read in its turn."""
 
@@ -55,30 +53,19 @@ def _level(fields_json: str) -> int:
 
 
 class Attention:
-    """A part of the process (hub.process.Part): looks every few seconds, and says it again as long as anybody waits."""
+    """Looks every few seconds (hub.jobs), and says it again as long as anybody waits."""
 
     def __init__(self, store: Store, lines: Sequence[Callable[[Meters], None]], clock: Callable[[], UtcMs]) -> None:
         self._store = store
         self._lines = lines
         self._clock = clock
         self._waiting = False
-        self._rounds = Rounds("attention", "meters that are waited for", self.look, lambda: LOOK_EVERY_S, lambda: None)
 
-    def start(self) -> None:
-        """Begin; without a line that could read sooner there is nothing to do."""
-        if self._lines:
-            self._rounds.start()
-
-    def stop(self) -> None:
-        """End."""
-        self._rounds.stop(LOOK_EVERY_S)
-
-    def look(self) -> bool:
-        """One round. Raises what the database raises."""
+    def look(self) -> None:
+        """Raises what the database raises."""
         with self._store.read() as connection:
             now_wanted = waited_for(connection, self._clock())
         if now_wanted or self._waiting:
             for attend in self._lines:
                 attend(now_wanted)
         self._waiting = bool(now_wanted)
-        return False

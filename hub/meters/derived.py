@@ -18,7 +18,6 @@ from hub.meters import lives
 from hub.meters.lives import Entry
 from hub.meters.reading_queries import latest, relay_of
 from hub.store.database import Store
-from hub.store.rounds import Rounds
 from hub.store.schema import topups
 from hub.vocabulary.events import Clock, MeterReading, TopUpState
 from hub.vocabulary.facts import DeviceFacts, DeviceKind, ProfileFacts, SiteFacts
@@ -26,7 +25,6 @@ from hub.vocabulary.instants import HOUR_MS, UtcMs
 from hub.vocabulary.ports import Intake
 from hub.vocabulary.units import SUBUNITS, BalanceUnit
 
-LOOK_EVERY_S: Final = 10.0
 FRESH_MS: Final = HOUR_MS
 """A top-up is added to a state of the counter that is no older; else the counter is waited for."""
 
@@ -147,29 +145,18 @@ def reading_of(connection: Connection, meter: Priced, now: UtcMs) -> MeterReadin
 
 
 class DerivedBalances:
-    """A part of the process (hub.process.Part)."""
+    """Looks every few seconds (hub.jobs) for readings that are missing."""
 
     def __init__(self, store: Store, intake: Intake, meters: Sequence[Priced], clock: Callable[[], UtcMs]) -> None:
         self._store = store
         self._intake = intake
         self._meters = tuple(meters)
         self._clock = clock
-        self._rounds = Rounds("derived", "derived balances", self.look, lambda: LOOK_EVERY_S, lambda: None)
 
-    def start(self) -> None:
-        """Begin; without such a meter there is nothing to do."""
-        if self._meters:
-            self._rounds.start()
-
-    def stop(self) -> None:
-        """End."""
-        self._rounds.stop(LOOK_EVERY_S)
-
-    def look(self) -> bool:
-        """One round; what is missing is handed in like any other reading. Raises what the database raises."""
+    def look(self) -> None:
+        """What is missing is handed in like any other reading. Raises what the database raises."""
         now = self._clock()
         with self._store.read() as connection:
             missing = [found for meter in self._meters if (found := reading_of(connection, meter, now))]
         for reading in missing:
             self._intake.report(reading)
-        return False

@@ -1,4 +1,4 @@
-"""The parts of a hub that work for meters alone, so that the wiring need not know them one by one."""
+"""What is looked at for meters every few seconds, so that the wiring need not know it one by one."""
 
 from __future__ import annotations
 
@@ -12,14 +12,16 @@ from hub.vocabulary.instants import UtcMs
 from hub.vocabulary.ports import Intake
 
 
-def meter_parts(
+def meter_looks(
     store: Store,
     intake: Intake,
     world: World,
     profiles: Mapping[str, ProfileFacts],
     attend: Sequence[Callable[[Meters], None] | None],
     clock: Callable[[], UtcMs],
-) -> tuple[Attention, DerivedBalances]:
+) -> list[Callable[[], None]]:
     """`attend`: how each line is told for which meters somebody waits; None where it cannot read them sooner."""
     lines = [each for each in attend if each is not None]
-    return Attention(store, lines, clock), DerivedBalances(store, intake, priced(world, profiles), clock)
+    meters = priced(world, profiles)
+    looks: list[Callable[[], None]] = [Attention(store, lines, clock).look] if lines else []
+    return [*looks, DerivedBalances(store, intake, meters, clock).look] if meters else looks
