@@ -39,6 +39,7 @@ from hub.installation import broker_secret, link_key, utc_ms
 from hub.jobs import Jobs
 from hub.meters.looks import meter_looks
 from hub.meters.platform import PlatformReadings
+from hub.meters.reading_queries import lasts_days
 from hub.metrics import HubCollector
 from hub.notices.assembly import check_notifiers, make_post
 from hub.notices.settled import Settled
@@ -191,7 +192,7 @@ class _Assembly:
         self.mqtt = self._mqtt()
         self.laid = self._laid()
         self.link_key = link_key(settings.data_dir)
-        self.post = make_post(settings, notify.make_sender, store, self._settle, clock, self.link_key)
+        self.post = make_post(settings, notify.make_sender, store, self._settle, clock, self.link_key, lasts_days)
         self.ways = WayMaker(settings.mqtt.client_id, settings.publishing, self.mqtt, clock)
         self.publisher, self.webhooks = make_publisher(settings, store, self.feed, self.ways, clock)
         self.core = self._core()

@@ -16,11 +16,11 @@ from sqlalchemy import Connection, Row, Select, Table, select
 from hub.meters.forecast import USE_DAYS, Day, days_left
 from hub.meters.readings import RELAYS, UNITS
 from hub.meters.rollups import DAY_HOLE
-from hub.store.schema import readings, readings_day, readings_hour
-from hub.vocabulary.instants import UtcMs
+from hub.store.schema import devices, readings, readings_day, readings_hour
+from hub.vocabulary.instants import HOUR_MS, UtcMs
 from hub.vocabulary.units import BalanceUnit, Relay
 
-__all__ = ["complete_days", "days_left", "latest", "raw", "relay_of", "rolled_up", "unit_of"]
+__all__ = ["complete_days", "days_left", "lasts_days", "latest", "raw", "relay_of", "rolled_up", "unit_of"]
 
 ROLLUPS: dict[str, Table] = {"hour": readings_hour, "day": readings_day}
 
@@ -47,6 +47,19 @@ def latest(connection: Connection, device_pk: int) -> tuple[Row[Any] | None, Row
     if newest is None or newest.credit is not None:
         return newest, newest
     return newest, connection.execute(newest_first.where(readings.c.credit.is_not(None))).one_or_none()
+
+
+def lasts_days(connection: Connection, site: str, device: str, zone: tzinfo, now: UtcMs) -> int | None:
+    """For how many whole days this meter's credit lasts from now on; None where that would not be honest, or is less than one."""
+    pk = connection.execute(
+        select(devices.c.pk).where(devices.c.site == site, devices.c.id == device)
+    ).scalar_one_or_none()
+    newest, readable = (None, None) if pk is None else latest(connection, pk)
+    if newest is None or newest is not readable or now - newest.at > HOUR_MS:
+        return None
+    days = complete_days(connection, newest.device_pk, zone, now)
+    left, _ = days_left(newest.credit, unit_of(newest), days, good=True)
+    return int(left) if left is not None and left >= 1 else None
 
 
 def raw(

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
+from datetime import tzinfo
 from pathlib import Path
 from typing import TypeAlias
 from zoneinfo import ZoneInfo
+
+from sqlalchemy import Connection
 
 from hub.notices.claims import Lane
 from hub.notices.letters import Links, SiteNotices
@@ -23,6 +26,10 @@ MakeSender: TypeAlias = Callable[
 """(type, settings and secrets, template → (code, order of parameters), description) → sender."""
 
 
+LastsDays: TypeAlias = Callable[[Connection, str, str, tzinfo, UtcMs], int | None]
+"""(transaction, site, meter, zone, now) → whole days that its credit lasts, or None."""
+
+
 def make_post(
     settings: Settings,
     make_sender: MakeSender,
@@ -30,12 +37,13 @@ def make_post(
     settle: Settle,
     clock: Callable[[], UtcMs],
     link_key: LinkKey | None = None,
+    lasts_days: LastsDays | None = None,
 ) -> Post:
     """The post of all sites. `link_key` signs links in messages, where the hub has a public address."""
     senders = {lane: _sender(config, make_sender) for lane, config in _notifiers(settings)}
     public_url = settings.http.public_url
     links = Links(link_key, public_url + ADDRESS) if public_url and link_key is not None else None
-    sites = {site.id: _site(site, senders, links) for site in settings.sites}
+    sites = {site.id: _site(site, senders, links, lasts_days, clock) for site in settings.sites}
     return Post(store, sites, senders, settle, clock)
 
 
@@ -58,11 +66,22 @@ def _sender(config: NotifierConfig, make_sender: MakeSender) -> NoticeSender:
     return make_sender(config.type, values, texts, config.description)
 
 
-def _site(site: SiteConfig, senders: Mapping[Lane, NoticeSender], links: Links | None) -> SiteNotices:
-    names = frozenset(config.id for config in site.notifiers)
+def _site(
+    site: SiteConfig,
+    senders: Mapping[Lane, NoticeSender],
+    links: Links | None,
+    lasts_days: LastsDays | None,
+    clock: Callable[[], UtcMs],
+) -> SiteNotices:
+    names, zone = frozenset(config.id for config in site.notifiers), ZoneInfo(site.timezone)
+
+    def forecast(connection: Connection, meter: str) -> int | None:
+        return None if lasts_days is None else lasts_days(connection, site.id, meter, zone, clock())
+
     return SiteNotices(
         policy=site.notices,
-        zone=ZoneInfo(site.timezone),
+        zone=zone,
+        forecast=forecast,
         notifiers=names | {HOUSEKEEPER_LIST},  # a list of the hub's own needs no notifier: whoever chose it reads it
         buildings={building.id: building.name for building in site.buildings},
         chain=site.escalation,

@@ -15,16 +15,19 @@ from sqlalchemy import Connection, Row, select
 from hub.notices import texts
 from hub.notices.plan import URGENCY_RANK, Channel, NoticeState, first_channel
 from hub.notices.recipients import Recipient
-from hub.notices.text_book import TextBook
+from hub.notices.text_book import Forecast, TextBook
 from hub.notices.texts import Rendered, TextError
 from hub.registry.links import ACTION_OF, ACTIONS, HIDDEN, VALID_MS, Link, LinkKey
 from hub.settings.model import NoticePolicy
 from hub.settings.notifiers import HOUSEKEEPER_LIST
 from hub.store.schema import notice_merges, notice_orders, notices
 from hub.vocabulary.decisions import Urgency
+from hub.vocabulary.events import SubjectType
 from hub.vocabulary.instants import SECOND_MS, UtcMs
 
 LINK_PARAM: Final = "ack_url"
+DAYS_LEFT: Final = "days_left"
+"""Found out when the text is written: what was true when it was ordered may be days ago."""
 
 
 class Links(msgspec.Struct, frozen=True):
@@ -44,6 +47,7 @@ class SiteNotices(msgspec.Struct, frozen=True, kw_only=True):
     buildings: Mapping[str, str] = msgspec.field(default_factory=dict)  # id → what it is called
     chain: Mapping[str, str] = msgspec.field(default_factory=dict)  # role → the one that is told in its stead
     links: Links | None = None
+    forecast: Forecast | None = None
 
 
 Sites = Mapping[str, SiteNotices]
@@ -55,6 +59,7 @@ def text_book(connection: Connection, sites: Sites) -> TextBook:
         connection,
         {name: site.buildings for name, site in sites.items()},
         {name: site.links.address for name, site in sites.items() if site.links is not None},
+        {name: site.forecast for name, site in sites.items() if site.forecast is not None},
     )
 
 
@@ -82,13 +87,16 @@ def write_text(book: TextBook, orders: Sequence[Row[Any]], locale: str, token: s
             params["place"] = book.place(order.site, params["place"])
         if "unit" in params:
             params["unit"] = texts.unit_word(params["unit"], locale)
+        if DAYS_LEFT in texts.known_parameters(order.template) and order.subject_type == SubjectType.DEVICE:
+            days = book.days_left(order.site, order.subject_id)
+            params |= {} if days is None else {DAYS_LEFT: str(days)}
         if order.ticket_id is not None and (link := book.link(order.site, token)) is not None:
             params[LINK_PARAM] = link
         text = book.text(order.site, order.template, locale)
         parts.append(texts.Part(template=order.template, params=params, text=text))
     whole = texts.compose(parts, locale, drill=any(order.drill for order in orders))
     # Registered texts take their parameters by place or by name: one that their provider does not know would spoil them.
-    plain = {name: value for name, value in whole.params.items() if name != LINK_PARAM}
+    plain = {name: value for name, value in whole.params.items() if name not in {LINK_PARAM, DAYS_LEFT}}
     return Rendered(whole.title, whole.body, plain)
 
 

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, TypeAlias
 
 from sqlalchemy import Connection, Row, bindparam, select
 
@@ -11,6 +11,9 @@ from hub.notices import texts
 from hub.notices.texts import Text, TextError
 from hub.store.schema import templates
 from hub.vocabulary.instants import UtcMs
+
+Forecast: TypeAlias = Callable[[Connection, str], int | None]
+"""(transaction, meter) → whole days, or None where that would not be honest."""
 
 _OWN = select(templates).where(templates.c.site == bindparam("_site")).order_by(templates.c.name, templates.c.locale)
 
@@ -28,8 +31,13 @@ class TextBook:
         connection: Connection,
         buildings: Mapping[str, Mapping[str, str]] | None = None,
         link_addresses: Mapping[str, str] | None = None,
+        forecasts: Mapping[str, Forecast] | None = None,
     ) -> None:
-        """`buildings`: per site what each building is called; `link_addresses`: where the tokens of its links go behind."""
+        """`buildings`: per site what each building is called; `link_addresses`: where the tokens of its links go behind.
+
+        `forecasts`: per site for how many days a meter's credit lasts.
+        """
+        self._forecasts = forecasts or {}
         self._connection = connection
         self._buildings = buildings or {}
         self._link_addresses = link_addresses or {}
@@ -52,6 +60,11 @@ class TextBook:
         """The address of a link; None where the hub has no public one."""
         base = self._link_addresses.get(site)
         return None if base is None else f"{base}/{token}"
+
+    def days_left(self, site: str, device: str) -> int | None:
+        """For how many days the credit of this meter lasts; None where nobody can say."""
+        forecast = self._forecasts.get(site)
+        return None if forecast is None else forecast(self._connection, device)
 
     def _of(self, site: str) -> dict[tuple[str, str], Text]:
         if site not in self._own:

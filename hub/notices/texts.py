@@ -94,6 +94,12 @@ def parameters() -> Mapping[str, Parameters]:
     return msgspec.convert(_yaml(FOLDER / "parameters.yaml"), dict[str, Parameters])
 
 
+def known_parameters(name: str) -> frozenset[str]:
+    """What the texts of this name may say; nothing where there is no such template."""
+    wanted = parameters().get(name)
+    return frozenset() if wanted is None else wanted.known
+
+
 @cache
 def shipped(locale: str) -> Mapping[str, Text]:
     """The texts that come with the hub in one language."""

@@ -11,7 +11,7 @@ import pytest
 
 from hub.meters import readings
 from hub.meters.forecast import NoForecast, days_left
-from hub.meters.reading_queries import complete_days
+from hub.meters.reading_queries import complete_days, lasts_days
 from hub.meters.rollup_job import roll_up
 from hub.store import schema
 from hub.store.database import Store, open_store
@@ -82,3 +82,30 @@ def test_days_are_those_of_the_sites_calendar_newest_first(store: Store) -> None
         days = complete_days(connection, 1, ZONE, now)
     assert [day.credit_first for day in days] == [9_000 - 720 * back for back in (3, 2, 1, 0)]
     assert [day.credit_next for day in days] == [9_000 - 720 * back for back in (4, 3, 2, 1)]
+
+
+def lasts(store: Store, now: int, device: str = "m-1") -> int | None:
+    with store.read() as connection:
+        return lasts_days(connection, "s", device, ZONE, now)
+
+
+def test_a_text_says_whole_days_of_a_balance_of_now_and_otherwise_nothing(store: Store) -> None:
+    """720 fen a day: 6,840 fen last nine days and a half. Half a day is no number of days, and an old balance none at all."""
+    read_every_two_hours(store, 0, 74)
+    now = MIDNIGHT + 3 * DAY_MS + HOUR_MS
+    roll_up(store, OneSite(), now)
+    assert lasts(store, now) == 9
+    assert lasts(store, now, "m-2") is None
+    assert lasts(store, now + HOUR_MS) is None
+    event = MeterReading(
+        site="s", device="m-1", source_key="low", occurred_at=now, received_at=now, credit=400, unit=BalanceUnit.CNY
+    )
+    with store.write() as connection:
+        readings.insert_new(connection, [readings.row_of(event, 1, readings.key_of(event), late=False)])
+    assert lasts(store, now) is None
+    unread = MeterReading(
+        site="s", device="m-1", source_key="?", occurred_at=now + 1, received_at=now, credit=None, unit=BalanceUnit.CNY
+    )
+    with store.write() as connection:
+        readings.insert_new(connection, [readings.row_of(unread, 1, readings.key_of(unread), late=False)])
+    assert lasts(store, now) is None

@@ -51,5 +51,7 @@ def test_a_post_knows_its_sites_channels_policies_and_receipts(settings, store):
         "the hub's own list is a way for whoever chose it"
     )
     assert site.receipts == {"sms"}
+    assert site.forecast is not None
+    assert site.forecast(None, "m-0101") is None, "nobody has told it how"
     assert site.buildings["b1"] == "1栋"
     assert str(site.zone) == "Asia/Shanghai"
