@@ -39,6 +39,7 @@ from api import (
     notices,
     openapi,
     people,
+    precedence,
     press_tests,
     privacy,
     problem_details,
@@ -136,6 +137,7 @@ def create_app(services: Services) -> FastAPI:
     pages.install(app)
     app.add_middleware(body_limit.BodyLimit)
     app.add_middleware(headers.SecurityHeaders, over_tls=services.cookie_secure)
+    app.add_middleware(precedence.Precedence, way=services.store.way)
     auth.demand_guards(app)
     app.state.addresses = [(route.path_regex, route.methods) for route in auth.routes_of(app)]
     return app

@@ -131,7 +131,7 @@ def by_get(url: str, token: str, publisher: LeanPublisher, first: int, count: in
 
 def of_hub(folder: Path, make_broker: MakeBroker, rates: tuple[int, ...], alarms: int) -> list[Latency]:
     """One hub; for each rate a feed phase and a phase of asking, and once a storm of alarms."""
-    chance, asked = random.Random(1), max(20, alarms // 2)
+    chance, asked = random.Random(1), alarms
     broker = make_broker(folder / "broker")
     broker.start()
     hub = HubProcess(folder / "hub", broker, [estate(METERS, (alarms + asked) * len(rates) + alarms)])

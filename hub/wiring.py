@@ -184,7 +184,7 @@ class _Assembly:
         rotation.tell_missing(store, self.keys)
         self.estate = Estate(settings, rule_limits())
         self.devices = self.estate.device_entries()
-        self.inbox = Inbox()
+        self.inbox = Inbox(store.way)
         self.feed = FeedBoard()
         self.world = self._aligned_world()
         self.json = _mqtt_decoder(self.devices, settings.mqtt.client_id)

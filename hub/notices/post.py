@@ -59,7 +59,7 @@ class Post:
         self._settling: set[int] = set()
         self._lock = threading.Lock()
         self._backlog: tuple[int, UtcMs | None] = (0, None)
-        self._rounds = Rounds("post", "notices", self.cycle, self._wait_s, self._last_words)
+        self._rounds = Rounds("post", "notices", self.cycle, self._wait_s, self._last_words, store.way)
 
     def start(self) -> None:
         """Begin; what the process before had claimed is taken up at once."""

@@ -60,3 +60,7 @@ class Intakes:
     rejected: list[tuple[RawMessage, Rejected]] = field(default_factory=list)
     tasks: list[Task] = field(default_factory=list)
     replayed: list[RawMessage] = field(default_factory=list)
+
+
+def to_the_end() -> None:
+    """Asked before each reading of a step that nothing may stop."""

@@ -19,7 +19,7 @@ from sqlalchemy.exc import InterfaceError, OperationalError, SQLAlchemyError
 
 from hub.meters import readings
 from hub.pipeline import history
-from hub.pipeline.core import Core, Intakes
+from hub.pipeline.core import Core, Intakes, to_the_end
 from hub.pipeline.inbox import Inbox, Item, Task
 from hub.pipeline.rehearsal import rehearse
 from hub.pipeline.step import Step
@@ -28,7 +28,7 @@ from hub.tickets.lifecycle import Refused
 from hub.vocabulary.events import Event, MeterReading, SupervisionTick
 from hub.vocabulary.facts import DeviceFacts
 from hub.vocabulary.instants import SECOND_MS, UtcMs
-from hub.vocabulary.ports import AckSink, Decoder, RawMessage, Receipt
+from hub.vocabulary.ports import AckSink, Decoder, Lane, RawMessage, Receipt
 from hub.vocabulary.rejected import Rejected, RejectReason
 
 log = logging.getLogger(__name__)
@@ -49,6 +49,10 @@ QUIET_MS = 300
 
 _COUNTER = itertools.count()
 _PROCESS = secrets.token_hex(4)
+
+
+class _AlarmCameError(Exception):
+    """A step of readings makes room."""
 
 
 class Progress(msgspec.Struct):
@@ -112,9 +116,14 @@ class Engine:
         while not self._stopping.is_set():
             if not kept:
                 self._wait()
+                self._inbox.let_questions_pass()
                 kept = self._inbox.take(BATCH_LIMIT)
             try:
-                self.step(kept)
+                self.step(kept, self._unless_an_alarm_waits)
+            except _AlarmCameError:
+                self._inbox.give_back([item for item in kept if isinstance(item, RawMessage)])
+                kept = []
+                continue
             except DATABASE_TROUBLE as error:
                 kept = self._trouble(error, kept)
             except Exception:
@@ -136,15 +145,21 @@ class Engine:
             waits.append(max(0.0, (due - now) / 1000))
         self._inbox.wait(min(waits))
 
-    def step(self, items: Sequence[Item]) -> None:
-        """Decode, decide, commit, acknowledge. Raises what the database raises; nothing has happened then."""
+    def step(self, items: Sequence[Item], go_on: Callable[[], None] = to_the_end) -> None:
+        """Decode, decide, commit, acknowledge. Raises what the database raises; nothing has happened then.
+
+        A step of readings alone asks `go_on` before each of them, which may raise.
+        """
         now = self._clock()
-        intakes = self._sort([*items, *self._supervision(now)])
+        supervision = self._supervision(now)
+        if supervision or not _only_readings(items):
+            go_on = to_the_end
+        intakes = self._sort([*items, *supervision], go_on)
         due = self._core.timers.fallen_due(now, TIMERS_PER_STEP) if self._may_fire(now) else []
         if not items and not due and not intakes.events and not self._core.board.flush_due(now):
             return
         with self._store.write(urgent=True) as connection:
-            step = Step(connection, self._core, now)
+            step = Step(connection, self._core, now, go_on)
             step.run(intakes, due)
         step.committed()
         self._acknowledge(items)
@@ -152,9 +167,17 @@ class Engine:
 
     # --- what goes in -----------------------------------------------------------------------------------
 
-    def _sort(self, items: Sequence[Item]) -> Intakes:
+    def _unless_an_alarm_waits(self) -> None:
+        """Readings that are under way are left for it: nothing of them has happened before the commit."""
+        if self._inbox.alarm_waits:
+            raise _AlarmCameError
+
+    def _sort(self, items: Sequence[Item], go_on: Callable[[], None]) -> Intakes:
         intakes = Intakes()
         for item in items:
+            go_on()
+            if type(item) is RawMessage and item.lane is Lane.TELEMETRY:
+                self._inbox.let_questions_pass()
             if isinstance(item, RawMessage):
                 self._decode(item, intakes)
             elif isinstance(item, Task):
@@ -218,6 +241,7 @@ class Engine:
     # --- what comes of it -------------------------------------------------------------------------------
 
     def _acknowledge(self, items: Sequence[Item]) -> None:
+        self._inbox.alarms_done(sum(type(item) is RawMessage and item.lane is Lane.ALARM for item in items))
         receipts: dict[int, list[Receipt]] = defaultdict(list)
         sinks: dict[int, AckSink] = {}
         for item in items:
@@ -279,6 +303,10 @@ class Engine:
             return False
         self._acknowledge([message])
         return True
+
+
+def _only_readings(items: Sequence[Item]) -> bool:
+    return all(type(item) is RawMessage and item.lane is Lane.TELEMETRY for item in items)
 
 
 def _keyed(event: Event, device: DeviceFacts | None) -> tuple[Event, DeviceFacts | None, bytes]:

@@ -1,19 +1,20 @@
 """The front door: connectors and people put things in, the engine takes batches out, alarms first.
 
-`offer` and `report` run in connectors' threads: they append and return. Nothing is dropped here; what bounds the
-inbox is the broker's window of unacknowledged messages and the buses' own pace.
+`offer` and `report` run in connectors' threads: they append and return, a reading after it has given way to what is urgent.
+Nothing is dropped here; what bounds the inbox is the broker's window of unacknowledged messages and the buses' own pace.
 """
 
 from __future__ import annotations
 
 import threading
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 from typing import Any, TypeAlias
 
 import msgspec
 
+from hub.right_of_way import RightOfWay
 from hub.vocabulary.events import Event
 from hub.vocabulary.instants import UtcMs
 from hub.vocabulary.ports import Lane, RawMessage
@@ -27,11 +28,14 @@ class Task(msgspec.Struct, frozen=True, eq=False):
 
 
 READINGS_BESIDE_ALARMS = 8
-"""A batch commits as a whole: an alarm must not wait until hundreds of readings behind it have been worked on too."""
+"""While alarms keep coming, every second batch takes along what people want, and so many readings."""
 READINGS_AT_ONCE = 64
-"""An alarm that comes while a batch of readings is worked on waits for its end: a few milliseconds."""
+"""An alarm does not wait for a batch of readings, but for its longest statement and its commit: a few milliseconds."""
 BACKLOG = 1_000
 """With so many waiting, what counts is to catch up: batches are as large as they may be."""
+
+QUESTION_TURN_S = 0.001
+"""So often whoever lets questions pass looks for something more urgent."""
 
 Item: TypeAlias = RawMessage | Event | Task
 
@@ -39,16 +43,23 @@ Item: TypeAlias = RawMessage | Event | Task
 class Inbox:
     """Three queues in order of urgency: alarms, then people and connectors' own reports, then readings."""
 
-    def __init__(self) -> None:
+    def __init__(self, way: RightOfWay | None = None) -> None:
+        self.way = way or RightOfWay()
         self._alarms: deque[RawMessage] = deque()
         self._inside: deque[Event | Task] = deque()
         self._telemetry: deque[RawMessage] = deque()
+        self._were_alone = False  # the batch before was alarms and nothing else
         self._filled = threading.Event()
         self.last_offer_at: UtcMs = 0
 
     def offer(self, message: RawMessage) -> None:
         """A message from outside."""
-        (self._alarms if message.lane is Lane.ALARM else self._telemetry).append(message)
+        if message.lane is Lane.ALARM:
+            self.way.alarms.came()
+            self._alarms.append(message)
+        else:
+            self.way.give_way()
+            self._telemetry.append(message)
         self.last_offer_at = message.received_at
         self._filled.set()
 
@@ -74,18 +85,46 @@ class Inbox:
             return
         self._filled.wait(timeout_s)
 
+    def alarms_done(self, number: int) -> None:
+        """So many alarms are through, in the database or put aside."""
+        self.way.alarms.done(number)
+
+    @property
+    def alarm_waits(self) -> bool:
+        """Whether there is something more urgent than what has been taken."""
+        return bool(self._alarms)
+
+    def let_questions_pass(self) -> None:
+        """Before readings are worked on; what is more urgent, or what the question itself has asked for, ends the wait."""
+        questions = self.way.questions
+        while questions.left_s() and not self._alarms and not self._inside:
+            questions.give_way(QUESTION_TURN_S)
+
+    def give_back(self, readings: Sequence[RawMessage]) -> None:
+        """Taken, and not worked on after all: they come first among the readings again."""
+        self._telemetry.extendleft(reversed(readings))
+        self._filled.set()
+
     def take(self, limit: int) -> list[Item]:
         """Up to `limit` items, in the order in which they are to be decided."""
         self._filled.clear()
+        batch = self._batch(limit)
+        if self.depth():
+            self._filled.set()
+        return batch
+
+    def _batch(self, limit: int) -> list[Item]:
         batch: list[Item] = []
+        if self._alarms and not self._were_alone:  # a batch commits as a whole: what is beside an alarm holds it up
+            self._were_alone = True
+            return [self._alarms.popleft() for _ in range(min(limit, len(self._alarms)))]
+        self._were_alone = False
         readings = READINGS_BESIDE_ALARMS if self._alarms else self._readings_at_once(limit)
         for queue in (self._alarms, self._inside, self._telemetry):
             room = limit - len(batch)
             if queue is self._telemetry:
                 room = min(room, readings)
             batch.extend(queue.popleft() for _ in range(min(room, len(queue))))
-        if self.depth():
-            self._filled.set()
         return batch
 
     def _readings_at_once(self, limit: int) -> int:

@@ -85,7 +85,7 @@ class Publisher:
         self._lock = threading.Lock()
         self._changed = threading.Event()
         self._unsubscribe: Callable[[], None] = lambda: None
-        self._rounds = Rounds("publisher", "publications", self.cycle, self._wait_s, self._last_words)
+        self._rounds = Rounds("publisher", "publications", self.cycle, self._wait_s, self._last_words, store.way)
 
     def start(self) -> None:
         """Begin; in line with the files first."""

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import logging
 from collections import deque
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import Future
 from typing import Any
 
@@ -20,7 +20,7 @@ from hub.notices import orders
 from hub.pipeline import feed, history, problems, rejects
 from hub.pipeline.announcements import announced
 from hub.pipeline.commands import CommandLog
-from hub.pipeline.core import Core, Intakes
+from hub.pipeline.core import Core, Intakes, to_the_end
 from hub.pipeline.deadlines import fire, own_deadlines
 from hub.pipeline.followers import follow
 from hub.pipeline.rulebook import Decided, RuleFailure
@@ -62,19 +62,16 @@ from hub.vocabulary.ports import RawMessage
 log = logging.getLogger(__name__)
 
 MAX_DERIVED = 64
-NOT_HISTORY = (
-    SupervisionTick,
-    ControllerReport,
-    CardListed,
-    AddressSeen,
-)  # come again and again, and leave rows of their own
+# These come again and again, and leave rows of their own.
+NOT_HISTORY = (SupervisionTick, ControllerReport, CardListed, AddressSeen)
 
 
 class Step:
     """The work of one transaction. Made for one batch, used once."""
 
-    def __init__(self, connection: Connection, core: Core, now: UtcMs) -> None:
+    def __init__(self, connection: Connection, core: Core, now: UtcMs, go_on: Callable[[], None] = to_the_end) -> None:
         self._connection = connection
+        self._go_on = go_on
         self._core = core
         self.now = now
         self._desk = Desk(connection, core.names, now)
@@ -148,6 +145,7 @@ class Step:
         ]
         known = readings.insert_new(self._connection, table)
         for identity, (event, device) in fresh.items():
+            self._go_on()
             if identity in known:
                 continue
             if event.late:

@@ -24,7 +24,7 @@ class Checkpoints:
 
     def __init__(self, store: Store) -> None:
         self._store = store
-        self._rounds = Rounds("checkpoint", "checkpoints", self._cycle, lambda: EVERY_S, self._nothing)
+        self._rounds = Rounds("checkpoint", "checkpoints", self._cycle, lambda: EVERY_S, self._nothing, store.way)
 
     def start(self) -> None:
         """Begin."""

@@ -21,6 +21,7 @@ from sqlalchemy import Connection, Engine, create_engine, event, inspect, make_u
 from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 from sqlalchemy.pool import QueuePool
 
+from hub.right_of_way import RightOfWay
 from hub.store import migrate
 from hub.store.schema import meta
 
@@ -70,6 +71,7 @@ class Store:
     def __init__(self, url: str) -> None:
         self.url = make_url(url)
         self.is_sqlite = self.url.get_backend_name() == "sqlite"
+        self.way = RightOfWay()
         self._writer_place = _WriterPlace()
         self._claim: Any = None
         self.reader: Engine
@@ -88,7 +90,8 @@ class Store:
 
     @contextlib.contextmanager
     def read(self) -> Iterator[Connection]:
-        """A consistent view; nothing is written."""
+        """A consistent view, with the alarm in it that is under way; nothing is written."""
+        self.way.alarms.give_way()
         with self.reader.connect() as connection:
             if not self.is_sqlite:
                 connection = connection.execution_options(isolation_level="REPEATABLE READ")  # noqa: PLW2901
@@ -98,6 +101,8 @@ class Store:
     @contextlib.contextmanager
     def write(self, *, urgent: bool = False) -> Iterator[Connection]:
         """One write transaction; committed at the end, rolled back on an exception. `urgent` goes before all that wait."""
+        if not urgent:
+            self.way.alarms.give_way()
         with self._writer_place.taken(urgent=urgent), self.writer.begin() as connection:
             yield connection
 

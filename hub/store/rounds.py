@@ -10,6 +10,7 @@ import threading
 from collections.abc import Callable
 from typing import Final
 
+from hub.right_of_way import RightOfWay
 from hub.store.database import explain
 
 log = logging.getLogger(__name__)
@@ -30,8 +31,10 @@ class Rounds:
         cycle: Callable[[], bool],
         wait_s: Callable[[], float],
         last_words: Callable[[], None],
+        way: RightOfWay,
     ) -> None:
         self._what = what
+        self._way = way
         self._cycle = cycle
         self._wait_s = wait_s
         self._last_words = last_words
@@ -84,6 +87,7 @@ class Rounds:
         """How long to wait for the next."""
         try:
             self._news.clear()
+            self._way.give_way()
             wait_s = 0.0 if self._cycle() else self._wait_s()
         except Exception as error:  # noqa: BLE001  told by _say
             self._say(error)

@@ -15,12 +15,21 @@ def filled(readings: int) -> Inbox:
     return inbox
 
 
-def test_a_batch_with_an_alarm_carries_few_readings():
+def test_an_alarm_is_alone_in_its_batch_and_every_second_one_takes_others_along():
     inbox = filled(1_000)
-    inbox.offer(message(1, Lane.ALARM))
-    urgent = inbox.take(512)
-    assert urgent[0].lane is Lane.ALARM
-    assert len(urgent) == 1 + READINGS_BESIDE_ALARMS, "readings still move on while alarms keep coming"
+    inbox.ask(lambda step: None)
+    for number in (1, 2):
+        inbox.offer(message(number, Lane.ALARM))
+        batch = inbox.take(512)
+        assert getattr(batch[0], "lane", None) is Lane.ALARM
+        assert len(batch) == (1 if number == 1 else 1 + 1 + READINGS_BESIDE_ALARMS), "the rest still moves on"
+
+
+def test_what_was_taken_for_nothing_comes_first_again():
+    inbox = filled(200)
+    taken = inbox.take(512)
+    inbox.give_back(taken)
+    assert inbox.take(512) == taken
 
 
 def test_readings_are_taken_a_few_at_a_time_so_that_an_alarm_behind_them_waits_little():

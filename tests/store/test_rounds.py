@@ -7,6 +7,7 @@ from collections import deque
 
 import pytest
 
+from hub.right_of_way import RightOfWay
 from hub.store.rounds import Rounds
 from support.waiting import wait_until
 
@@ -18,7 +19,7 @@ class Work:
         self.rounds = deque(rounds)
         self.done = 0
         self.ended = False
-        self.going = Rounds("work", "letters", self.cycle, lambda: 60.0, self.last_words)
+        self.going = Rounds("work", "letters", self.cycle, lambda: 60.0, self.last_words, RightOfWay())
 
     def cycle(self) -> bool:
         self.done += 1

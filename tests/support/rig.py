@@ -124,7 +124,7 @@ class Rig:
                 part.load(connection)
         self.sent: list[Any] = []
         self.core = Core(self.world, board, self.rules, timers, feed, self.sent.extend)
-        self.inbox = Inbox()
+        self.inbox = Inbox(store.way)
         self.passing = Passing()
         self.sink = Sink()
         self.engine = Engine(store, self.core, self.inbox, {"test": self.passing}, lambda: self.now)

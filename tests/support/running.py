@@ -138,7 +138,7 @@ class RunningHub:
         with self.store.read() as connection:
             for part in (board, timers, self.feed, rules):
                 part.load(connection)
-        self.inbox = Inbox()
+        self.inbox = Inbox(self.store.way)
         self.passing = Passing()
         core = Core(world, board, rules, timers, self.feed, lambda outgoing: None)
         self.engine = Engine(self.store, core, self.inbox, {"test": self.passing}, self.now)

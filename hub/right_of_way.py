@@ -1,0 +1,73 @@
+"""Who goes first: threads share one interpreter, which asks nobody how urgent they are. Alarms, then questions, then the rest.
+
+What is urgent claims the way while it is under way; what can wait asks before each piece of its work. Rule: giving way is a
+courtesy of milliseconds, and nothing is right only because of it. A claim has a credit that is used up while it is held and
+comes back while it is not, so that the rest has at least half of the time, whatever comes and however often.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable
+from typing import Final
+
+ALARM_CREDIT_S: Final = 0.05  # from the connector to the commit takes a sixth of it
+QUESTION_CREDIT_S: Final = 0.02  # an answer takes a quarter of it
+
+
+class Claim:
+    """Held by any number at a time, from any thread. `credit_s`: for so long others wait at most."""
+
+    def __init__(self, credit_s: float, clock: Callable[[], float] = time.monotonic) -> None:
+        self._most_s = self._credit_s = credit_s
+        self._clock = clock
+        self._since = clock()
+        self._lock = threading.Lock()
+        self._free = threading.Event()
+        self._free.set()
+        self._held = 0
+
+    def came(self) -> None:
+        """One more goes first."""
+        with self._lock:
+            if not self._held:
+                self._settle(sign=1)
+                self._free.clear()
+            self._held += 1
+
+    def done(self, number: int = 1) -> None:
+        """So many of them are through."""
+        with self._lock:
+            if self._held and number >= self._held:
+                self._settle(sign=-1)
+                self._free.set()
+            self._held = max(0, self._held - number)
+
+    def _settle(self, sign: int) -> None:
+        now = self._clock()
+        self._credit_s = min(self._most_s, max(0.0, self._credit_s + sign * (now - self._since)))
+        self._since = now
+
+    def left_s(self) -> float:
+        """How long to wait for those that go first, at most; 0 where there is no one."""
+        return 0.0 if self._free.is_set() else max(0.0, self._credit_s - (self._clock() - self._since))
+
+    def give_way(self, at_most_s: float = float("inf")) -> None:
+        """Wait until they are through, or their credit is used up."""
+        left_s = min(self.left_s(), at_most_s)
+        if left_s:
+            self._free.wait(left_s)
+
+
+class RightOfWay:
+    """Of one process."""
+
+    def __init__(self) -> None:
+        self.alarms = Claim(ALARM_CREDIT_S)  # from the connector to the commit
+        self.questions = Claim(QUESTION_CREDIT_S)  # from a request to its answer
+
+    def give_way(self) -> None:
+        """Before a piece of work that can wait."""
+        self.alarms.give_way()
+        self.questions.give_way()

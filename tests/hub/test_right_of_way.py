@@ -1,0 +1,83 @@
+"""What is urgent goes first, for as long as its credit lasts; the rest always has its half."""
+
+import threading
+
+import pytest
+
+from hub.right_of_way import Claim
+from support.waiting import wait_until
+
+
+class Watch:
+    def __init__(self) -> None:
+        self.now = 100.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+@pytest.fixture
+def watch() -> Watch:
+    return Watch()
+
+
+@pytest.fixture
+def claim(watch: Watch) -> Claim:
+    return Claim(0.05, watch)
+
+
+def test_nobody_waits_where_nothing_is_urgent(claim):
+    assert claim.left_s() == 0.0
+    claim.give_way()
+
+
+def test_others_wait_until_all_that_came_are_through(claim):
+    claim.came()
+    claim.came()
+    claim.done()
+    assert claim.left_s() == pytest.approx(0.05)
+    claim.done()
+    assert claim.left_s() == 0.0
+
+
+def test_several_may_be_through_at_once_and_none_twice(claim):
+    claim.came()
+    claim.came()
+    claim.done(2)
+    claim.done()
+    claim.came()
+    assert claim.left_s() > 0.0, "what was said twice of one does not count against the next"
+
+
+def test_what_is_never_through_keeps_nobody_waiting_for_longer_than_its_credit(claim, watch):
+    claim.came()
+    watch.now += 0.03
+    assert claim.left_s() == pytest.approx(0.02)
+    watch.now += 3600
+    assert claim.left_s() == 0.0
+    claim.came()
+    assert claim.left_s() == 0.0, "nor does the next one behind it"
+
+
+def test_credit_comes_back_as_fast_as_it_was_used(claim, watch):
+    claim.came()
+    watch.now += 0.05
+    claim.done()
+    watch.now += 0.01
+    claim.came()
+    assert claim.left_s() == pytest.approx(0.01), "so that the rest has half of the time"
+    claim.done()
+    watch.now += 3600
+    claim.came()
+    assert claim.left_s() == pytest.approx(0.05), "and never more than it was"
+
+
+def test_whoever_waits_goes_on_at_once_when_the_way_is_free(claim):
+    claim = Claim(60.0)
+    claim.came()
+    waiting = threading.Thread(target=claim.give_way)
+    waiting.start()
+    wait_until(lambda: claim._free._cond._waiters, 5, "it waits")
+    claim.done()
+    waiting.join(10)
+    assert not waiting.is_alive()
