@@ -9,7 +9,7 @@ import pytest
 from simulators.readers import InveoReader
 from support.brokers import TestBroker
 from support.estate_files import site_file
-from support.readers import Wire
+from support.readers import ReaderWire
 from support.running_hub import RunningHub
 from support.waiting import wait_until
 
@@ -41,8 +41,7 @@ def site(port: int) -> dict[str, Any]:
 @pytest.mark.slow
 def test_a_card_opens_the_gate_until_it_is_lost(nats_broker: TestBroker, start_hub: Callable[..., RunningHub]) -> None:
     reader = InveoReader()
-    wire = Wire({1: reader})
-    try:
+    with ReaderWire({1: reader}) as wire:
         hub = start_hub(nats_broker, [site(wire.server.port)])
 
         def issue(uid: bytes) -> int:
@@ -91,5 +90,3 @@ def test_a_card_opens_the_gate_until_it_is_lost(nats_broker: TestBroker, start_h
         assert opened() == 1
         wire.do(lambda: reader.present(YOURS[:3] + b"\x45"))  # the next one, whoever it is, can be read
         wait_until(lambda: log()[0][1] == "credential_not_found", 20, lambda: str(log()))
-    finally:
-        wire.stop()

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from simulators.boards import Board
-from support.boards import SERIALS, ZONE, Loopback
+from support.boards import SERIALS, ZONE, BoardWire
 from support.brokers import TestBroker
 from support.estate_files import site_file
 from support.running_hub import RunningHub
@@ -36,9 +36,7 @@ def site(port: int) -> dict[str, Any]:
 @pytest.mark.slow
 def test_a_card_lives_and_dies_on_real_datagrams(nats_broker: TestBroker, start_hub: Callable[..., RunningHub]) -> None:
     known = boards()
-    wire = Loopback(list(known.values()), host="0.0.0.0")
-    wire.start()
-    try:
+    with BoardWire(list(known.values()), host="0.0.0.0") as wire:
         hub = start_hub(nats_broker, [site(wire.port)])
         card = hub.api.post(
             "/cards",
@@ -71,8 +69,6 @@ def test_a_card_lives_and_dies_on_real_datagrams(nats_broker: TestBroker, start_
         assert known["gate-1"].card(NUMBER) is None
         wire.do(lambda: known["gate-2"].swipe(NUMBER))
         wait_until(lambda: hub.tickets(kind="lost_card_used"), 20, lambda: _told(hub))
-    finally:
-        wire.stop()
 
 
 def _told(hub: RunningHub) -> str:

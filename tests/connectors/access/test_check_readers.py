@@ -6,7 +6,7 @@ from connectors import profiles
 from connectors.access.check_readers import check_readers
 from hub.vocabulary.ports import BusEntry, DeviceEntry
 from simulators.readers import Device, InveoReader, RelayModule, RfIdeasReader
-from support.readers import Wire
+from support.readers import ReaderWire
 
 
 def entry(name: str, profile: str, unit_id: int, card_format: str = "uid32") -> DeviceEntry:
@@ -20,8 +20,7 @@ def test_each_reader_answers_and_shows_the_card_that_is_held_to_it() -> None:
     inveo, rfideas, relays, wrong = InveoReader(), RfIdeasReader(), RelayModule(), InveoReader()
     units: dict[int, Device] = {1: inveo, 2: rfideas, 3: relays, 4: wrong}
     sections = {name: each.reader for name, each in profiles.load().items() if each.reader is not None}
-    wire = Wire(units)
-    try:
+    with ReaderWire(units) as wire:
         inveo.present(bytes.fromhex("5630F009"))
         wrong.present(bytes.fromhex("04A1B2C3D4E5F6"))
         bus = BusEntry(site="lakeside", bus="doors", url=f"modbus+tcp://127.0.0.1:{wire.server.port}")
@@ -33,8 +32,6 @@ def test_each_reader_answers_and_shows_the_card_that_is_held_to_it() -> None:
             entry("gate-5", "inveo-rfid-ind", 5),
         ]
         found = {each.target: (each.ok, each.text) for each in check_readers([bus], devices, sections)}
-    finally:
-        wire.stop()
     assert found["lakeside/gate-1"] == (
         True,
         "unit 1: answers; last card uid32 5630F009 (as the reader orders the bytes)",

@@ -19,10 +19,10 @@ from connectors.modbus.address import parse_address
 from connectors.modbus.exchange import Answer, Outcome, Silence
 from connectors.modbus.writing import NotWritableError, WritingClient
 from hub.vocabulary.ports import DeviceEntry, Receipt
-from simulators.modbus import Misbehaviour, Trouble
+from simulators.modbus import BusServer, Misbehaviour, Trouble
 from simulators.readers import InveoReader
-from support.boards import Hands
-from support.readers import SECURE, Wire
+from support.door_site import Hands
+from support.readers import SECURE, ReaderWire
 
 CONNECTORS = Path(__file__).parents[3] / "connectors"
 CARD = Card((0x56, 0x30, 0xF0, 0x09, 0, 0, 0, 0, 0, 0), None, True)
@@ -139,26 +139,21 @@ def test_a_relay_that_is_away_is_tried_as_often_as_it_may_stand_open(told_to_ope
 
 
 def test_a_write_has_its_own_time_and_not_what_is_left_of_a_reads() -> None:
-    device = InveoReader()
-    wire = Wire({1: device})
     relay = Writable(5, 1000, (0, 1))
-    client = WritingClient(
-        parse_address(f"modbus+tcp://127.0.0.1:{wire.server.port}"), lambda _: None, {1: frozenset({relay})}
-    )
 
-    async def story() -> tuple[Outcome, Outcome, Outcome]:
+    async def story(server: BusServer) -> tuple[Outcome, Outcome, Outcome]:
+        address = parse_address(f"modbus+tcp://127.0.0.1:{server.port}")
+        client = WritingClient(address, lambda _: None, {1: frozenset({relay})})
         assert await client.connect(2_000) is None
         read = await client.read(1, Span(1, 1000, 1), 100)
-        wire.server.misbehaving[1] = Misbehaviour(Trouble.SLOW, delay_s=0.25)
+        server.misbehaving[1] = Misbehaviour(Trouble.SLOW, delay_s=0.25)
         written = await client.write(1, relay, 1, 5_000)
         late = await client.write(1, relay, 0, 50)
         client.close()
         return read, written, late
 
-    try:
-        assert asyncio.run(story()) == (Answer((0,)), Answer((1,)), Silence())
-    finally:
-        wire.stop()
+    with ReaderWire({1: InveoReader()}) as wire:
+        assert asyncio.run(story(wire.server)) == (Answer((0,)), Answer((1,)), Silence())
 
 
 @pytest.mark.parametrize(
