@@ -19,7 +19,7 @@ from api import shapes
 from api.auth import ForForms, ForPages, actor, services_of, visible
 from api.console.catalogue import catalogue, fill, text, ticket_title
 from api.console.controls import Control, Option, Posted, Said, control, refusal, typed
-from api.console.pages import LanguageChoice, language_of, page
+from api.console.pages import LanguageChoice, language_of, page_of_work
 from api.people_texts import facts, field_text
 from api.problem_details import REFUSED, not_found
 from api.report_texts import people_of, who
@@ -108,8 +108,9 @@ def _drawn(
     fields = msgspec.json.decode(msgspec.json.encode(ticket.fields))
     names = {site.id: site.name for site in services.sites}
     values = {**fields, "name": ticket.subject.name, "place": ticket.subject.place}
-    return page(
+    return page_of_work(
         request,
+        principal,
         "case.html",
         language,
         status,
@@ -131,8 +132,6 @@ def _drawn(
         refused=None if refused is None else refused[1],
         done=done,
         record=bool(principal.roles & EMERGENCY_STAFF),
-        user=principal.name,
-        csrf=principal.csrf or "",
         start={
             "language": language,
             "csrf": principal.csrf,

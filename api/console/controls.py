@@ -16,7 +16,8 @@ from starlette.datastructures import FormData
 from api.console.catalogue import text
 from api.spoken import sentence
 from hub.tickets.kind import Field
-from hub.tickets.lifecycle import Refused
+from hub.tickets.refusals import Refused
+from hub.tickets.refusals import Said as Sentence
 
 LONG: Final = frozenset(
     {"note", "text", "reason", "remarks", "refused_why", "injury_note", "special_needs_note", "address"}
@@ -81,6 +82,11 @@ def typed(form: FormData, fields: Sequence[Field], zone: tzinfo) -> dict[str, An
     return found
 
 
+def too_long(name: str, words: str, most: int) -> list[tuple[str, Sentence]]:
+    """What is wrong with a text of a form that the table of kinds does not check: longer than that, or with a NUL."""
+    return [(name, Sentence("length", "too long", most=most))] if len(words) > most or "\0" in words else []
+
+
 def _read(field: Field, word: str, zone: tzinfo) -> Any:
     with contextlib.suppress(ValueError):  # goes on as it was typed: the action refuses it by the field's name
         if field.type == "count":
@@ -126,3 +132,17 @@ def control(
         most,
         problem,
     )
+
+
+def refilled(
+    fields: Sequence[Field], language: str, said: Said | None, most: Mapping[str, int] | None = None
+) -> list[Control]:
+    """Controls of a form's fields; after a refusal with what was typed, and what is wrong with it. `most`: limits by field."""
+    given, problems = ({}, {}) if said is None else (said.typed, said.problems)
+    limits = most or {}
+    return [
+        control(
+            field, language, given.get(field.name), most=limits.get(field.name), problem=problems.get(field.name, "")
+        )
+        for field in fields
+    ]

@@ -14,8 +14,8 @@ from sqlalchemy import Connection
 
 from api.auth import ForForms, ForPages, actor, services_of
 from api.console.catalogue import text
-from api.console.controls import Option, Posted, Said, control, refusal, typed
-from api.console.pages import LanguageChoice, language_of, page
+from api.console.controls import Option, Posted, Said, refilled, refusal, too_long, typed
+from api.console.pages import LanguageChoice, language_of, page_of_work
 from api.drills import recent
 from api.problem_details import REFUSED
 from api.problems import told
@@ -64,8 +64,7 @@ def _read(services: Services, principal: Principal, given: Mapping[str, Any]) ->
     if "elevator" in given and site not in {each.id for each in services.sites if principal.may_see(each.id)}:
         errors.append(("elevator", Sentence("subject", "unknown")))
     scenario = str(given.get("scenario", ""))
-    if len(scenario) > LONGEST or "\0" in scenario:
-        errors.append(("scenario", Sentence("length", "too long", most=LONGEST)))
+    errors += too_long("scenario", scenario, LONGEST)
     if errors:
         raise Refused("invalid", FIELDS, errors=tuple(errors))
     return Subject(site, SubjectType.DEVICE, device), scenario
@@ -75,20 +74,17 @@ def _drawn(
     request: Request, principal: Principal, language: str, *, status: int = 200, refused: Said | None = None
 ) -> Response:
     services = services_of(request)
-    given, problems = ({}, {}) if refused is None else (refused.typed, refused.problems)
     with services.store.read() as connection:
         lifts = elevators(services, connection, principal)
         held = recent(services, connection, principal, SHOWN)
         due = told(services, connection, principal, DUE, language)
     controls = [
-        control(field, language, given.get(field.name), problem=problems.get(field.name, "")) for field in _FIELDS
-    ]
-    controls = [
         each._replace(widget="select", options=lifts) if each.name == "elevator" else each._replace(widget="lines")
-        for each in controls
+        for each in refilled(_FIELDS, language, refused)
     ]
-    return page(
+    return page_of_work(
         request,
+        principal,
         "drills.html",
         language,
         status,
@@ -112,8 +108,6 @@ def _drawn(
         ],
         may_evaluate=bool(principal.roles & drills.EVALUATORS),
         refused=refused,
-        user=principal.name,
-        csrf=principal.csrf or "",
     )  # fmt: skip
 
 

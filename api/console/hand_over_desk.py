@@ -15,8 +15,8 @@ from fastapi.responses import RedirectResponse, Response
 from api.auth import ForForms, ForPages, services_of
 from api.console import hand_over_page
 from api.console.catalogue import text
-from api.console.controls import Option, Posted, Said, refusal
-from api.console.pages import LanguageChoice, language_of, page
+from api.console.controls import Option, Posted, Said, refusal, too_long
+from api.console.pages import LanguageChoice, language_of, page_of_work
 from api.hand_over import MOST_ITEMS, find
 from api.problem_details import REFUSED
 from api.requests import RowId
@@ -77,9 +77,8 @@ def take_over(request: Request, principal: ForForms, hand_over_id: RowId, form: 
     find(services, principal, hand_over_id)
     remark = str(form.get("remark", "")).strip()
     try:
-        if len(remark) > LONGEST["remark"] or "\0" in remark:
-            long = Sentence("length", "too long", most=LONGEST["remark"])
-            raise Refused("invalid", FIELDS, errors=(("remark", long),))
+        if wrong := too_long("remark", remark, LONGEST["remark"]):
+            raise Refused("invalid", FIELDS, errors=tuple(wrong))
         with services.store.write() as connection:
             hand_over.take_over(connection, hand_over_id, principal.name, remark, services.now())
     except Refused as error:
@@ -100,15 +99,10 @@ def _note(services: Services, principal: Principal, typed: Mapping[str, str], ro
     errors = [(name, MISSING) for name in ("place", "shift") if not typed[name]]
     if typed["place"] and typed["place"] not in {option.value for option in _places(services, principal, "en")}:
         errors.append(("place", Sentence("subject", "unknown")))
-    texts = [(name, typed[name], LONGEST[name]) for name in ("shift", "instructions")]
-    texts += [
-        ("items", value, LONGEST[name]) for row in rows for name, value in (("name", row.name), ("note", row.note))
-    ]
-    errors += [
-        (name, Sentence("length", "too long", most=most))
-        for name, value, most in texts
-        if len(value) > most or "\0" in value
-    ]
+    for name in ("shift", "instructions"):
+        errors += too_long(name, typed[name], LONGEST[name])
+    for row in rows:
+        errors += too_long("items", row.name, LONGEST["name"]) + too_long("items", row.note, LONGEST["note"])
     items = []
     for row in rows:
         if not row.name:
@@ -139,8 +133,9 @@ def _drawn(
     services = services_of(request)
     with services.store.read() as connection:
         found = hand_over.page(connection, principal.sites, None, None, None, SHOWN)
-    return page(
+    return page_of_work(
         request,
+        principal,
         "hand_overs.html",
         language,
         status,
@@ -149,8 +144,6 @@ def _drawn(
         typed={"place": "", "shift": "", "instructions": ""} | dict(refused.typed if refused else {}),
         rows=[*(rows or _counted_before(found)), *[Row()] * BLANK_ROWS],
         refused=refused,
-        user=principal.name,
-        csrf=principal.csrf or "",
     )
 
 

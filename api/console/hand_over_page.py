@@ -8,7 +8,7 @@ from fastapi.responses import Response
 from api.auth import ForPages, services_of
 from api.console.catalogue import text
 from api.console.controls import Said
-from api.console.pages import LanguageChoice, language_of, page
+from api.console.pages import LanguageChoice, language_of, page_of_work
 from api.hand_over import find, shape
 from api.requests import RowId
 from hub.store.accounts import Principal
@@ -34,13 +34,13 @@ def drawn(
     services = services_of(request)
     note = shape(services, find(services, principal, hand_over_id))
     names = {site.id: site.name for site in services.sites}
-    return page(
+    return page_of_work(
         request,
+        principal,
         "hand_over.html",
         language,
         status,
         refused=refused,
-        csrf=principal.csrf or "",
         may_take=not note.complete and note.signatures[0].by.casefold() != principal.name.casefold(),
         note=note,
         site=names.get(note.site, note.site),

@@ -10,9 +10,9 @@ from fastapi.responses import RedirectResponse, Response
 
 from api.auth import ForForms, ForPages, services_of
 from api.console.catalogue import text
-from api.console.controls import Posted, Said, control, refusal, typed
+from api.console.controls import Posted, Said, refilled, refusal, too_long, typed
 from api.console.drill_page import elevators
-from api.console.pages import LanguageChoice, language_of, page
+from api.console.pages import LanguageChoice, language_of, page_of_work
 from api.press_tests import DECLARERS, LONGEST_MIN, declare
 from api.problem_details import REFUSED
 from api.problems import told
@@ -62,8 +62,7 @@ def _read(services: Services, principal: Principal, given: Mapping[str, Any]) ->
     minutes, reason = given.get("minutes", 0), given.get("reason", "")
     if not isinstance(minutes, int) or not 0 <= minutes <= LONGEST_MIN:
         errors.append(("minutes", Sentence("range", f"0 to {LONGEST_MIN}", least=0, most=LONGEST_MIN)))
-    if len(reason) > LONGEST_REASON or "\0" in reason:
-        errors.append(("reason", Sentence("length", "too long", most=LONGEST_REASON)))
+    errors += too_long("reason", reason, LONGEST_REASON)
     with services.store.read() as connection:
         known = {option.value for option in elevators(services, connection, principal)}
     if "elevator" in given and given["elevator"] not in known:
@@ -84,17 +83,16 @@ def _drawn(
     refused: Said | None = None,
 ) -> Response:
     services = services_of(request)
-    given, problems = ({}, {}) if refused is None else (refused.typed, refused.problems)
     with services.store.read() as connection:
         lifts = elevators(services, connection, principal)
         running = told(services, connection, principal, DECLARED, language)
-    controls = []
-    for field in _FIELDS:
-        most = LONGEST_MIN if field.name == "minutes" else None
-        made = control(field, language, given.get(field.name), most=most, problem=problems.get(field.name, ""))
-        controls.append(made._replace(widget="select", options=lifts) if field.name == "elevator" else made)
-    return page(
+    controls = [
+        each._replace(widget="select", options=lifts) if each.name == "elevator" else each
+        for each in refilled(_FIELDS, language, refused, {"minutes": LONGEST_MIN})
+    ]
+    return page_of_work(
         request,
+        principal,
         "press_tests.html",
         language,
         status,
@@ -102,6 +100,4 @@ def _drawn(
         running=running,
         refused=refused,
         done=done,
-        user=principal.name,
-        csrf=principal.csrf or "",
     )

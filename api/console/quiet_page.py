@@ -15,8 +15,8 @@ from sqlalchemy import Connection
 from api import shapes_suppressions
 from api.auth import ForForms, ForPages, actor, services_of
 from api.console.catalogue import fill, text
-from api.console.controls import Option, Posted, Said, control, refusal, typed
-from api.console.pages import LanguageChoice, language_of, page
+from api.console.controls import Option, Posted, Said, refilled, refusal, too_long, typed
+from api.console.pages import LanguageChoice, language_of, page_of_work
 from api.problem_details import REFUSED
 from api.requests import RowId
 from api.services import Services
@@ -108,8 +108,7 @@ def _read(
     if minutes and not isinstance(minutes, int):
         errors.append(("minutes", Sentence("count", "must be a whole number", most=max(LIMIT_MIN.values()))))
     reason = str(given.get("reason", ""))
-    if len(reason) > LONGEST_REASON or "\0" in reason:
-        errors.append(("reason", Sentence("length", "too long", most=LONGEST_REASON)))
+    errors += too_long("reason", reason, LONGEST_REASON)
     kind = given.get("kind")
     if kind is not None and kind not in KINDS:
         errors.append(("kind", Sentence("subject", "unknown")))
@@ -136,8 +135,9 @@ def _drawn(
         for what in BEGUN
         if principal.roles & ROLES[what]
     ]
-    return page(
+    return page_of_work(
         request,
+        principal,
         "quiet.html",
         language,
         status,
@@ -145,8 +145,6 @@ def _drawn(
         forms=forms,
         refused=None if refused is None else refused[1],
         done=done,
-        user=principal.name,
-        csrf=principal.csrf or "",
     )
 
 
@@ -156,14 +154,11 @@ def _form(
     """Controls of a form; maintenance is of a device or building with all that it reports, so it names no kind."""
     given, problems = ({}, {}) if said is None else (said.typed, said.problems)
     fields = _FIELDS if what is Suppressed.SILENCE else _OF_MAINTENANCE
-    controls = []
-    for field in fields[1:]:
-        most = LIMIT_MIN[what] if field.name == "minutes" else None
-        made = control(field, language, given.get(field.name), most=most, problem=problems.get(field.name, ""))
-        if field.name == "kind":
-            kinds = [Option(name, text(language, f"ticket.{name}", name)) for name in KINDS if name not in NEVER_QUIET]
-            made = made._replace(widget="select", options=kinds)
-        controls.append(made)
+    kinds = [Option(name, text(language, f"ticket.{name}", name)) for name in KINDS if name not in NEVER_QUIET]
+    controls = [
+        each._replace(widget="select", options=kinds) if each.name == "kind" else each
+        for each in refilled(fields[1:], language, said, {"minutes": LIMIT_MIN[what]})
+    ]
     return {
         "what": str(what),
         "subjects": [
