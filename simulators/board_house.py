@@ -5,15 +5,14 @@ The address must be one of this machine's (loopback, as a rule): a simulator nev
 
 from __future__ import annotations
 
-import asyncio
 import random
-import signal
 from collections.abc import Callable, Collection, Sequence
 from datetime import datetime
 from zoneinfo import ZoneInfo
 
 from simulators.boards import Board, BoardServer
 from simulators.site import Device, Site
+from simulators.stopping import stop_at_signals, ticks
 
 PROFILE = "uhppote"
 DEFAULT_PORT = 60000
@@ -51,10 +50,7 @@ class BoardHouse:
 
     async def run(self, alive: Callable[[], bool], ready: Callable[[int], None]) -> None:
         """Until Ctrl-C, SIGTERM, or until nobody is `alive` for whom it runs. Raises BoardError."""
-        stop = asyncio.Event()
-        loop = asyncio.get_running_loop()
-        for number in (signal.SIGINT, signal.SIGTERM):
-            loop.add_signal_handler(number, stop.set)
+        stop = stop_at_signals()
         servers = [(BoardServer(boards), host, port) for (host, port), boards in self._at.items()]
         try:
             for server, host, port in servers:
@@ -63,12 +59,8 @@ class BoardHouse:
                 except OSError as error:
                     raise BoardError(f"no board can answer at {host}:{port}: {error}") from error
             ready(len(self.boards))
-            while not stop.is_set() and alive():
+            async for _ in ticks(TICK_S, stop, alive):
                 self._live(TICK_S * self._speed)
-                try:
-                    await asyncio.wait_for(stop.wait(), TICK_S)
-                except TimeoutError:
-                    continue
         finally:
             for server, _, _ in servers:
                 server.stop()

@@ -9,7 +9,6 @@ import asyncio
 import json
 import os
 import random
-import signal
 from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from pathlib import Path
@@ -25,6 +24,7 @@ from simulators.mqtt import Broker, BrokerError, parse_broker
 from simulators.play import NotPlayableError, play, table
 from simulators.reader_house import ReaderError, ReaderHouse
 from simulators.site import Site, SiteFileError, load_site
+from simulators.stopping import stop_at_signals
 
 app = typer.Typer(help=__doc__, no_args_is_help=True, add_completion=False)
 
@@ -246,10 +246,7 @@ def _simulate_readers(uses: Uses, device: list[str] | None, cards: list[str]) ->
 
 
 async def _until_stopped(estate_: Estate, script: scenario.Script | None, alive: Callable[[], bool]) -> None:
-    stop = asyncio.Event()
-    loop = asyncio.get_running_loop()
-    for number in (signal.SIGINT, signal.SIGTERM):
-        loop.add_signal_handler(number, stop.set)
+    stop = stop_at_signals()
     try:
         await estate_.start()
         typer.echo(json.dumps({"simulating": len(estate_.devices), "buses": len(estate_.buses)}))

@@ -6,15 +6,14 @@ whether the door opens is seen at the relay and printed.
 
 from __future__ import annotations
 
-import asyncio
 import json
 import random
-import signal
 from collections.abc import Callable, Collection, Sequence
 
 from simulators.modbus import BusServer
 from simulators.readers import BY_PROFILE, Device, InveoReader, RfIdeasReader
 from simulators.site import Site
+from simulators.stopping import stop_at_signals, ticks
 
 TICK_S = 0.2
 PASS_EVERY_S = 20.0
@@ -59,10 +58,7 @@ class ReaderHouse:
 
     async def run(self, alive: Callable[[], bool], ready: Callable[[int], None], told: Callable[[str], None]) -> None:
         """Until Ctrl-C, SIGTERM, or until nobody is `alive` for whom it runs. `told` gets a line for each change of a relay."""
-        stop = asyncio.Event()
-        loop = asyncio.get_running_loop()
-        for number in (signal.SIGINT, signal.SIGTERM):
-            loop.add_signal_handler(number, stop.set)
+        stop = stop_at_signals()
         try:
             for bus in self._buses:
                 try:
@@ -71,17 +67,13 @@ class ReaderHouse:
                     raise ReaderError(f"no reader can answer at {bus.host}:{bus.port}: {error}") from error
             ready(len(self.devices))
             seen = self._relays()
-            while not stop.is_set() and alive():
+            async for _ in ticks(TICK_S, stop, alive):
                 self._live(TICK_S * self._speed)
                 now = self._relays()
                 for name, state in now.items():
                     if state != seen[name]:
                         told(json.dumps({"device": name, "relays": state}))
                 seen = now
-                try:
-                    await asyncio.wait_for(stop.wait(), TICK_S)
-                except TimeoutError:
-                    continue
         finally:
             for bus in self._buses:
                 await bus.close()

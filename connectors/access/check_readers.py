@@ -25,7 +25,7 @@ from hub.vocabulary.ports import BusEntry, DeviceEntry
 def check_readers(
     buses: Sequence[BusEntry], devices: Sequence[DeviceEntry], profiles: Mapping[str, ReaderProfile]
 ) -> list[Finding]:
-    """A finding for each reader and relay module. Not from an event loop."""
+    """A finding for each reader and relay module on a bus that can be reached; of the others `check_bus` says why. Not from an event loop."""
     return asyncio.run(_all(buses, [each for each in devices if each.profile in profiles], profiles))
 
 
@@ -40,7 +40,7 @@ async def _all(
         try:
             link = PymodbusClient(parse_address(bus.url), lambda _: None)
         except BusAddressError:
-            continue  # the bus itself is a finding already
+            continue  # check_bus has said so
         try:
             if await link.connect(CONNECT_MS) is None:
                 found += [await _one(link, each, profiles[each.profile]) for each in mine]

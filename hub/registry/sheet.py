@@ -191,7 +191,7 @@ def _decoded(payload: bytes, path: Path) -> str:
         try:
             return payload.decode(encoding)
         except UnicodeDecodeError:
-            continue
+            continue  # the next one; the user is told when none of them fits
     raise SheetError(f"{path} is neither UTF-8 nor GB 18030 text.")
 
 
