@@ -4,7 +4,7 @@ from datetime import date
 
 import pytest
 from fastapi import FastAPI
-from sqlalchemy import select
+from sqlalchemy import Connection, select
 from starlette.testclient import TestClient
 
 from api.app import create_app
@@ -37,7 +37,7 @@ from hub.tickets.suppression import Suppressed
 from hub.vocabulary.decisions import Audience, Notify
 from hub.vocabulary.events import Subject, SubjectType, TopUpState
 from hub.vocabulary.roles import Role
-from support.running import LAKESIDE, Why
+from support.running import LAKESIDE, Trial, Why
 from support.who_may import EVERYBODY, HOOK, PAGE, TABLE
 
 
@@ -119,33 +119,34 @@ def _body(path: str, ids: dict[str, str]) -> dict[str, object]:
     return next((body for end, body in ends.items() if path.endswith(end)), {})
 
 
-@pytest.fixture
-def ids(small_hub) -> dict[str, str]:
-    """One object of each kind, all of lakeside."""
-    ticket = small_hub.ticket("b1-e2")
-    small_hub.offer(payload=b"bad")
-    small_hub.settled()
-    with small_hub.store.write() as connection:
-        now = small_hub.now()
-        person = people.create(connection, "lakeside", PersonEdit(code="p1", name="王芳"), now)
-        home = households.move_in(connection, "lakeside", "b1/0102", [Member(person, MemberRole.OWNER)], now)
-        guard = people.create(connection, "lakeside", PersonEdit(code="s1", name="赵", role="security"), now)
-        assigned = AssignmentEdit(person_id=guard, role="security", shift="A", valid_from=date(2026, 1, 1))
-        roster_rows.assign(connection, "lakeside", assigned, "test", now)
-        ill = OverrideEdit(kind=OverrideKind.ABSENT, person_id=guard, from_at=now, until_at=now + 1)
-        roster_rows.put_override(connection, "lakeside", ill, "test", now)
-        note = hand_over.write(connection, Note(site="lakeside", desk="security", shift="A"), "test", now)
-        subject = Subject("lakeside", SubjectType.DEVICE, "m-0101")
-        ordered = Notify(key="1", subject=subject, audience=Audience.HOUSEHOLD, template="low_balance_1")
-        orders.order(connection, ordered, "low_balance", now)
-        (order,) = connection.execute(notice_orders.select().where(notice_orders.c.rule == "low_balance"))
-        recipient = Recipient(person_id=person, name="王芳", locale="en", channels=(Channel("sms", "1"),))
-        write_notice(connection, TextBook(connection), recipient, [order], now)
-        meter = connection.execute(select(devices.c.pk).where(devices.c.id == "m-0101")).scalar_one()
-        paid = TopUp(
-            site="lakeside", device_pk=meter, reference="R1", amount_fen=100, state=TopUpState.PAID, paid_at=now
-        )
-        topup = topups.write(connection, paid, topups.Change.NEW, now)
+def _household(connection: Connection, now: int) -> dict[str, int]:
+    """Who lives there, who guards it and when."""
+    person = people.create(connection, "lakeside", PersonEdit(code="p1", name="王芳"), now)
+    home = households.move_in(connection, "lakeside", "b1/0102", [Member(person, MemberRole.OWNER)], now)
+    guard = people.create(connection, "lakeside", PersonEdit(code="s1", name="赵", role="security"), now)
+    assigned = AssignmentEdit(person_id=guard, role="security", shift="A", valid_from=date(2026, 1, 1))
+    row = roster_rows.assign(connection, "lakeside", assigned, "test", now)
+    ill = OverrideEdit(kind=OverrideKind.ABSENT, person_id=guard, from_at=now, until_at=now + 1)
+    assert roster_rows.put_override(connection, "lakeside", ill, "test", now) == row, "one id serves both paths"
+    note = hand_over.write(connection, Note(site="lakeside", desk="security", shift="A"), "test", now)
+    return {"person_id": person, "household_id": home, "row_id": row, "hand_over_id": note}
+
+
+def _money(connection: Connection, person: int, now: int) -> dict[str, int]:
+    """A purchase, and a notice that the credit runs low."""
+    subject = Subject("lakeside", SubjectType.DEVICE, "m-0101")
+    ordered = Notify(key="1", subject=subject, audience=Audience.HOUSEHOLD, template="low_balance_1")
+    orders.order(connection, ordered, "low_balance", now)
+    (order,) = connection.execute(notice_orders.select().where(notice_orders.c.rule == "low_balance"))
+    recipient = Recipient(person_id=person, name="王芳", locale="en", channels=(Channel("sms", "1"),))
+    write_notice(connection, TextBook(connection), recipient, [order], now)
+    meter = connection.execute(select(devices.c.pk).where(devices.c.id == "m-0101")).scalar_one()
+    paid = TopUp(site="lakeside", device_pk=meter, reference="R1", amount_fen=100, state=TopUpState.PAID, paid_at=now)
+    return {"notice_id": 1, "topup_id": topups.write(connection, paid, topups.Change.NEW, now)}
+
+
+def _asked_of_the_hub(hub: Trial) -> dict[str, int]:
+    """What a step makes: a card, something quiet, a work permit."""
     wish = Wish(
         site=LAKESIDE,
         kind=CardKind.OWNER,
@@ -155,34 +156,37 @@ def ids(small_hub) -> dict[str, str]:
         value="00000001",
         by="desk",
     )
-    card = small_hub.inbox.ask(lambda step: card_desk.issue(step, wish)).result(10)
     clerk = Actor("desk", frozenset({Role.CONTROL_ROOM}))
-    silence = small_hub.inbox.ask(
-        lambda step: suppression_desk.begin(step, Suppressed.SILENCE, "lakeside", None, "door_alarm", 5, "test", clerk)
-    ).result(10)
     permit = NewWorks(site="lakeside", unit="b1/0102", reference="P1")
-    works = small_hub.inbox.ask(lambda step: card_ends.open_works(step, permit, "desk")).result(10)
-    return {
-        "works_id": str(works),
-        "entry_id": "1",
-        "register": "issue",
-        "webhook_id": str(
-            small_hub.webhooks.add(new_webhook("lakeside", "crm", "https://a.example/", "cap", (), ()), "x")
+    asked = {
+        "card_id": lambda step: card_desk.issue(step, wish),
+        "suppression_id": lambda step: suppression_desk.begin(
+            step, Suppressed.SILENCE, "lakeside", None, "door_alarm", 5, "test", clerk
         ),
-        "ticket_id": str(ticket),
-        "suppression_id": str(silence),
-        "person_id": str(person),
-        "household_id": str(home),
-        "notice_id": "1",
-        "topup_id": str(topup),
-        "card_id": str(card),
-        "row_id": "1",
-        "hand_over_id": str(note),
+        "works_id": lambda step: card_ends.open_works(step, permit, "desk"),
+    }
+    return {name: hub.inbox.ask(ask).result(10) for name, ask in asked.items()}
+
+
+@pytest.fixture
+def ids(small_hub) -> dict[str, str]:
+    """One object of each kind, all of lakeside."""
+    made = {"ticket_id": small_hub.ticket("b1-e2"), "rejected_id": 1, "entry_id": 1}
+    small_hub.offer(payload=b"bad")
+    small_hub.settled()
+    with small_hub.store.write() as connection:
+        made |= _household(connection, small_hub.now())
+        made |= _money(connection, made["person_id"], small_hub.now())
+    made |= _asked_of_the_hub(small_hub)
+    hook = new_webhook("lakeside", "crm", "https://a.example/", "cap", (), ())
+    return {
+        **{name: str(id_) for name, id_ in made.items()},
+        "webhook_id": str(small_hub.webhooks.add(hook, "x")),
+        "register": "issue",
         "template": "low_balance_1",
         "action": "note",
         "form": "emergency",
         "device_id": "b1-e2",
-        "rejected_id": "1",
         "name": "wall.css",
         "site": "lakeside",
     }

@@ -53,11 +53,14 @@ def test_who_writes_meanwhile_is_not_kept_waiting_and_their_rows_follow_later(st
 
 def test_it_is_done_by_itself(store, monkeypatch):
     monkeypatch.setattr("hub.store.checkpoint.EVERY_S", 0.01)
+    file = Path(str(store.url.database))
+    write(store, 48)
+    assert b"key 48" not in file.read_bytes(), "SQLite itself leaves it in the log"
     running = Checkpoints(store)
     running.start()
     try:
+        assert wait_until(lambda: b"key 48" in file.read_bytes(), 10, "the row is in the database file")
         write(store, 49)
-        file = Path(str(store.url.database))
-        wait_until(lambda: b"key 49" in file.read_bytes(), 10, "the row is in the database file")
+        assert wait_until(lambda: b"key 49" in file.read_bytes(), 10, "so is one of the next round")
     finally:
         running.stop()
