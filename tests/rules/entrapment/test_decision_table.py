@@ -6,7 +6,6 @@ from hub.vocabulary.decisions import Severity, TicketKind
 from hub.vocabulary.elevator import CarStatus, Doors, ElevatorFault, Power, ServiceMode, TrappedPlace
 from hub.vocabulary.facts import DeviceFacts
 from rules.earthquake_check import EarthquakeCheck
-from rules.elevator_fault import ElevatorFaultRule
 from rules.entrapment.rule import Entrapment
 from support.cars import (
     LIFT,
@@ -24,21 +23,11 @@ from support.cars import (
     trapped,
     without_sensor,
 )
+from support.entrapments import ENTRAPMENT, OFF, entrapments, story
 from support.timeline import SITE_SUBJECT, Timeline, device_facts, device_subject
 
-ENTRAPMENT = TicketKind.ENTRAPMENT
 FAULT = TicketKind.ELEVATOR_FAULT
 
-
-def story(*events, **options) -> Timeline:
-    return Timeline(Entrapment(), ElevatorFaultRule(), **options).push(*events)
-
-
-def entrapments(timeline: Timeline):
-    return [ticket for ticket in timeline.tickets if ticket.kind is ENTRAPMENT]
-
-
-OFF = {"door_zone": False}
 
 # --- rows 1 to 3: still outside the zone, doors shut ------------------------------------------------------------
 
