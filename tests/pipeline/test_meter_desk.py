@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -13,7 +12,7 @@ from hub.meters.topups import TopUp as TopUpReport
 from hub.meters.topups import settle
 from hub.pipeline.meter_desk import Meter, Replacement, replace_meter, report_topup
 from hub.store import schema
-from hub.store.database import Store, open_store
+from hub.store.database import Store
 from hub.tickets.lifecycle import Refused
 from hub.vocabulary.events import MeterReading, TopUpProof, TopUpSettled, TopUpState
 from hub.vocabulary.facts import DeviceKind
@@ -24,14 +23,6 @@ from rules.topup import TopUp
 from support.rig import SITE, START, Rig, device
 
 DEVICES = [device("m-1", DeviceKind.METER, place="b1/0101"), device("m-2", DeviceKind.METER, place="b1/0102")]
-
-
-@pytest.fixture
-def store(database_url: str) -> Iterator[Store]:
-    """On SQLite and on PostgreSQL."""
-    opened = open_store(database_url)
-    yield opened
-    opened.close()
 
 
 def hub(store: Store, now: int = START) -> Rig:

@@ -2,150 +2,29 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from enum import StrEnum
 from typing import Any
 
 import msgspec
 import pytest
-from sqlalchemy import func, select
+from sqlalchemy import select
 from sqlalchemy.exc import OperationalError
 
-from hub.pipeline import rulebook
+from hub.pipeline import rejects, rulebook
 from hub.store import schema
-from hub.store.database import Store, open_store
+from hub.store.database import Store
 from hub.tickets.lifecycle import Actor, Refused
-from hub.vocabulary.decisions import Derive, MoveTicket, RaiseTicket, SetTimer, Severity, TicketKind, Verdict
-from hub.vocabulary.elevator import AlarmState, AlarmType
-from hub.vocabulary.events import (
-    Canary,
-    CommandResult,
-    ElevatorAlarm,
-    ElevatorState,
-    Event,
-    GatewayChanged,
-    MeterReading,
-    Subject,
-    SubjectType,
-    TimerFired,
-)
-from hub.vocabulary.facts import DeviceKind, Facts
+from hub.vocabulary.elevator import AlarmState
+from hub.vocabulary.events import Canary, CommandResult, ElevatorState, GatewayChanged
 from hub.vocabulary.roles import Role
-from hub.vocabulary.rule import Outcome
-from hub.vocabulary.units import BalanceUnit
 from support.rig import SITE, START, Rig, device
+from support.trial_rule import LIFT, Count, TrialRule, alarm, count, fresh, reading, ticket
 
 OPERATOR = Actor("li", frozenset({Role.CONTROL_ROOM}))
-LIFT = Subject(SITE, SubjectType.DEVICE, "lift-1")
-
-
-class Why(StrEnum):
-    PRESSED = "pressed"
-    WAITED = "waited"
-    LOW = "low"
-    FINE = "fine"
-    GONE = "gone"
-
-
-class Count(msgspec.Struct, frozen=True):
-    seen: int = 0
-
-
-class Limits(msgspec.Struct, frozen=True):
-    pass
-
-
-class Trial:
-    """A rule that does one of each: tickets, timers, derived events, verdicts, and a failure on demand."""
-
-    name = "trial"
-    version = 1
-    wants: tuple[type[Event], ...] = (ElevatorAlarm, MeterReading)
-    state_type = Count
-    limits_type = Limits
-
-    def subject(self, event: Event, facts: Facts) -> Subject | None:
-        return event.subject()
-
-    def migrate(self, version: int, stored: dict[str, Any]) -> msgspec.Struct | None:
-        return Count(seen=int(stored["seen"]) + 100)
-
-    def decide(self, event: Event, state: Count, facts: Facts, now: int) -> Outcome:
-        grown = Count(state.seen + 1)
-        match event:
-            case ElevatorAlarm(detail="fail"):
-                raise ZeroDivisionError("the rule's own mistake")
-            case ElevatorAlarm(detail="later"):
-                return Outcome(grown, [SetTimer(key="wait", due_at=now + 30_000)])
-            case ElevatorAlarm(detail="endless"):
-                return Outcome(grown, [Derive(event=event)])
-            case ElevatorAlarm(state=AlarmState.CLEAR):
-                move = MoveTicket(
-                    kind=TicketKind.ENTRAPMENT,
-                    subject=event.subject(),
-                    trigger="sensor_clear",
-                    reason=Why.GONE,
-                    occurred_at=now,
-                )
-                return Outcome(grown, [move])
-            case ElevatorAlarm():
-                return Outcome(grown, [self._raise(event, Why.PRESSED)])
-            case TimerFired():
-                return Outcome(grown, [self._raise(event, Why.WAITED)])
-            case MeterReading(credit=credit) if credit is not None and credit < 0:
-                return Outcome(grown, [self._raise(event, Why.LOW)])
-        return Outcome(state, [Verdict(reason=Why.FINE)])
-
-    def _raise(self, event: Event, why: Why) -> RaiseTicket:
-        return RaiseTicket(
-            kind=TicketKind.ENTRAPMENT,
-            subject=event.subject(),
-            reason=why,
-            severity=Severity.HIGH,
-            occurred_at=event.occurred_at,
-            fields={"sources": [str(why)]},
-        )
-
-
-@pytest.fixture
-def store(database_url: str) -> Iterator[Store]:
-    opened = open_store(database_url)
-    yield opened
-    opened.close()
 
 
 @pytest.fixture
 def rig(store: Store) -> Rig:
     return fresh(store)
-
-
-def fresh(store: Store, now: int = START) -> Rig:
-    return Rig(store, [Trial()], [device("lift-1"), device("lift-2"), device("m-1", DeviceKind.METER)], now=now)
-
-
-def alarm(id_: str, rig: Rig, **other: Any) -> ElevatorAlarm:
-    values = {
-        "type": AlarmType.PASSENGER_ALARM,
-        "state": AlarmState.ADD,
-        "occurred_at": rig.now,
-        "received_at": rig.now,
-    }
-    return ElevatorAlarm(**(values | {"site": SITE, "device": "lift-1", "source_key": id_} | other))
-
-
-def reading(id_: str, rig: Rig, credit: int | None = 500, **other: Any) -> MeterReading:
-    values = {"site": SITE, "device": "m-1", "source_key": id_, "credit": credit, "unit": BalanceUnit.CNY}
-    return MeterReading(**(values | {"occurred_at": rig.now, "received_at": rig.now} | other))
-
-
-def count(rig: Rig, table: Any, *where: Any) -> int:
-    with rig.store.read() as connection:
-        return connection.execute(select(func.count()).select_from(table).where(*where)).scalar_one()
-
-
-def ticket(rig: Rig) -> Any:
-    with rig.store.read() as connection:
-        return connection.execute(select(schema.tickets)).mappings().one()
 
 
 def test_the_same_message_three_times_is_one_ticket_counted_once_and_all_are_acknowledged(rig: Rig) -> None:
@@ -235,8 +114,6 @@ def test_rejected_input_can_be_replayed_after_a_fix(rig: Rig) -> None:
     message = rig.message(alarm("a1", rig), payload=b"bad")
     rig.take(message)
     with rig.store.read() as connection:
-        from hub.pipeline import rejects
-
         again = rejects.fetch(connection, 1)
     assert again is not None
     rig.engine.step([again])
@@ -271,7 +148,7 @@ def test_the_state_of_a_rule_survives_a_restart_and_a_new_version_migrates_it(ri
     key = rulebook.StateKey("trial", LIFT)
     assert fresh(rig.store).rules.overlay().get(key, None) == Count(2)
 
-    class Newer(Trial):
+    class Newer(TrialRule):
         version = 2
 
     newer = Rig(rig.store, [Newer()], [device("lift-1")])
@@ -417,7 +294,7 @@ def test_why_not_is_remembered_with_how_often(rig: Rig) -> None:
 
 def test_a_device_that_left_the_site_file_is_retired_and_comes_back_as_the_same(rig: Rig) -> None:
     rig.take(alarm("a1", rig))
-    less = Rig(rig.store, [Trial()], [device("lift-2")])
+    less = Rig(rig.store, [TrialRule()], [device("lift-2")])
     assert less.alignment.retired == (f"{SITE}/lift-1", f"{SITE}/m-1")
     back = fresh(rig.store)
     assert f"{SITE}/lift-1" in back.alignment.returned

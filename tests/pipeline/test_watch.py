@@ -2,27 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
-import pytest
 from sqlalchemy import select
 
 from hub.pipeline import problems
 from hub.pipeline.canary import EVERY_MS, MISSING_AFTER_MS, CanaryWatch
 from hub.pipeline.watch import Condition, Trouble, Watch
 from hub.store import schema
-from hub.store.database import Store, open_store
+from hub.store.database import Store
 from hub.vocabulary.events import Canary, Subject, SubjectType
 from support.rig import SITE, Rig
 
 BROKER = Subject(SITE, SubjectType.GATEWAY, "mqtt")
-
-
-@pytest.fixture
-def store(database_url: str) -> Iterator[Store]:
-    opened = open_store(database_url)
-    yield opened
-    opened.close()
 
 
 def watch(rig: Rig, wrong: list[bool], told_before: bool = False) -> Watch:
