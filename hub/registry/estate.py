@@ -99,28 +99,28 @@ class Estate:
 
         A device that is not in the files (any more) has its site's. Raises KeyError for an unknown rule or site.
         """
-        key = (rule, site, *self._own_level(site, device, building))
+        level = self._level(site, device, building)
+        key = (rule, site, *level)
         found = self._limits.get(key)
         if found is None:
-            found = self._limits[key] = self._shared(rule, self._levels(site, device, building).get(rule, {}))
+            found = self._limits[key] = self._shared(rule, self._values(site, *level).get(rule, {}))
         return found
 
-    def _own_level(self, site: str, device: str, building: str) -> tuple[str, str]:
+    def _level(self, site: str, device: str, building: str) -> tuple[str, str]:
         """(device, building) where the device has limits of its own; else it is as all of its building are."""
         own = self._devices.get((site, device)) if device else None
         if own is None:
             return "", building
         return (device, own.building) if own.rules else ("", own.building)
 
-    def _levels(self, site: str, device: str, building: str) -> RuleLimits:
+    def _values(self, site: str, device: str, building: str) -> RuleLimits:
+        """What the files say for a level, as `_level` gives it."""
         config = self._configs[site]
-        own = self._devices.get((site, device)) if device else None
-        building = own.building if own is not None else building
         rules = config.rules
         for entry in config.buildings:
             if entry.id == building:
                 rules = merged(rules, entry.rules)
-        return merged(rules, own.rules) if own is not None else rules
+        return merged(rules, self._devices[(site, device)].rules) if device else rules
 
     def _shared(self, rule: str, values: Mapping[str, Any]) -> Any:
         """One struct for all subjects with the same limits: ten thousand devices seldom have ten different ones."""
