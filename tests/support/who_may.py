@@ -1,13 +1,28 @@
 """Who may do what over HTTP, written by hand: every route, with the roles that it lets in.
 
-Written from the contract and the customer's words, never from the guards in `api/`: that is what makes it a proof.
+Written from the contract and the customer's words, never from the guards in `api/` or the sets in hub/vocabulary/roles.py, of which it
+takes the roles' names alone: that is what makes it a proof. A guard that is widened, a route or a role that is new fails until somebody
+has written here who may.
 """
 
 from __future__ import annotations
 
 from hub.vocabulary.roles import Role
 
-ALL = set(Role)
+ALL = {
+    Role.CONTROL_ROOM,
+    Role.DUTY_SUPERVISOR,
+    Role.DEPARTMENT_MANAGER,
+    Role.TECHNICIAN,
+    Role.SECURITY,
+    Role.FRONT_DESK,
+    Role.CARD_CUSTODIAN,
+    Role.HOUSEKEEPER,
+    Role.FINANCE,
+    Role.MANAGER,
+    Role.INTEGRATOR,
+    Role.ADMIN,
+}
 METERS = ALL - {Role.SECURITY, Role.CARD_CUSTODIAN}
 METER_WORK = {Role.INTEGRATOR, Role.HOUSEKEEPER, Role.FINANCE, Role.MANAGER, Role.ADMIN}
 TOPUPS = {Role.FINANCE, Role.FRONT_DESK, Role.INTEGRATOR, Role.MANAGER, Role.ADMIN}
