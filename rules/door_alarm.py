@@ -1,7 +1,7 @@
 """Trouble at a door is a ticket of its controller: forced, held, tampered with, somebody threatened, one card tried again and again.
 
-Door states end by themselves when the door says so; dangers and tried cards end only when a person has looked. A fact that
-comes late is history and no alarm. Source: contract.md, message `door`; domain/access.md 2.7, 5; GB 50396 5.1.5 (tries).
+Door states end by themselves when the door says so; dangers and tried cards end only when a person has looked; dangers send
+the guards at once. A fact that comes late is history and no alarm. Source: contract.md, message `door`; domain/access.md 2.7, 5; GB 50396 5.1.5 (tries).
 """
 
 from __future__ import annotations
@@ -12,10 +12,10 @@ from typing import Any, Final
 import msgspec
 
 from hub.vocabulary.access import AccessReason, Danger, DoorDanger
-from hub.vocabulary.decisions import MoveTicket, RaiseTicket, Severity, TicketKind, Verdict
+from hub.vocabulary.decisions import Audience, MoveTicket, Notify, RaiseTicket, Severity, TicketKind, Urgency, Verdict
 from hub.vocabulary.events import AccessEvent, AccessResult, DoorEvent, DoorState, Event, Subject, TicketMoved
 from hub.vocabulary.facts import Facts
-from hub.vocabulary.instants import SECOND_MS, UtcMs
+from hub.vocabulary.instants import MINUTE_MS, SECOND_MS, DurationMs, UtcMs
 from hub.vocabulary.rule import Outcome
 
 
@@ -48,6 +48,8 @@ ENDS: Final = {
     DoorState.CLOSED: frozenset({DoorState.FORCED_OPEN, DoorState.HELD_OPEN}),
     DoorState.NORMAL: frozenset(SEVERITIES),
 }
+SENT_AGAIN_AFTER_MS: Final[DurationMs] = 10 * MINUTE_MS
+"""Within it one danger at one door sends the guards once."""
 CARDS_WATCHED: Final = 50  # a stranger with a bag of cards must not fill the state
 TAIL: Final = 4
 UNKNOWN_CARD: Final = "unknown_card"
@@ -99,9 +101,9 @@ class DoorAlarm:
             notable = not isinstance(event, AccessEvent)
             return Outcome(state, [Verdict(reason=DoorReason.DOOR_LATE, facts={"door": event.door})] if notable else [])
         if isinstance(event, AccessEvent):
-            return _access(event, state, facts.limits)
+            return _access(event, state, facts)
         if isinstance(event, DoorDanger):
-            return _danger(event, event.door, DANGERS[event.danger], state)
+            return _danger(event, event.door, DANGERS[event.danger], state, facts)
         if event.state in SEVERITIES and (event.state is not DoorState.HELD_OPEN or facts.limits.held_open):
             reason, severity = SEVERITIES[event.state]
             return _alarm(event, event.door, event.door, reason, severity, state)
@@ -110,9 +112,10 @@ class DoorAlarm:
         return Outcome(state)
 
 
-def _access(event: AccessEvent, state: DoorAlarmState, limits: DoorAlarmLimits) -> Outcome:
+def _access(event: AccessEvent, state: DoorAlarmState, facts: Facts) -> Outcome:
+    limits: DoorAlarmLimits = facts.limits
     if event.reason == AccessReason.DURESS:
-        return _danger(event, event.door, DoorReason.DURESS, state)
+        return _danger(event, event.door, DoorReason.DURESS, state, facts)
     # A reader may leave the number out: then it is the door that is tried.
     card = f"{event.door} {UNKNOWN_CARD}" if event.card is None else f"{event.card.format} {event.card.value}"
     if not limits.denials or (event.card is None and event.result is AccessResult.GRANTED):
@@ -134,8 +137,23 @@ def _access(event: AccessEvent, state: DoorAlarmState, limits: DoorAlarmLimits) 
     return _alarm(event, event.door, key, DoorReason.REPEATED_DENIAL, Severity.MEDIUM, state, more)
 
 
-def _danger(event: Event, door: str, reason: DoorReason, state: DoorAlarmState) -> Outcome:
-    return _alarm(event, door, f"{door}:{reason}", reason, Severity.CRITICAL, state)
+def _danger(event: Event, door: str, reason: DoorReason, state: DoorAlarmState, facts: Facts) -> Outcome:
+    outcome = _alarm(event, door, f"{door}:{reason}", reason, Severity.CRITICAL, state)
+    device = facts.device
+    guards = Notify(
+        key=f"{reason}/{door}/{event.received_at // SENT_AGAIN_AFTER_MS}",
+        subject=event.subject(),
+        audience=Audience.SECURITY,
+        template=f"door_{reason}",
+        params={
+            "door": door,
+            "place": (device.place if device is not None else "") or None,
+            "controller": device.name if device is not None else event.device,
+        },
+        urgency=Urgency.CRITICAL,
+        kind=TicketKind.DOOR_ALARM,
+    )
+    return Outcome(outcome.state, [*outcome.decisions, guards])
 
 
 def _alarm(

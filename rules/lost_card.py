@@ -1,4 +1,4 @@
-"""A lost card at a reader: refused, it is one ticket with its repeats counted; let in, guards go at once and the door leaks.
+"""A lost card at a reader: refused, it is one ticket with its repeats counted; let in, guards are sent at once and the door leaks.
 
 'Was it lost then?' is judged at the event's corrected time, so that a replayed old use is evidence and no alarm. The hub
 looks the number up itself, because most devices only say 'unknown card'; a number that is only near is a hint. Source: domain/access.md 2.7, 8.
@@ -12,7 +12,17 @@ from typing import Any, Final
 
 import msgspec
 
-from hub.vocabulary.decisions import Decision, RaiseTicket, SendCommand, Severity, TicketKind, Verdict
+from hub.vocabulary.decisions import (
+    Audience,
+    Decision,
+    Notify,
+    RaiseTicket,
+    SendCommand,
+    Severity,
+    TicketKind,
+    Urgency,
+    Verdict,
+)
 from hub.vocabulary.events import (
     AccessEvent,
     AccessResult,
@@ -31,6 +41,8 @@ _SEPARATORS: Final = re.compile(r"[\s:,/.-]+")
 RESOLUTION_MS: Final[DurationMs] = 2 * SECOND_MS
 """Devices tell whole seconds and are set to whole seconds: a use that close to the loss may well be after it."""
 REPLAYED_AFTER_MS: Final[DurationMs] = 5 * MINUTE_MS
+SENT_AGAIN_AFTER_MS: Final[DurationMs] = 10 * MINUTE_MS
+"""Within it one door sends the guards once, however often the card is held to it."""
 
 
 class LostCardReason(StrEnum):
@@ -99,10 +111,10 @@ class LostCard:
             return Outcome(state, [_evidence(LostCardReason.LOST_CARD_REPLAYED, event, loss)])
         if event.result is AccessResult.DENIED:
             return Outcome(state, [_ticket(LostCardReason.LOST_CARD_DENIED, Severity.HIGH, event, loss)])
-        return _granted(event, state, loss)
+        return _granted(event, state, loss, facts)
 
 
-def _granted(event: AccessEvent, state: LostCardState, loss: Loss) -> Outcome:
+def _granted(event: AccessEvent, state: LostCardState, loss: Loss, facts: Facts) -> Outcome:
     """The door let it in: proof that it is not dead there, whatever was confirmed. Push again, at once."""
     leaks = msgspec.structs.replace(loss, leaking=tuple(sorted({*loss.leaking, event.door})))
     # What a controller hands in after it was away happened all the same, but nobody can run there now.
@@ -111,7 +123,27 @@ def _granted(event: AccessEvent, state: LostCardState, loss: Loss) -> Outcome:
         _ticket(LostCardReason.LOST_CARD_GRANTED, severity, event, leaks),
         SendCommand(subject=event.subject(), name="delete_card", args={"format": loss.format, "value": loss.value}),
     ]
+    if severity is Severity.CRITICAL:
+        decisions.append(_send_guards(event, loss, facts))
     return Outcome(state if leaks == loss else _with(state, leaks), decisions)
+
+
+def _send_guards(event: AccessEvent, loss: Loss, facts: Facts) -> Notify:
+    device = facts.device
+    return Notify(
+        key=f"granted/{loss.lost_at}/{event.device}/{event.door}/{event.received_at // SENT_AGAIN_AFTER_MS}",
+        subject=Subject(event.site, SubjectType.CARD, str(loss.card)),
+        audience=Audience.SECURITY,
+        template="lost_card_granted",
+        params={
+            "door": event.door,
+            "place": (device.place if device is not None else "") or None,
+            "controller": device.name if device is not None else event.device,
+            "unit": loss.unit,
+        },
+        urgency=Urgency.CRITICAL,
+        kind=TicketKind.LOST_CARD_USED,
+    )
 
 
 def _replayed(event: AccessEvent) -> bool:

@@ -15,7 +15,7 @@ from hub.cards.permissions import Desired, Reported, judge, retry_after
 from hub.pipeline import card_desk
 from hub.pipeline.card_desk import LossReport, Wish
 from hub.store.database import open_store
-from hub.store.schema import commands, problems, tickets
+from hub.store.schema import commands, notice_orders, problems, tickets
 from hub.vocabulary.events import AccessEvent, AccessResult, CardNumber, CommandResult, DeviceStatus
 from hub.vocabulary.facts import DeviceKind, SiteFacts
 from hub.vocabulary.instants import DAY_MS, MINUTE_MS, SECOND_MS
@@ -302,12 +302,16 @@ def test_a_lost_card_that_is_let_in_is_a_critical_ticket_and_is_deleted_again(ri
     )  # fmt: skip
     with rig.store.read() as connection:
         (ticket,) = connection.execute(select(tickets)).all()
+        guards = connection.execute(select(notice_orders)).all()
     assert (ticket.kind, ticket.severity, ticket.subject_type, ticket.subject_id) == (
         "lost_card_used",
         "critical",
         "card",
         str(card),
     )
+    assert [(each.audience, each.template, each.ticket_id) for each in guards] == [
+        ("security", "lost_card_granted", ticket.id)
+    ]
     assert [(each.device, each.name) for each in rig.sent] == [("gate-2", "delete_card")]
     gates.answer()
     assert gates.lists["gate-2"] == {}

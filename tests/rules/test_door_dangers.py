@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
+from hub.notices.texts import shipped
 from hub.vocabulary.access import Danger, DoorDanger
 from hub.vocabulary.events import AccessEvent, AccessResult, CardNumber, DoorEvent, DoorState, TicketMoved
 from hub.vocabulary.facts import DeviceKind
-from rules.door_alarm import DoorAlarm
+from rules.door_alarm import DANGERS, DoorAlarm
 from support.timeline import T0, Timeline, device_facts
 
 GATE = device_facts("gate-1", DeviceKind.ACCESS_CONTROLLER)
@@ -54,10 +55,24 @@ def test_a_duress_card_that_is_let_in_is_duress() -> None:
     assert told(timeline) == [("critical", "open", "main", 1)]
 
 
+def test_a_danger_sends_the_guards_at_once_and_again_after_ten_minutes() -> None:
+    timeline = line()
+    for at_s in (0, 30, 700):
+        timeline.push(danger(at_s, Danger.FIRE))
+    sent = [notify for _, notify in timeline.notices.values()]
+    assert [(str(each.audience), str(each.urgency), each.template) for each in sent] == [
+        ("security", "critical", "door_fire")
+    ] * 2
+    assert sent[0].params == {"door": "main", "place": "b1", "controller": "gate-1"}
+    texts = shipped("en").keys() & shipped("zh-CN").keys()
+    assert {f"door_{reason}" for reason in DANGERS.values()} <= texts
+
+
 def test_a_danger_that_comes_late_is_history() -> None:
     timeline = line()
     timeline.push(danger(0, live=False))
     assert told(timeline) == []
+    assert timeline.notices == {}
 
 
 def test_the_fifth_refusal_of_one_card_in_ten_minutes_is_a_ticket_that_names_its_last_digits() -> None:

@@ -7,7 +7,7 @@ from typing import Any
 import msgspec
 import pytest
 
-from hub.vocabulary.decisions import SendCommand, Verdict
+from hub.vocabulary.decisions import Notify, SendCommand, Verdict
 from hub.vocabulary.events import AccessEvent, AccessResult, CardFound, CardLost, CardNumber
 from hub.vocabulary.facts import DeviceKind, Facts
 from rules.lost_card import LostCard, LostCardLimits, LostCardState
@@ -67,13 +67,29 @@ def test_a_denied_lost_card_is_a_high_ticket_about_the_card(story: Story) -> Non
 
 
 def test_a_granted_lost_card_is_critical_lists_the_leaking_door_and_is_pushed_again(story: Story) -> None:
-    raised, command = story.push(swipe(700, "granted"))
+    raised, command, _ = story.push(swipe(700, "granted"))
     assert (raised.severity, raised.reason, raised.fields["leaking"]) == ("critical", "lost_card_granted", ["main"])
     assert command == SendCommand(
         subject=swipe(0).subject(), name="delete_card", args={"format": "wiegand26", "value": "10058400"}
     )
     assert story.push(swipe(710, "granted", door="back"))[0].fields["leaking"] == ["back", "main"]
     assert story.push(swipe(720))[0].fields["leaking"] == ["back", "main"]
+
+
+def test_guards_are_sent_at_once_to_each_door_that_let_it_in_and_once_in_ten_minutes(story: Story) -> None:
+    sent = story.push(swipe(700, "granted"))[-1]
+    assert (sent.audience, sent.urgency, sent.kind) == ("security", "critical", "lost_card_used")
+    assert (sent.template, sent.subject.id) == ("lost_card_granted", "7")
+    assert sent.params == {"door": "main", "place": "b1", "controller": "gate-1", "unit": "b1/0101"}
+    same, other, later = (story.push(swipe(at_s, "granted", door=door))[-1].key for at_s, door in
+                          ((1000, "main"), (1001, "back"), (1400, "main")))  # fmt: skip
+    assert same == sent.key
+    assert len({sent.key, other, later}) == 3
+
+
+def test_nobody_is_sent_for_a_card_that_was_refused_or_let_in_long_ago(story: Story) -> None:
+    decided = [*story.push(swipe(700)), *story.push(swipe(710, "granted", late=True))]
+    assert not any(isinstance(each, Notify) for each in decided)
 
 
 @pytest.mark.parametrize("result", ["denied", "granted"])
