@@ -25,6 +25,7 @@ import yaml
 
 from hub.demo_roster import ensure_roster
 from hub.demo_speed import limits_at
+from hub.demo_telephones import NOTIFIER, description, telephones
 from hub.launch import (
     FAILURE,
     WRONG_USE,
@@ -50,6 +51,9 @@ PEOPLE: Final = (
     ("supervisor", Role.DUTY_SUPERVISOR),
     ("manager", Role.DEPARTMENT_MANAGER),
     ("technician", Role.TECHNICIAN),
+    ("guard", Role.SECURITY),
+    ("desk", Role.FRONT_DESK),
+    ("custodian", Role.CARD_CUSTODIAN),
     ("finance", Role.FINANCE),
     ("housekeeper", Role.HOUSEKEEPER),
     ("integrator", Role.INTEGRATOR),
@@ -82,6 +86,16 @@ class Folder(NamedTuple):
     def sign_ins(self) -> Path:
         return self.root / "sign-ins.json"
 
+    @property
+    def telephones(self) -> Path:
+        """How the hub sends to the demonstration's telephones."""
+        return self.root / "telephones.yaml"
+
+    @property
+    def messages(self) -> Path:
+        """What arrived there."""
+        return self.root / "messages.jsonl"
+
     def log(self, name: str) -> Path:
         return self.root / f"{name}.log"
 
@@ -105,10 +119,12 @@ def run_demo(data: Path, port: int, speed: float, scenario: str) -> None:
     folder.root.mkdir(parents=True, exist_ok=True)
     log_to_file(folder.log("hub"))
     print(f"Starting the hub, its broker and the simulated estate in {folder.root} …", flush=True)
-    with _claimed(folder.database) as store:
-        broker_port = write_configuration(folder, port, speed, scenario)
-        sign_ins = ensure_sign_ins(store, folder.sign_ins, time.time_ns() // 1_000_000)
-    with simulators(folder, broker_port, speed, scenario) as started:
+    with contextlib.ExitStack() as parts:
+        with _claimed(folder.database) as store:
+            telephone_port = parts.enter_context(telephones(folder.messages))
+            broker_port = write_configuration(folder, port, speed, scenario, telephone_port)
+            sign_ins = ensure_sign_ins(store, folder.sign_ins, time.time_ns() // 1_000_000)
+        started = parts.enter_context(simulators(folder, broker_port, speed, scenario))
         plan = read_plan(folder, scenario, speed)
         settings = load_settings(folder.config)
         hub = build(settings)
@@ -140,25 +156,27 @@ def _claimed(url: str) -> Iterator[Store]:
 # --- configuration ----------------------------------------------------------------------------------------
 
 
-def write_configuration(folder: Folder, port: int, speed: float, scenario: str) -> int:
+def write_configuration(folder: Folder, port: int, speed: float, scenario: str, telephone_port: int) -> int:
     """hub.yaml and a site file per estate, with ports that are free now; the broker's port."""
     broker_port, *ports = free_ports(1 + sum(len(_estate(name)["buses"]) for name in ESTATES))
     if not folder.broker_password.exists():
         _write_private(folder.broker_password, secrets.token_urlsafe(18))
     hub = {
         "database": "sqlite:///hub.db",
-        "http": {"host": HOST, "port": port},
+        "http": {"host": HOST, "port": port} | ({"public_url": f"http://{HOST}:{port}"} if port else {}),
         "mqtt": {"embedded": True, "port": broker_port, "username": "hub", "password_file": "broker-password"},
         "sites": [f"sites/{name}.yaml" for name in ESTATES],
     }
     folder.site(ESTATES[0]).parent.mkdir(exist_ok=True)
     folder.config.write_text(_yaml(hub), encoding="utf-8")
+    folder.telephones.write_text(_yaml(description(telephone_port)), encoding="utf-8")
     for name in ESTATES:
         site = _estate(name)
         for bus in site["buses"]:
             bus["url"] = f"modbus+tcp://{HOST}:{ports.pop()}"
             if "every_s" in bus:
                 bus["every_s"] = max(SHORTEST_POLL_S, bus["every_s"] / speed)
+        site["notifiers"] = [dict(NOTIFIER)]
         site["rules"] = limits_at(rule_limits(), _with(site.get("rules", {}), _scenario_limits(scenario)), speed)
         folder.site(name).write_text(_yaml(site), encoding="utf-8")
     return broker_port
@@ -346,6 +364,7 @@ def welcome(
         "",
         f"A device of your own: mqtt://{HOST}:{broker_port}, user hub, password in {folder.broker_password}",
         f"Logs: {folder.log('hub')}, {folder.log('simulators')}",
+        f"What people on duty are sent, with their links: {folder.messages}",
         "",
         "What will happen",
         *(f"  {_when(entry['in_s'] - elapsed_s)}  {entry['what']}（{entry['what_zh']}）" for entry in plan),

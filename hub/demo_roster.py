@@ -1,7 +1,7 @@
 """The demonstration's people on duty: shifts A and B, the control room round the clock, technicians on call. Invented names.
 
-They have no telephones: what they are told stands in the hub's own list, `GET /api/v1/notices`. Entered once per site; what
-somebody changes afterwards stays.
+What they are sent arrives at the demonstration's own telephones (hub.demo_telephones), else in the hub's list. Entered once
+per site; what somebody changes afterwards stays.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ from typing import Final, NamedTuple
 
 from sqlalchemy import Connection, func, select
 
+from hub.demo_telephones import CHANNEL
 from hub.registry import people, roster_rows
 from hub.registry.people import ChannelEdit, PersonEdit
 from hub.registry.roster_rows import AssignmentEdit
@@ -71,7 +72,7 @@ def _enter(connection: Connection, site: str, now: UtcMs) -> None:
     for each in PEOPLE:
         person = people.find_code(connection, site, each.code)
         if person is None:
-            channels = (ChannelEdit(HOUSEKEEPER_LIST, each.code, consent=True),)
+            channels = tuple(ChannelEdit(way, each.code, consent=True) for way in (CHANNEL, HOUSEKEEPER_LIST))
             edit = PersonEdit(code=each.code, name=each.name, role=str(each.role), channels=channels)
             person = people.create(connection, site, edit, now)
         for shift in each.shifts:

@@ -2,7 +2,8 @@
 
 A vacant unit, or a place that is no unit, has nobody but the housekeeper. The housekeeper's list is a recipient that needs
 nothing: it is read through the API, so somebody is always told. Staff are told who are on duty; where the roster names
-nobody, or nobody of them can be reached, everybody of the role is told: a gap in a roster is never silence.
+nobody, or nobody of them can be reached, everybody of the role is told: a gap in a roster is never silence. A list reaches
+nobody who has to come at once: what is critical goes on to whoever can be called (`reaches`).
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ from hub.registry import roster_rows
 from hub.registry.roster import Roster, on_duty
 from hub.settings.notifiers import HOUSEKEEPER_LIST
 from hub.store.schema import devices, household_members, households, people, person_channels
-from hub.vocabulary.decisions import Audience
+from hub.vocabulary.decisions import Audience, Urgency
 from hub.vocabulary.events import SubjectType
 from hub.vocabulary.instants import UtcMs
 
@@ -72,12 +73,25 @@ _PLACE: Final = select(devices.c.place).where(
 )
 
 
+READ_A_LIST: Final = frozenset({Audience.HOUSEHOLD, Audience.HOUSEKEEPER})
+"""Audiences for whom the list is made; a vacant unit has nothing else."""
+
+
+def reaches(channel: str, urgency: str, audience: str) -> bool:
+    """Whether a notice that stands on this channel has reached somebody of this audience.
+
+    What is critical is for people who have to come at once: that it stands on a list to be read reaches none of them.
+    """
+    return channel != HOUSEKEEPER_LIST or urgency != Urgency.CRITICAL or audience in READ_A_LIST
+
+
 class Absent(StrEnum):
     """Why there is nobody to tell."""
 
     NO_NOTIFIED_MEMBER = "no_notified_member"
     NO_STAFF = "no_staff"
     NO_CHANNEL = "no_channel"
+    LIST_ONLY = "list_only"  # it stands on the list, and is critical
 
 
 class Recipient(msgspec.Struct, frozen=True, kw_only=True):
@@ -121,7 +135,10 @@ class Directory:
             return (*(each for each in keepers if each.channels), _the_list(order.site, place, site.policy.locale))
         role = STAFF_ROLES[audience]
         on_duty_now = self._those_on_duty(order.site, place, role, site)
-        return on_duty_now or _reachable(self._staff_of(order.site, place, role, site), Absent.NO_STAFF)
+        if any(_counts(order, way) for each in on_duty_now for way in each.channels):
+            return tuple(_calls_first(order, each) for each in on_duty_now)
+        found_staff = _reachable(self._staff_of(order.site, place, role, site), Absent.NO_STAFF)
+        return found_staff if isinstance(found_staff, Absent) else tuple(_calls_first(order, e) for e in found_staff)
 
     def still_meant(self, order: Row[Any], person_id: int | None, site: SiteNotices) -> Recipient | None:
         """The person of a notice, as they are now, if they are still one to be told.
@@ -134,7 +151,8 @@ class Directory:
             mine = found if isinstance(found, tuple) else ()
             return next((each for each in mine if each.person_id == person_id), None)
         about = {"_person": person_id, "_site": order.site, "_notifiers": sorted(site.notifiers)}
-        return next(iter(_grouped(self._connection.execute(_WORKS_HERE, about))), None)
+        person = next(iter(_grouped(self._connection.execute(_WORKS_HERE, about))), None)
+        return None if person is None else _calls_first(order, person)
 
     def _place_of(self, site: str, subject_type: str, subject_id: str) -> Place:
         key = (site, subject_type, subject_id)
@@ -178,6 +196,16 @@ class Directory:
     def _current_household(self, site: str, unit: str) -> int | None:
         found: int | None = self._connection.execute(_HOUSEHOLD, {"_site": site, "_unit": unit}).scalar_one_or_none()
         return found
+
+
+def _counts(order: Row[Any], way: Channel) -> bool:
+    return reaches(way.channel, order.urgency, order.audience)
+
+
+def _calls_first(order: Row[Any], person: Recipient) -> Recipient:
+    """Whatever rank the list has: what only stands there comes after every way that reaches them."""
+    ways = sorted(person.channels, key=lambda way: not _counts(order, way))
+    return msgspec.structs.replace(person, channels=tuple(ways))
 
 
 def place_of(connection: Connection, site: str, subject_type: str, subject_id: str) -> Place:

@@ -15,8 +15,10 @@ from hub.notices import orders as order_states
 from hub.notices.chain import Following, following
 from hub.notices.letters import SiteNotices, Sites
 from hub.notices.plan import NOBODY_REACHED, NoticeState, Outcome, outcome
-from hub.notices.recipients import Absent, Directory
+from hub.notices.recipients import READ_A_LIST, Absent, Directory, reaches
+from hub.settings.notifiers import HOUSEKEEPER_LIST
 from hub.store.schema import notice_merges, notice_orders, notices
+from hub.vocabulary.decisions import Urgency
 from hub.vocabulary.events import Subject, SubjectType
 from hub.vocabulary.instants import MINUTE_MS, UtcMs
 
@@ -25,6 +27,11 @@ RECEIPT_WITHIN_MS: Final = 30 * MINUTE_MS
 """So long a provider's receipt is waited for; without one the notice counts as sent."""
 
 _MERGED: Final = select(notice_merges.c.notice_id).where(notice_merges.c.order_id == bindparam("_order"))
+_REACHES: Final = or_(  # recipients.reaches, as a condition
+    notices.c.channel != HOUSEKEEPER_LIST,
+    notice_orders.c.urgency != str(Urgency.CRITICAL),
+    notice_orders.c.audience.in_(sorted(map(str, READ_A_LIST))),
+)
 _NOTICES: Final = (
     select(notices.c.state, notices.c.channel, notices.c.outcome)
     .where(or_(notices.c.order_id == bindparam("_order"), notices.c.id.in_(_MERGED)))
@@ -55,6 +62,8 @@ def ended(connection: Connection, sites: Sites, busy: Sequence[int], now: UtcMs)
     """Orders that are over and not written down as such; `busy` are being written down just now."""
     lanes = tuple((site, tuple(sorted(ways.receipts))) for site, ways in sorted(sites.items()) if ways.receipts)
     about = {"_now": now, "_sites": sorted(sites), "_busy": sorted(busy), "_sent_after": now - RECEIPT_WITHIN_MS}
+    if not lanes:
+        del about["_sent_after"]
     directory = Directory(connection, now)
     return [_settled(connection, directory, order, sites) for order in connection.execute(_over(lanes), about).all()]
 
@@ -65,7 +74,10 @@ def _over(lanes: tuple[tuple[str, tuple[str, ...]], ...]) -> Select[Any]:
     over = or_(
         and_(notice_orders.c.state == order_states.WAITING, notice_orders.c.expires_at <= bindparam("_now")),
         and_(notice_orders.c.state == order_states.SENDING, ~_any_notice(_under_way(lanes))),
-        and_(notice_orders.c.state == order_states.SENDING, _any_notice(notices.c.state == NoticeState.DELIVERED)),
+        and_(
+            notice_orders.c.state == order_states.SENDING,
+            _any_notice(and_(notices.c.state == NoticeState.DELIVERED, _REACHES)),
+        ),
     )
     ours = notice_orders.c.site.in_(bindparam("_sites", expanding=True))
     idle = notice_orders.c.id.not_in(bindparam("_busy", expanding=True))
@@ -102,10 +114,11 @@ def _settled(connection: Connection, directory: Directory, order: Row[Any], site
     if order.state == order_states.WAITING:
         word, why = Outcome.EXPIRED, "not sent before it expired"
     else:
-        word = outcome([NoticeState(row.state) for row in rows]) or Outcome.SENT
+        counted = [row for row in rows if reaches(row.channel, order.urgency, order.audience)]
+        word = outcome([NoticeState(row.state) for row in counted]) or Outcome.SENT
         why = "; ".join(f"{row.channel}: {row.outcome}" for row in rows if row.outcome)[:500]
     if word is Outcome.NOBODY:
-        why = _why_nobody(directory, order, sites[order.site])
+        why = str(Absent.LIST_ONLY) if rows else _why_nobody(directory, order, sites[order.site])
     return Settled(
         order_id=order.id,
         rule=order.rule,

@@ -44,7 +44,7 @@ def folder(tmp_path):
 @pytest.mark.parametrize("speed", [1.0, 4.0, 20.0])
 @pytest.mark.parametrize("scenario", ["demo", "mass_power_cut"])
 def test_what_the_demo_writes_is_a_right_configuration(scenario, speed, folder):
-    port = demo.write_configuration(folder, 8000, speed, scenario)
+    port = demo.write_configuration(folder, 8000, speed, scenario, 1)
     settings = load_settings(folder.config)
     assert (settings.mqtt.embedded, settings.mqtt.port) == (True, port)
     assert settings.database == folder.database
@@ -56,14 +56,14 @@ def test_what_the_demo_writes_is_a_right_configuration(scenario, speed, folder):
 
 
 def test_every_bus_has_a_port_of_its_own(folder):
-    port = demo.write_configuration(folder, 8000, 1, "demo")
+    port = demo.write_configuration(folder, 8000, 1, "demo", 1)
     settings = load_settings(folder.config)
     urls = [bus.url for site in settings.sites for bus in site.buses]
     assert len({*urls, f"modbus+tcp://127.0.0.1:{port}"}) == len(urls) + 1
 
 
 def test_limits_of_the_scenario_win_over_the_estates(folder):
-    demo.write_configuration(folder, 8000, 1, "demo")
+    demo.write_configuration(folder, 8000, 1, "demo", 1)
     rules = yaml.safe_load(folder.site("demo").read_text(encoding="utf-8"))["rules"]
     assert rules["entrapment"] == {"off_level_s": 20, "level_s": 40}
 

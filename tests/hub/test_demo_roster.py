@@ -7,12 +7,15 @@ from pathlib import Path
 from zoneinfo import ZoneInfo
 
 import pytest
+from sqlalchemy import select
 
 from hub.demo_roster import PEOPLE, ensure_roster
+from hub.demo_telephones import CHANNEL
 from hub.registry import roster_rows
 from hub.registry.roster import on_duty
 from hub.registry.rows import align
 from hub.store.database import Store, open_store
+from hub.store.schema import person_channels
 from hub.vocabulary.facts import SiteFacts
 from hub.vocabulary.instants import HOUR_MS
 from hub.vocabulary.roles import Role
@@ -54,6 +57,12 @@ def test_shifts_a_and_b_are_those_of_the_service_centre(store: Store) -> None:
     assert names(store, Role.FRONT_DESK, NOW + 14 * HOUR_MS) == {"林前", "黄台"}
     assert names(store, Role.FRONT_DESK, NOW + 20 * HOUR_MS) == {"黄台"}
     assert names(store, Role.FRONT_DESK, NOW + 21 * HOUR_MS) == set()
+
+
+def test_everybody_on_duty_can_be_called_and_not_only_read_of_on_a_list(store: Store) -> None:
+    with store.read() as connection:
+        ways = connection.execute(select(person_channels.c.channel, person_channels.c.rank)).all()
+    assert sum(way.channel == CHANNEL and way.rank == 1 for way in ways) == 2 * len(PEOPLE)
 
 
 def test_it_is_entered_once_and_a_changed_roster_stays(store: Store) -> None:

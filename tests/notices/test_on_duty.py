@@ -158,6 +158,63 @@ def test_a_housekeeper_s_notice_survives_the_end_of_the_shift_as_well(rig, far_s
     far_side.expect("sms", to="zhou")
 
 
+# --- a list is no call ------------------------------------------------------------------------------------
+
+
+def listed(rig: NoticeRig, name: str, *ways: str, role: str = "technician") -> int:
+    site: SiteNotices = rig.sites[SITE]
+    rig.sites[SITE] = msgspec.structs.replace(site, notifiers=site.notifiers | {"housekeeper_list"})
+    rig.post = rig.new_post()
+    return rig.person(name, f"housekeeper_list:{name}", *ways, role=role)
+
+
+def test_a_critical_notice_that_only_stands_on_a_list_has_reached_nobody_and_the_next_role_is_called(rig, far_side):
+    chained(rig, {"technician": "duty_supervisor"})
+    listed(rig, "wang")
+    staff(rig, "chen", "duty_supervisor")
+    assert told(rig) == ["chen", "wang"], "it still stands on the list"
+    assert rig.order_states() == ["nobody", "sent"]
+    assert unreachable(rig) == [("technician", "duty_supervisor")]
+    far_side.expect("sms", "1栋", to="chen")
+
+
+def test_what_is_urgent_may_be_read_from_a_list_by_whoever_chose_it(rig):
+    chained(rig, {"technician": "duty_supervisor"})
+    listed(rig, "wang")
+    assert told(rig, urgency=Urgency.URGENT) == ["wang"]
+    assert (rig.order_states(), rig.open_problems()) == (["delivered"], [])
+
+
+def test_for_what_is_critical_the_list_comes_after_every_way_that_calls(rig, far_side):
+    chained(rig, {"technician": "duty_supervisor"})
+    listed(rig, "wang", "sms:wang", "chat:wang")
+    far_side.script("sms", 400)
+    assert told(rig) == ["wang", "wang"]
+    assert rig.states() == [("sms", "failed"), ("chat", "sent")]
+    assert rig.order_states() == ["sent"]
+    far_side.expect("chat", "1栋", to="wang")
+
+
+def test_while_somebody_is_still_being_called_a_line_on_the_list_does_not_end_the_order(rig, far_side):
+    chained(rig, {"technician": "duty_supervisor"})
+    listed(rig, "wang")
+    staff(rig, "li")
+    staff(rig, "chen", "duty_supervisor")
+    far_side.script("sms", 503)
+    assert told(rig) == ["li", "wang"]
+    assert rig.order_states() == ["sending"]
+    rig.pass_time(5 * SECOND_MS)
+    assert rig.order_states() == ["sent"]
+    far_side.expect("sms", "1栋", to="li")
+
+
+def test_who_is_on_duty_and_has_only_the_list_leaves_the_call_to_everybody_of_the_role(rig, far_side):
+    assign(rig, listed(rig, "wang"))
+    assign(rig, staff(rig, "li"), "B")
+    assert told(rig) == ["li", "wang"]
+    far_side.expect("sms", "1栋", to="li")
+
+
 def test_a_notice_to_somebody_who_has_left_is_not_sent(rig, two, far_side):
     far_side.script("sms", 503)
     assert told(rig) == ["wang"]
