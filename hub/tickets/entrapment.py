@@ -201,6 +201,13 @@ _CLOCKS: Final[Mapping[str, ClockSpec]] = {
         times=6,
         once=True,
     ),
+    "work": ClockSpec(  # whoever works at the car for so long may not be able to free them (elevator.md 4.2, TECH_ON_SITE)
+        start="technician_arrived",
+        stop="released",
+        within_s=20 * MINUTE_S,
+        otherwise=Escalation(tell=_tell("entrapment_fire", _ROOM, _LEADER), unless_reached="fire_called"),
+        once=True,
+    ),
     "release": ClockSpec(
         start="opened",
         stop="released",
