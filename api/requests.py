@@ -29,6 +29,8 @@ Row = TypeVar("Row")
 
 MAX_ID = 2**63 - 1
 MAX_DEPTH = 6
+MAX_REVISION_DIGITS = 9
+NO_REVISION = -1
 
 # A plus sign that was not escaped in a query arrives as a space; no time can be meant otherwise.
 _UNESCAPED_PLUS = re.compile(r"^(\S+T\S+) ([0-9]{2}:[0-9]{2})$")
@@ -43,7 +45,7 @@ Words: TypeAlias = Annotated[str, StringConstraints(min_length=1, max_length=500
 Site: TypeAlias = Annotated[Id | None, Query(description="Id of a site.")]
 Filter: TypeAlias = Annotated[Id | None, Query()]
 IfMatch: TypeAlias = Annotated[
-    str | None, Header(pattern=r'^(\*|(W/)?"[0-9]{1,9}")$', description="The ETag that the edit is based on.")
+    str | None, Header(pattern=r'^(\*|(W/)?"[!#-~]{0,64}")$', description="The ETag that the edit is based on.")
 ]
 IdempotencyKey: TypeAlias = Annotated[
     str | None,
@@ -130,10 +132,11 @@ def one_page(
 
 
 def revision(if_match: str | None) -> int | None:
-    """The revision of an If-Match header; None where any will do."""
+    """The revision of an If-Match header; None where any will do, NO_REVISION for a tag that the hub never gave out."""
     if if_match is None or if_match == "*":
         return None
-    return int(if_match.removeprefix("W/").strip('"'))
+    tag = if_match.removeprefix("W/").strip('"')
+    return int(tag) if tag.isdigit() and len(tag) <= MAX_REVISION_DIGITS else NO_REVISION
 
 
 def etag(number: int) -> str:

@@ -21,6 +21,7 @@ from hub.tickets.kind import ClockSpec
 from hub.tickets.kinds import KINDS
 from hub.tickets.lifecycle import Actor, Change, Refused, Ticket
 from hub.tickets.quiet import Quiet
+from hub.tickets.refusals import WRONG, Said
 from hub.tickets.site_clocks import STANDARD
 from hub.tickets.suppression import EndReason, Suppressed, Suppression
 from hub.tickets.telling import notice_of, withdrawal
@@ -110,9 +111,10 @@ class Desk:
         """A person's action. Raises Refused."""
         ticket = self._ticket(ticket_id)
         if ticket is None:
-            raise Refused("not_found", f"There is no ticket {ticket_id}.")
+            raise Refused("not_found", Said("no_ticket", f"There is no ticket {ticket_id}."))
         if if_match is not None and if_match != ticket.revision:
-            raise Refused("stale", f"The ticket has changed: it is at revision {ticket.revision} now.")
+            english = f"The ticket has changed: it is at revision {ticket.revision} now."
+            raise Refused("stale", Said("ticket_changed", english, revision=ticket.revision))
         change = lifecycle.acted(ticket, action, fields, actor, self._now)
         self.families.demand(ticket, action, fields, lifecycle.allowed_to(ticket, actor))
         if action == "rebind":
@@ -341,10 +343,10 @@ class Desk:
     def _rebound(self, ticket: Ticket, device_id: str) -> Ticket:
         device = self._names.device(ticket.subject.site, device_id)
         if device is None or device.kind != "elevator":
-            raise Refused("invalid", "Some fields are wrong.", errors=(("device", "no elevator of this site"),))
+            raise Refused("invalid", WRONG, errors=(("device", Said("subject", "no elevator of this site")),))
         subject = Subject(ticket.subject.site, SubjectType.DEVICE, device_id)
         if subject == ticket.subject:
-            raise Refused("invalid", "Some fields are wrong.", errors=(("device", "the ticket is about this one"),))
+            raise Refused("invalid", WRONG, errors=(("device", Said("same_device", "the ticket is about this one")),))
         # What was seen of the other lift says nothing about this one.
         fields = {name: value for name, value in ticket.fields.items() if name not in OF_THE_CAR}
         return msgspec.structs.replace(
@@ -358,4 +360,5 @@ class Desk:
     def _only_active(self, ticket: Ticket) -> None:
         other = rows.active_of(self._connection, ticket.kind, ticket.subject)
         if other is not None and other.id != ticket.id:
-            raise Refused("conflict", f"Ticket {other.number} of the same kind is active for {ticket.subject_name}.")
+            english = f"Ticket {other.number} of the same kind is active for {ticket.subject_name}."
+            raise Refused("conflict", Said("other_active", english, number=other.number, name=ticket.subject_name))

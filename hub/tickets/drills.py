@@ -12,7 +12,7 @@ from typing import Any, Final
 
 import msgspec
 
-from hub.tickets.refusals import Refused, Said
+from hub.tickets.refusals import WRONG, Refused, Said
 from hub.tickets.ticket import Ticket
 from hub.vocabulary.instants import UtcMs
 from hub.vocabulary.roles import Role
@@ -51,7 +51,7 @@ def demand_score(given: Mapping[str, Any]) -> None:
     if (given.get("score") or 0) > BEST_SCORE:
         raise Refused(
             "invalid",
-            "Some fields are wrong.",
+            WRONG,
             errors=(("score", Said("range", f"0 to {BEST_SCORE}", least=0, most=BEST_SCORE)),),
         )
 

@@ -12,7 +12,7 @@ from typing import Any, Final
 
 import msgspec
 
-from hub.tickets.refusals import Refused
+from hub.tickets.refusals import WRONG, Refused, Said
 from hub.tickets.ticket import Change, Entry, Ticket
 from hub.vocabulary.decisions import TicketKind
 from hub.vocabulary.events import SubjectType
@@ -110,29 +110,24 @@ def demand(
         own = {car.device: car for car in ordered if car.ticket_state in IN_CAR}
         wrong = [own[device] for device in given.get("devices") or () if device in own]
         if wrong:
-            raise Refused(
-                "conflict",
-                f"These cars have cases of their own, which are released there: {_listed([car.name for car in wrong])}.",
-            )
+            listed = _listed([car.name for car in wrong])
+            english = f"These cars have cases of their own, which are released there: {listed}."
+            raise Refused("conflict", Said("own_cases", english, cars=listed))
     if action in ENDS_RESCUE:
         inside = [case for case in cases if case.state in IN_CAR]  # also of a car that the case was re-bound to
         if inside:
-            raise Refused(
-                "conflict", f"{action!r} is not possible before these cars are released: {_cases(inside)}.", allowed
-            )
+            english = f"{action!r} is not possible before these cars are released: {_cases(inside)}."
+            raise Refused("conflict", Said("cars_inside", english, action=action, cars=_cases(inside)), allowed)
         unsaid = [car for car in ordered if not car.settled and car.occupancy != "empty"]
         if unsaid:
-            raise Refused(
-                "conflict",
-                f"Nobody has said whether anybody is inside: {_listed([car.name for car in unsaid])} (check_cars).",
-                allowed,
-            )
+            listed = _listed([car.name for car in unsaid])
+            english = f"Nobody has said whether anybody is inside: {listed} (check_cars)."
+            raise Refused("conflict", Said("cars_unsaid", english, action="check_cars", cars=listed), allowed)
     if action == "close":
         active = [case for case in cases if case.active]
         if active:
-            raise Refused(
-                "conflict", f"'close' is not possible before the cars' cases are closed: {_cases(active)}.", allowed
-            )
+            english = f"'close' is not possible before the cars' cases are closed: {_cases(active)}."
+            raise Refused("conflict", Said("cars_open", english, action=action, cars=_cases(active)), allowed)
 
 
 def below(case: Ticket, mass: Ticket, now: UtcMs) -> Change:
@@ -196,11 +191,9 @@ def _whole(value: Any, otherwise: int) -> int:
 def _demand_struck(ticket: Ticket, devices: Sequence[str]) -> None:
     unknown = [device for device in devices if device not in struck(ticket)]
     if unknown:
-        raise Refused(
-            "invalid",
-            "Some fields are wrong.",
-            errors=(("devices", f"not of this case: {', '.join(unknown[:LISTED])}"),),
-        )
+        listed = ", ".join(unknown[:LISTED])
+        problem = Said("not_of_case", f"not of this case: {listed}", cars=listed)
+        raise Refused("invalid", WRONG, errors=(("devices", problem),))
 
 
 def _cases(found: Sequence[Ticket]) -> str:

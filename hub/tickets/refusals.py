@@ -41,6 +41,7 @@ class Said(str):
 
 MISSING: Final = Said("missing", "missing")
 FIELDS: Final = Said("fields", "Some fields are missing or wrong.")
+WRONG: Final = Said("fields", "Some fields are wrong.")
 
 
 class Refused(Exception):  # noqa: N818  what a person asked cannot be done: an answer, not a fault

@@ -13,7 +13,7 @@ from typing import Any, Final
 
 import msgspec
 
-from hub.tickets.refusals import Refused, Said
+from hub.tickets.refusals import WRONG, Refused, Said
 from hub.vocabulary.decisions import Audience, Severity, TicketKind
 from hub.vocabulary.events import Subject, SubjectType
 from hub.vocabulary.instants import MINUTE_MS, UtcMs
@@ -182,4 +182,4 @@ def _demand_length(minutes: int, longest: int) -> None:
 
 
 def _invalid(field: str, problem: str) -> Refused:
-    return Refused("invalid", "Some fields are wrong.", errors=((field, problem),))
+    return Refused("invalid", WRONG, errors=((field, problem),))

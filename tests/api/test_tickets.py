@@ -105,6 +105,10 @@ def test_an_edit_based_on_an_older_state_is_412_and_changes_nothing(hub, client)
     ).is_success
     stale = client.post(f"/api/v1/tickets/{ticket}/actions/note", json={"text": "b"}, headers={"If-Match": tag})
     assert stale.status_code == 412
+    for unknown in ('"nobody-gave-this"', 'W/"abc"', '""', f'"{10**12}"'):
+        headers = {"If-Match": unknown}
+        refused = client.post(f"/api/v1/tickets/{ticket}/actions/note", json={"text": "c"}, headers=headers)
+        assert refused.status_code == 412, unknown
     notes = [entry for entry in client.get(f"/api/v1/tickets/{ticket}").json()["timeline"] if entry["name"] == "note"]
     assert len(notes) == 1
 
