@@ -20,6 +20,7 @@ from api import shapes_desk
 from api.audited import record
 from api.auth import ForCards, ForMoney, services_of
 from api.cards import find_card, site_of
+from api.console.catalogue import text
 from api.console.pages import page
 from api.deposits import blocking
 from api.openapi import answers
@@ -38,11 +39,13 @@ from hub.cards.visibility import Field, shown, sight
 from hub.store.accounts import Principal
 from hub.vocabulary.card_rules import rules_on
 from hub.vocabulary.facts import SiteFacts
-from hub.vocabulary.instants import DAY_MS, UtcMs, iso
+from hub.vocabulary.instants import DAY_MS, UtcMs
 
 router = noun_router("cards")
 
 DEFAULT_PERIOD_MS: Final = 31 * DAY_MS
+WORDS: Final = frozenset({"kind", "verified", "state", "object"})
+"""Columns of registers that hold words of the ledger."""
 XLSX: Final = "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet"
 
 
@@ -91,13 +94,16 @@ def show_register(
     record(services, principal, Action.EXPORT, subject, site=facts.id, reason=reason, detail=detail)
     sheet = registers.SHEETS[register]
     named = {"Content-Disposition": f'attachment; filename="{register}-{facts.id}.{format}"'}
+    shown_rows = found if format is SheetFormat.JSON else [_in_words(facts.locale, row) for row in found]
     match format:
         case SheetFormat.CSV:
-            return Response(as_csv(sheet, facts.locale, found), media_type="text/csv; charset=utf-8", headers=named)
+            return Response(
+                as_csv(sheet, facts.locale, shown_rows), media_type="text/csv; charset=utf-8", headers=named
+            )
         case SheetFormat.XLSX:
-            return Response(as_xlsx(sheet, facts.locale, found), media_type=XLSX, headers=named)
+            return Response(as_xlsx(sheet, facts.locale, shown_rows), media_type=XLSX, headers=named)
         case SheetFormat.HTML:
-            return _as_page(request, facts, sheet, found, (since, until))
+            return _as_page(request, facts, sheet, shown_rows, (since, until))
         case SheetFormat.JSON:
             title, columns = _headed(sheet, facts.locale)
             shape = shapes_desk.RegisterSheet(title=title, columns=columns, rows=found)
@@ -111,6 +117,11 @@ def _reader(services: Services, principal: Principal, site: SiteFacts, now: UtcM
     zone = services.zone(site.id)
     rules = rules_on(site.card_rules, registers.day_of(now, zone))
     return Reader(see=see, zone=zone, locale=site.locale, now=now, reminder_days=rules.reminder_days)
+
+
+def _in_words(locale: str, row: Mapping[str, str]) -> dict[str, str]:
+    """A row as people read it: words of the ledger in the site's language. Programs (JSON) get the words themselves."""
+    return {key: text(locale, f"card.{key}.{value}", value) if key in WORDS else value for key, value in row.items()}
 
 
 def _headed(sheet: Sheet, locale: str) -> tuple[str, dict[str, str]]:
@@ -183,6 +194,7 @@ def loss_slip(request: Request, principal: ForCards, card_id: RowId) -> Response
         row = find_card(connection, principal, card_id)
         losses = ledger.losses_of(connection, card_id)
         doors = permissions.of_card(connection, card_id)
+        away = permissions.offline(connection, [row.site])
     if not losses:
         raise not_found("loss report")
     site, zone = _site(services, row.site), services.zone(row.site)
@@ -192,10 +204,18 @@ def loss_slip(request: Request, principal: ForCards, card_id: RowId) -> Response
         ("房号" if zh else "Unit"): row.unit or "",
         ("卡号" if zh else "Card number"): _seen(principal, row, Field.CREDENTIAL, row.value),
         ("报失人" if zh else "Reported by"): _seen(principal, row, Field.NAME, losses[-1].reporter),
-        ("挂失时间" if zh else "Reported at"): iso(losses[-1].reported_at, zone),
-        ("停用结果" if zh else "Doors"): permissions.summary(doors, site.locale),
+        ("挂失时间" if zh else "Reported at"): registers.time_text(losses[-1].reported_at, zone),
+        ("停用结果" if zh else "Doors"): permissions.summary(doors, site.locale, away),
     }
-    each = [(door.door, door.reported, door.reason or "", iso(door.since, zone)) for door in doors]
+    each = [
+        (
+            door.door,
+            text(site.locale, f"card.reported.{door.reported}", door.reported),
+            permissions.why_words(permissions.reason_of(door, away), site.locale),
+            registers.time_text(door.since, zone),
+        )
+        for door in doors
+    ]
     return _paper(request, site, "挂失回执" if zh else "Slip of a lost card", lines, each)
 
 
@@ -220,7 +240,7 @@ def deposit_document(request: Request, principal: ForMoney, card_id: RowId, entr
         ("当事人" if zh else "Party"): _seen(principal, row, Field.NAME, entry.party),
         ("金额(元)" if zh else "Amount (yuan)"): yuan(entry.amount_fen),
         ("原因" if zh else "Reason"): " ".join(filter(None, (_reason(entry.reason, zh=zh), entry.note))),
-        ("日期" if zh else "Date"): iso(entry.at, services.zone(row.site)),
+        ("日期" if zh else "Date"): registers.time_text(entry.at, services.zone(row.site)),
         ("经办人" if zh else "Entered by"): entry.by,
         ("未归还" if zh else "Not back"): ", ".join(str(each.id) for each in missing) or "-",
     }

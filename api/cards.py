@@ -119,14 +119,14 @@ def money(fen: int) -> Money:
     return Money(amount=credit_text(fen, BalanceUnit.CNY), currency="CNY")
 
 
-def _door(row: Row[Any], services: Services) -> shapes_cards.CardDoor:
+def _door(row: Row[Any], services: Services, offline: permissions.Away) -> shapes_cards.CardDoor:
     return shapes_cards.CardDoor(
         controller=row.controller,
         door=row.door,
         desired=permissions.Desired(row.desired),
         reported=permissions.Reported(row.reported),
         since=iso(row.since, services.zone(row.site)),
-        reason=row.reason,
+        reason=permissions.reason_of(row, offline),
     )
 
 
@@ -142,11 +142,17 @@ def _shapes(
     doors: dict[int, list[Row[Any]]] = {key: [] for key in keys}
     for door in permissions.of_cards(connection, keys):
         doors[door.assignment_id].append(door)
-    return [_shape(services, principal, row, money[row.id], doors[row.id]) for row in rows]
+    away = permissions.offline(connection, {row.site for row in rows})
+    return [_shape(services, principal, row, money[row.id], doors[row.id], away) for row in rows]
 
 
 def _shape(
-    services: Services, principal: Principal, row: Row[Any], paid: int, doors: Sequence[Row[Any]]
+    services: Services,
+    principal: Principal,
+    row: Row[Any],
+    paid: int,
+    doors: Sequence[Row[Any]],
+    offline: permissions.Away,
 ) -> shapes_cards.Card:
     def sees(field: Seen) -> bool:
         return sight(principal.roles, field) is Sight.FULL
@@ -174,8 +180,8 @@ def _shape(
         valid_until=shapes.instant(row.valid_until, zone),
         replaces=row.replaces_id,
         created_at=iso(row.created_at, zone),
-        doors=[_door(door, services) for door in doors],
-        doors_summary=permissions.summary(revoked, _locale(services, row.site)) if revoked else None,
+        doors=[_door(door, services, offline) for door in doors],
+        doors_summary=permissions.summary(revoked, _locale(services, row.site), offline) if revoked else None,
     )
 
 
@@ -261,9 +267,10 @@ def show_doors(request: Request, principal: ForCardWatchers, card_id: RowId) -> 
     with services.store.read() as connection:
         row = find_card(connection, principal, card_id)
         doors = permissions.of_card(connection, card_id)
+        away = permissions.offline(connection, [row.site])
     revoked = [door for door in doors if door.desired == permissions.Desired.REVOKED]
-    summary = permissions.summary(revoked, _locale(services, row.site)) if revoked else ""
-    items = [_door(door, services) for door in doors]
+    summary = permissions.summary(revoked, _locale(services, row.site), away) if revoked else ""
+    items = [_door(door, services, away) for door in doors]
     return Json(msgspec.json.encode(shapes_cards.CardDoors(items=items, summary=summary)))
 
 

@@ -6,7 +6,7 @@ Only a list that the controller itself gives proves anything: an acknowledged co
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from enum import StrEnum
 from functools import cache
 from typing import Any, Final
@@ -14,7 +14,7 @@ from typing import Any, Final
 import msgspec
 from sqlalchemy import Connection, Row, Select, Update, bindparam, select
 
-from hub.store.schema import card_assignments, card_permissions, cards
+from hub.store.schema import card_assignments, card_permissions, cards, device_state, devices
 from hub.vocabulary.instants import MINUTE_MS, SECOND_MS, DurationMs, UtcMs
 
 
@@ -47,6 +47,16 @@ class Why(StrEnum):
     HUB_DECIDES = "hub_decides"  # nothing is told to the door: the ledger itself decides at each card
 
 
+Away = Collection[tuple[str, str]]
+"""(site, controller) of those that are known to be away."""
+WHY_ZH: Final[Mapping[str, str]] = {
+    Why.NO_ANSWER: "无应答",
+    Why.OFFLINE: "离线",
+    Why.REFUSED: "控制器拒绝",
+    Why.NOT_ON_CONTROLLER: "控制器名单里没有",
+    Why.STILL_ON_CONTROLLER: "仍在控制器名单里",
+    Why.HUB_DECIDES: "由系统逐次判定",
+}
 REPLY_WITHIN_MS: Final[DurationMs] = MINUTE_MS
 OVERDUE_MS: Final[DurationMs] = MINUTE_MS
 """A revocation that is not proved by then is told as a problem (domain/access.md 4)."""
@@ -83,10 +93,29 @@ def retry_after(desired: Desired, tries: int) -> DurationMs:
     return min(_FIRST_RETRY[desired] << min(max(tries - 1, 0), 10), _LONGEST_RETRY[desired])
 
 
-def summary(rows: Sequence[Row[Any]], locale: str) -> str:
+def why_words(reason: str | None, locale: str) -> str:
+    """A reason as people read it; what a controller said itself stays as it said it."""
+    word, colon, said = (reason or "").partition(": ")
+    if not locale.startswith("zh"):
+        return word.replace("_", " ") + colon + said
+    return f"{WHY_ZH.get(word, word)}{'：' if colon else ''}{said}"
+
+
+def reason_of(row: Row[Any], offline: Away) -> str | None:
+    """Why a door is not what is wanted; before any try has told, that its controller is known to be away."""
+    reason: str | None = row.reason
+    unproved = row.reported in {Reported.PENDING, Reported.SENT, Reported.REMOVING}
+    return str(Why.OFFLINE) if reason is None and unproved and (row.site, row.controller) in offline else reason
+
+
+def summary(rows: Sequence[Row[Any]], locale: str, offline: Away = ()) -> str:
     """The slip's sentence after a loss: on how many doors the card is dead, and which are not proved."""
     gone = [row for row in rows if row.reported == Reported.REMOVED]
-    left = [f"{row.door}({row.reason})" if row.reason else str(row.door) for row in rows if row not in gone]
+    left = [
+        f"{row.door}({why_words(reason, locale)})" if (reason := reason_of(row, offline)) else str(row.door)
+        for row in rows
+        if row not in gone
+    ]
     at_once = [str(row.door) for row in gone if row.reason == Why.HUB_DECIDES]
     if locale.startswith("zh"):
         said = f"已失效 {len(gone)}/{len(rows)} 扇门"
@@ -218,6 +247,15 @@ def controllers(connection: Connection, site: str) -> Sequence[str]:
     """Controllers that any card is or was on."""
     statement = select(card_permissions.c.controller).where(card_permissions.c.site == site).distinct()
     return connection.execute(statement.order_by(card_permissions.c.controller)).scalars().all()
+
+
+def offline(connection: Connection, sites: Collection[str]) -> Away:
+    """Controllers of these sites that are known to be away."""
+    away = (devices.c.site.in_(sorted(sites)), device_state.c.reachable.is_(False))
+    statement = (
+        select(devices.c.site, devices.c.id).join(device_state, device_state.c.device_pk == devices.c.pk).where(*away)
+    )
+    return frozenset((row.site, row.id) for row in connection.execute(statement))
 
 
 def _with_card() -> Select[Any]:

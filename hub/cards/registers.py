@@ -222,7 +222,7 @@ def _lost(connection: Connection, site: str, since: UtcMs, until: UtcMs, reader:
     losses = connection.execute(statement.limit(MOST_ROWS + 1)).all()
     if len(losses) > MOST_ROWS:
         raise TooManyError
-    found = []
+    found, away = [], permissions.offline(connection, [site])
     for loss in losses:
         row = ledger.one(connection, loss.assignment_id)
         assert row is not None
@@ -233,7 +233,7 @@ def _lost(connection: Connection, site: str, since: UtcMs, until: UtcMs, reader:
             "at": _time(loss.reported_at, reader),
             "reporter": reader.see(row, Field.NAME, loss.reporter),
             "verified": loss.verified,
-            "doors": permissions.summary(doors, reader.locale) if doors else "",
+            "doors": permissions.summary(doors, reader.locale, away) if doors else "",
             "replacement": "" if other is None else reader.see(other, Field.CREDENTIAL, other.value),
             "found": "" if loss.found_at is None else _day(loss.found_at, reader),
             "by": loss.by,
@@ -302,5 +302,10 @@ def _day(at: UtcMs, reader: Reader) -> str:
     return day_of(at, reader.zone).isoformat()
 
 
+def time_text(at: UtcMs, zone: tzinfo) -> str:
+    """The minute as it stands on paper."""
+    return datetime.fromtimestamp(at / 1000, zone).strftime("%Y-%m-%d %H:%M")
+
+
 def _time(at: UtcMs, reader: Reader) -> str:
-    return datetime.fromtimestamp(at / 1000, reader.zone).strftime("%Y-%m-%d %H:%M")
+    return time_text(at, reader.zone)

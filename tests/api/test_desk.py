@@ -8,6 +8,7 @@ from typing import Any
 import openpyxl
 
 from hub.vocabulary.roles import Role
+from support.waiting import wait_until
 
 ID_NUMBER = "110101199003071234"
 API = "/api/v1"
@@ -144,7 +145,7 @@ def test_a_child_needs_a_guardian_and_is_shown_to_fewer(desk, manager):
     assert manager.post(f"{path}/reveal", json={"reason": "check"}).status_code == 403
 
 
-def test_registers_are_printed_and_exported_as_the_role_may_see_them(desk, manager):
+def test_registers_are_printed_and_exported_as_the_role_may_see_them(desk, desk_hub, manager):
     card = issue(desk, 1, "owner", holder={"name": "=1+1", "id_number": ID_NUMBER})
     issue(desk, 2)
     desk.post(f"{API}/cards/{card['id']}/loss", json={"reporter": "张三", "verified": "phone"})
@@ -171,13 +172,19 @@ def test_registers_are_printed_and_exported_as_the_role_may_see_them(desk, manag
     )
     rows = list(book.active.iter_rows(values_only=True))
     assert (rows[1][4], rows[1][6], rows[2][8]) == ("=1+1", "00000001", "R-2")
+    assert [row[3] for row in rows[1:]] == ["业主卡", "出入证"]
     html = desk.get(f"{API}/card-registers/loss", params=query | {"format": "html"})
     assert "业主卡挂失登记表" in html.text
     assert "张三" not in html.text
     assert "张*" in html.text
+    assert "<td>电话</td>" in html.text
     assert desk.get(f"{API}/card-registers/issue", params={"site": "lakeside"}).status_code == 422
     slip = desk.get(f"{API}/cards/{card['id']}/slip")
-    assert "已失效 0/1 扇门" in slip.text
+    assert "已失效 0/1 扇门，未确认：b1-main" in slip.text
+    assert "正在删除，可能仍能开门" in slip.text
+    desk_hub.status("gate-1", online=False)
+    wait_until(lambda: "未确认：b1-main(离线)" in desk.get(f"{API}/cards/{card['id']}/slip").text)
+    assert desk.get(f"{API}/cards/{card['id']}/doors").json()["items"][0]["reason"] == "offline"
     exports = [row for row in manager.get(f"{API}/audit").json()["items"] if row["action"] == "export"]
     assert {row["reason"] for row in exports} == {"月报"}
     assert len(exports) == 8
