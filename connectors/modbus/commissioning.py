@@ -34,6 +34,9 @@ ENOUGH_OF_A_SERIAL: Final = 6
 RATIO: Final = "ct"
 """Name under `extra` of a current transformer's ratio."""
 
+CLOSE: Final = Decimal("0.05")
+"""So close an explanation has to come, as a share of what is shown."""
+
 SIGNS: Final = {"u16": "i16", "i16": "u16", "u32": "i32", "i32": "u32", "u64": "i64", "i64": "u64"}
 
 
@@ -134,6 +137,22 @@ def _fits(name: str, shown: Decimal, read: Decimal | None) -> bool:
     return read is not None and abs(shown - read) <= max(least, abs(shown) * share)
 
 
+def _explains(name: str, shown: Decimal, otherwise: Decimal) -> bool:
+    """Whether the display shows what the registers would be otherwise: by chance, more than that would fit a small number."""
+    return _fits(name, shown, otherwise) and abs(shown - otherwise) <= abs(shown) * CLOSE
+
+
+def _shows(displayed: Displayed, live: Live) -> bool:
+    """Whether the display shows what this other meter answers, and not only by chance."""
+    pairs = (
+        ("balance", displayed.balance, _credit(live.reading)),
+        ("total", displayed.total_kwh, _energy(live.reading)),
+    )
+    return not _wrong(displayed, live) and any(
+        shown is not None and read is not None and _explains(name, shown, read) for name, shown, read in pairs
+    )
+
+
 def _same(shown: str, read: str) -> bool:
     """The printed number may be a part of what the registers hold, or the other way round; a few digits prove nothing."""
     texts = [text.replace(" ", "").replace("-", "").casefold() for text in (shown, read)]
@@ -176,12 +195,12 @@ def _explained(name: str, displayed: Displayed, live: Live) -> tuple[str, str] |
     read = _credit(live.reading) if name == "balance" else _energy(live.reading)
     if read is not None:
         for scale in SCALES:
-            if _fits(name, shown, read * scale):
+            if _explains(name, shown, read * scale):
                 return "wrong_scale", f"{name} is off by a factor of {1 / scale:f}: the scale in the profile is wrong"
     if name == "total" and read is not None and (by_ratio := _ratio(shown, read, live)):
         return by_ratio
     for cause, why, value in _otherwise("balance" if name == "balance" else "energy", live):
-        if _fits(name, shown, value):
+        if _explains(name, shown, value):
             return cause, f"{name} would be {value.normalize():f} {why}"
     return None
 
@@ -189,9 +208,9 @@ def _explained(name: str, displayed: Displayed, live: Live) -> tuple[str, str] |
 def _ratio(shown: Decimal, read: Decimal, live: Live) -> tuple[str, str] | None:
     """A transformer's ratio that is multiplied where the display does not, or the other way round (meters.md 7 no. 20)."""
     ratio = Decimal(str((live.reading.extra or {}).get(RATIO, 1)))
-    if ratio > 1 and _fits("total", shown, read / ratio):
+    if ratio > 1 and _explains("total", shown, read / ratio):
         return "wrong_ratio", f"the display does not multiply by the ratio {ratio}, the profile does"
-    if ratio > 1 and _fits("total", shown, read * ratio):
+    if ratio > 1 and _explains("total", shown, read * ratio):
         return "wrong_ratio", f"the display multiplies by the ratio {ratio}, the profile does not"
     return None
 
@@ -254,5 +273,6 @@ def _other(
         text = f"that is what {name} answers: unit ids or places are swapped"
         if both or numbered:
             return _Other(True, text)
-        found = found or _Other(False, text)
+        if _shows(displayed, its):
+            found = found or _Other(False, text)
     return found

@@ -173,6 +173,14 @@ def test_a_meter_that_was_not_read_is_no_agreement() -> None:
     assert (found.ok, found.cause) == (False, "not_read")
 
 
+def test_a_small_number_is_explained_by_nothing_that_fits_by_chance() -> None:
+    """A thousandth of 259.72 is 0.26: within a yuan of 1.20, as of everything else near nothing."""
+    assert judged(shown("1.20"), live("259.72")).cause == "differs"
+    assert judged(shown("0.26"), live("259.72")).cause == "wrong_scale"
+    (found,) = compare({A: shown("1.20")}, {A: live("777"), B: live("0.40")})
+    assert found.cause == "differs"
+
+
 def test_nothing_that_explains_it_is_said_as_such() -> None:
     found = judged(shown("87.65", "4321"), live())
     assert (found.ok, found.cause) == (False, "differs")
