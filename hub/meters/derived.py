@@ -70,12 +70,14 @@ class Paid(NamedTuple):
 
 
 def priced(world: World, profiles: Mapping[str, ProfileFacts]) -> list[Priced]:
-    """The meters on buses that have no balance of their own, and a price."""
+    """The meters on buses that have no balance of their own, and should have one in yuan (`balance_unit: CNY`), and a price."""
     found = []
     for site in world.sites():
         for device in world.devices_of(site.id).values():
             profile = profiles.get(device.profile)
             if device.kind is not DeviceKind.METER or profile is None or profile.channel == "mqtt":
+                continue
+            if device.balance_unit is not BalanceUnit.CNY:  # a base reading would be written down as energy
                 continue
             price = getattr(world.limits(RULE, site.id, device.id), PRICE, None)
             if price is not None and profile.balance_unit is None:

@@ -188,6 +188,8 @@ def test_only_meters_without_a_balance_and_with_a_price_are_derived() -> None:
         device("m-1", DeviceKind.METER, profile="sfere"),
         device("m-2", DeviceKind.METER, profile="prepaid"),
         device("m-3", DeviceKind.METER, profile="hub-json"),
+        device("m-4", DeviceKind.METER, profile="sfere", balance_unit=None),
+        device("m-5", DeviceKind.METER, profile="sfere", balance_unit=BalanceUnit.KWH),
         device("b1-e1", profile="lift"),
     ]
     meter = (DeviceKind.METER,)
