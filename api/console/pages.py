@@ -16,11 +16,13 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined, select_autoes
 from api.auth import FOR_ALL, SESSION_COOKIE, ForPages, SignInNeededError, demand_own_page, services_of
 from api.console import wall
 from api.console.catalogue import DEFAULT_LANGUAGE, LANGUAGES, fill, text
+from api.console.controls import Said
 from api.health import readiness
 from api.problem_details import not_found
 from api.rate_limit import MovingWindow
 from api.spoken import LANGUAGE_COOKIE
 from hub.store import accounts
+from hub.store.accounts import Principal
 from hub.vocabulary.instants import MINUTE_MS
 
 router = APIRouter(include_in_schema=False)
@@ -79,6 +81,22 @@ def page(request: Request, template: str, language: str, status: int = 200, **va
         secure = services_of(request).cookie_secure
         answer.set_cookie(LANGUAGE_COOKIE, language, max_age=YEAR_S, samesite="lax", httponly=True, secure=secure)
     return answer
+
+
+def page_of_work(
+    request: Request,
+    principal: Principal,
+    template: str,
+    language: str,
+    status: int = 200,
+    *,
+    refused: Said | None = None,
+    done: str = "",
+    **values: Any,
+) -> HTMLResponse:
+    """A page with forms, for whoever is signed in. `refused` or `done`: what came of the last one."""
+    about = {"user": principal.name, "csrf": principal.csrf or "", "refused": refused, "done": done}
+    return page(request, template, language, status, **about, **values)
 
 
 @router.get("/")

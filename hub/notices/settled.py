@@ -62,8 +62,6 @@ def ended(connection: Connection, sites: Sites, busy: Sequence[int], now: UtcMs)
     """Orders that are over and not written down as such; `busy` are being written down just now."""
     lanes = tuple((site, tuple(sorted(ways.receipts))) for site, ways in sorted(sites.items()) if ways.receipts)
     about = {"_now": now, "_sites": sorted(sites), "_busy": sorted(busy), "_sent_after": now - RECEIPT_WITHIN_MS}
-    if not lanes:
-        del about["_sent_after"]
     directory = Directory(connection, now)
     return [_settled(connection, directory, order, sites) for order in connection.execute(_over(lanes), about).all()]
 

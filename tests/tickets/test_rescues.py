@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from enum import StrEnum
 from typing import Any
 
 import msgspec
@@ -12,78 +10,15 @@ from sqlalchemy import select
 
 from hub.notices import texts
 from hub.store import schema
-from hub.store.database import Store, open_store
-from hub.tickets.kinds import KINDS
+from hub.store.database import Store
 from hub.tickets.lifecycle import Actor, Refused
-from hub.vocabulary.decisions import RaiseTicket, Severity, TicketKind
-from hub.vocabulary.events import Event, Subject, SubjectType, TicketMoved
+from hub.vocabulary.events import Event, Subject, TicketMoved
 from hub.vocabulary.facts import Facts
 from hub.vocabulary.roles import Role
 from hub.vocabulary.rule import Outcome
-from support.rig import SITE, START, Rig, device
-
-LIFT = Subject(SITE, SubjectType.DEVICE, "lift-1")
-OPERATOR = Actor("wang", frozenset({Role.CONTROL_ROOM}))
-SECOND, MINUTE, HOUR = 1_000, 60_000, 3_600_000
-
-Told = list[tuple[float, str, str]]
-"""(minutes from the start, template without its first word, audience)."""
-
-
-class Why(StrEnum):
-    TRAPPED = "trapped"
-
-
-@pytest.fixture
-def store(database_url: str) -> Iterator[Store]:
-    opened = open_store(database_url)
-    yield opened
-    opened.close()
-
-
-def rig_on(store: Store, now: int = START) -> Rig:
-    return Rig(store, [], [device("lift-1"), device("lift-2")], now=now)
-
-
-def alarm(rig: Rig, **other: Any) -> None:
-    values: dict[str, Any] = {"severity": Severity.HIGH, "occurred_at": rig.now, "fields": {"floor": "7"}}
-    raised = RaiseTicket(kind=TicketKind.ENTRAPMENT, subject=LIFT, reason=Why.TRAPPED, **(values | other))
-    rig.ask(lambda step: step.raise_ticket(raised))
-
-
-def act(rig: Rig, action: str, **fields: Any) -> Any:
-    return rig.ask(lambda step: step.act(1, action, fields, OPERATOR, None))
-
-
-def orders(rig: Rig) -> list[Any]:
-    with rig.store.read() as connection:
-        return list(connection.execute(select(schema.notice_orders).order_by(schema.notice_orders.c.id)))
-
-
-def told(rig: Rig, since: int = 0) -> Told:
-    """Who was told what, in order."""
-    found = []
-    for order in orders(rig)[since:]:
-        minutes = round((order.created_at - START) / MINUTE, 2)
-        found.append((minutes, order.template.removeprefix("entrapment_"), order.audience))
-    return found
-
-
-def ticket(rig: Rig) -> dict[str, Any]:
-    with rig.store.read() as connection:
-        row = connection.execute(select(schema.tickets).where(schema.tickets.c.id == 1)).one()
-        return dict(row._mapping) | {"fields": msgspec.json.decode(row.fields_json)}
-
-
-def clocks(rig: Rig) -> list[tuple[str, str, int]]:
-    """What the clocks did: name, moment, when it fell due in minutes."""
-    line = schema.ticket_timeline.c
-    with rig.store.read() as connection:
-        rows = connection.execute(select(line).where(line.entry == "clock").order_by(line.id)).all()
-    return [(row.name, row.reason, (row.occurred_at - START) // SECOND) for row in rows]
-
-
-REPORT: Told = [(0, "opened", "duty_supervisor"), (0, "opened", "department_manager")]
+from support.desk import HOUR, MINUTE, OPERATOR, SECOND
+from support.one_rescue import REPORT, act, alarm, clocks, orders, rig_on, ticket, told
+from support.rig import Rig, device
 
 
 def test_supervisor_and_manager_are_told_in_the_moment_in_which_the_case_opens_and_never_again(store: Store) -> None:
@@ -244,78 +179,6 @@ def test_the_law_counts_from_the_first_time_that_the_firm_was_told(store: Store)
     assert ("technician_on_site", "breached", 30 * 60) in clocks(rig)
 
 
-def test_no_voice_contact_raises_the_severity_and_sends_a_guard_once(store: Store) -> None:
-    rig = rig_on(store)
-    alarm(rig)
-    act(rig, "acknowledge")
-    rig.advance(2 * MINUTE)
-    assert told(rig, 2) == [(2, "no_contact", "duty_supervisor"), (2, "guard", "security")]
-    assert ticket(rig)["severity"] == "critical"
-    act(rig, "guard_sent")
-    assert len(orders(rig)) == 4
-
-
-def test_a_passenger_who_is_unwell_makes_it_critical_and_the_fire_service_is_suggested_at_once(store: Store) -> None:
-    rig = rig_on(store)
-    alarm(rig)
-    act(rig, "people", inside=1, condition="elderly, medical")
-    assert (ticket(rig)["severity"], ticket(rig)["fields"]["severity_reason"]) == ("critical", "p1_condition_of_people")
-    assert told(rig, 2) == [(0, "fire", "control_room"), (0, "fire", "duty_supervisor")]
-
-
-@pytest.mark.parametrize(("condition", "severity"), [("child", "critical"), ("calm", "high"), ("pregnant", "critical")])
-def test_who_is_inside_decides_how_urgent_it_is(store: Store, condition: str, severity: str) -> None:
-    rig = rig_on(store)
-    alarm(rig)
-    act(rig, "people", inside=1, condition=condition)
-    assert ticket(rig)["severity"] == severity
-
-
-def test_whoever_is_confirmed_inside_and_held_for_half_an_hour_is_p1(store: Store) -> None:
-    rig = rig_on(store)
-    alarm(rig, severity=Severity.MEDIUM, occurred_at=START - 10 * MINUTE)
-    act(rig, "confirm")
-    assert ticket(rig)["severity"] == "high"
-    rig.advance(19 * MINUTE, 10 * SECOND)
-    assert ticket(rig)["severity"] == "high"
-    rig.advance(MINUTE, 10 * SECOND)
-    assert ticket(rig)["severity"] == "critical"
-    assert ("held", "breached", 20 * 60) in clocks(rig)
-
-
-def test_who_is_not_confirmed_inside_is_not_p1_for_the_time_alone(store: Store) -> None:
-    rig = rig_on(store)
-    alarm(rig, severity=Severity.MEDIUM)
-    rig.advance(40 * MINUTE, 10 * SECOND)
-    assert ticket(rig)["severity"] == "medium"
-
-
-def test_two_hours_from_the_occurrence_make_an_accident_candidate_for_ever_and_a_report_within_one_more(
-    store: Store,
-) -> None:
-    rig = rig_on(store)
-    alarm(rig, occurred_at=START - 30 * MINUTE)
-    for action in ("acknowledge", "voice_contact", "guard_sent", "guard_arrived", "firm_told", "firm_answered"):
-        act(rig, action)
-    act(rig, "technician_arrived")
-    rig.advance(85 * MINUTE, 10 * SECOND)
-    assert "accident_candidate" not in ticket(rig)["fields"]
-    rig.advance(5 * MINUTE, 10 * SECOND)
-    assert ticket(rig)["fields"]["accident_candidate"] is True
-    act(rig, "release")
-    act(rig, "welfare")
-    count = len(orders(rig))
-    rig.advance(HOUR, 10 * SECOND)
-    assert told(rig, count) == [
-        (135, "report", "department_manager"),
-        (150, "report", "duty_supervisor"),
-        (150, "report", "department_manager"),
-    ]
-    act(rig, "report")
-    act(rig, "close")
-    assert ticket(rig)["fields"]["accident_candidate"] is True
-
-
 def test_whoever_was_inside_is_outside_or_the_difference_is_explained(store: Store) -> None:
     rig = rig_on(store)
     alarm(rig)
@@ -341,16 +204,6 @@ def test_a_false_alarm_is_explained_and_a_case_is_closed_with_its_report(store: 
     assert "close" not in refused.value.allowed
     act(rig, "report")
     assert act(rig, "close").state == "closed"
-
-
-def test_a_false_alarm_leaves_no_deadline_behind(store: Store) -> None:
-    rig = rig_on(store)
-    alarm(rig)
-    act(rig, "acknowledge")
-    act(rig, "false_alarm", note="spoken to: nobody inside")
-    count = len(orders(rig))
-    rig.advance(3 * HOUR, 30 * SECOND)
-    assert (len(orders(rig)), clocks(rig)) == (count, [])
 
 
 def test_an_alarm_after_the_release_is_a_case_anew_that_has_to_be_acknowledged(store: Store) -> None:
@@ -437,85 +290,6 @@ def test_two_operators_press_at_once_and_one_has_done_it(store: Store) -> None:
             answers[1].result(0)
         assert refused.value.status == "conflict"
     assert len([each for each in told(rig) if each[1] == "guard"]) == 1
-
-
-SCENES: tuple[tuple[str, ...], ...] = (
-    (),
-    ("acknowledge",),
-    ("acknowledge", "confirm", "guard_sent"),
-    ("acknowledge", "voice_contact", "firm_told"),
-    ("acknowledge", "voice_contact", "guard_sent", "guard_arrived", "firm_told", "firm_answered"),
-    ("acknowledge", "release"),
-    ("acknowledge", "release", "report"),
-)
-
-
-@pytest.mark.parametrize("done", SCENES, ids=lambda done: "-".join(done) or "suspected")
-def test_a_restart_in_every_state_neither_loses_nor_repeats_a_deadline(store: Store, done: tuple[str, ...]) -> None:
-    """The hub dies after each minute; what people were told is what a hub that lives on tells."""
-    rig = rig_on(store)
-    alarm(rig)
-    for action in done:
-        act(rig, action)
-    expected = expected_moments(done)
-    for _ in range(130):
-        rig = rig_on(store, rig.now)
-        rig.advance(MINUTE, 20 * SECOND)
-    assert sorted(clocks(rig)) == sorted(each for each in expected if each[2] <= 130 * 60)
-    due = [at_s for _, _, at_s in clocks(rig)]
-    assert due == sorted(due)
-    keys = [order.key for order in orders(rig)]
-    assert len(keys) == len(set(keys))
-
-
-def expected_moments(done: tuple[str, ...]) -> list[tuple[str, str, int]]:
-    """From the table, for a case in which everything was done at the start and nothing since."""
-    kind = KINDS["entrapment"]
-    reached = {"opened"} | {kind.actions[name].milestone for name in done}
-    if "released" not in reached:
-        reached.add("accident_candidate")  # later, see below
-    found = []
-    for name, spec in kind.clocks.items():
-        if spec.start not in reached or spec.stop in reached:
-            continue
-        start_s = 2 * 3_600 if spec.start == "accident_candidate" else 0
-        for at_s, what in spec.warnings.items():
-            if what.unless_reached not in reached:
-                found.append((name, "warning", start_s + at_s))
-        found.append((name, "breached", start_s + spec.within_s))
-        if spec.otherwise.unless_reached not in reached:
-            found += [
-                (name, "paged_again", start_s + spec.within_s + number * spec.every_s)
-                for number in range(1, spec.times + 1)
-            ]
-    return found
-
-
-def test_after_a_long_time_without_power_every_deadline_fires_in_order_and_pages_only_once(store: Store) -> None:
-    rig = rig_on(store)
-    alarm(rig)
-    rig = rig_on(store, START + 3 * HOUR)
-    rig.advance(20 * SECOND)
-    fired = clocks(rig)
-    assert [name for name, moment, _ in fired if moment == "breached"] == ["acknowledge", "progress", "release"]
-    assert [name for name, moment, _ in fired if moment == "paged_again"].count("acknowledge") == 1
-    assert [(name, at) for name, moment, at in fired if moment == "warning"] == [
-        ("release", 45 * 60),
-        ("release", 110 * 60),
-    ]
-
-
-def test_a_plain_ticket_that_nobody_acknowledges_is_noted_and_only_a_critical_one_is_told(store: Store) -> None:
-    rig = rig_on(store)
-    for kind, severity in ((TicketKind.ELEVATOR_FAULT, Severity.MEDIUM), (TicketKind.DEVICE_SILENT, Severity.CRITICAL)):
-        raised = RaiseTicket(kind=kind, subject=LIFT, reason=Why.TRAPPED, severity=severity, occurred_at=rig.now)
-        rig.ask(lambda step, raised=raised: step.raise_ticket(raised))
-    rig.advance(31 * MINUTE, 10 * SECOND)
-    assert clocks(rig) == [("acknowledge", "breached", 1800)] * 2
-    assert [(order.template, order.audience, order.ticket_id) for order in orders(rig)] == [
-        ("ticket_unacknowledged", "control_room", 2),
-        ("ticket_unacknowledged", "duty_supervisor", 2),
-    ]
 
 
 def test_every_text_can_be_written_with_what_a_ticket_knows(store: Store) -> None:
