@@ -225,6 +225,9 @@ def test_a_drill_is_begun_played_and_evaluated_on_pages(browser_of):
     wrong = post(boss, "/drills", elevator="lakeside|b1-e2")
     assert wrong.status_code == 422
     assert "演练情景：必填" in shown(wrong)
+    assert re.search(r'data-field="scenario".*?<p class="wrong" role="alert">必填</p>', wrong.text, re.DOTALL)
+    for scenario in ("x" * 501, "x\0"):
+        assert "演练情景：最多 500" in shown(post(boss, "/drills", elevator="lakeside|b1-e2", scenario=scenario))
     assert 'value="lakeside|b1-e2" selected' in wrong.text
     begun = post(room, "/drills", elevator="lakeside|b1-e2", scenario="两人被困，一人不适")
     assert begun.status_code == 303
@@ -249,6 +252,7 @@ def test_a_test_of_the_button_is_declared_on_a_page(room, browser_of):
     for fields, said in (
         ({"elevator": "lakeside|b1-e2", "minutes": "61", "reason": "年检"}, "须在 0 到 60 之间"),
         ({"elevator": "lakeside|m-0101", "minutes": "5", "reason": "年检"}, "没有这个选项"),
+        ({"elevator": "lakeside|b1-e2", "minutes": "5", "reason": "x" * 501}, "最多 500"),
         ({"minutes": "5"}, "电梯：必填"),
     ):
         wrong = post(room, "/press-tests", **fields)
