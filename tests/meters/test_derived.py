@@ -135,10 +135,20 @@ def test_another_meter_begins_with_a_base_of_its_own(home: Home) -> None:
     home.read(1_010_000)
     home.base(0, None, Entry.REPLACED)
     home.read(2_000)
+    home.read(1_500_000)  # a used meter: its counter stands beyond the old one's
     assert home.credits() == [4_400]
-    home.base(2_000, 4_400)
-    home.read(3_000)
+    home.base(1_500_000, 4_400)
+    home.read(1_501_000)
     assert home.credits() == [4_400, 4_340]
+
+
+def test_what_was_paid_before_a_base_reading_is_in_it(home: Home) -> None:
+    home.base(1_000_000, 5_000)
+    home.read(1_010_000)
+    home.pay(100)
+    home.base(1_010_000, 14_400)
+    home.read(1_011_000)
+    assert home.credits() == [4_400, 14_400, 14_340]
 
 
 def test_a_counter_that_went_back_says_nothing(home: Home) -> None:
@@ -170,8 +180,8 @@ def test_it_runs_out_is_told_and_ends_when_somebody_pays(home: Home) -> None:
     for energy in (1_010_000, 1_011_000, 1_012_000):
         home.read(energy)
     assert home.tickets() == [("low_balance", "two_readings", True)]
-    home.pay(100)
-    assert home.tickets() == [("low_balance", "two_readings", False)]
+    home.pay(1)
+    assert home.tickets() == [("low_balance", "two_readings", False)], "counted as a purchase, however small"
     with home.store.read() as connection:
         assert connection.execute(select(schema.problems)).all() == []
 
