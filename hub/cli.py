@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import importlib.metadata
 import os
-import secrets
 import sys
 import time
 from pathlib import Path
@@ -16,6 +15,7 @@ from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
 
+from hub.account_commands import token_app, user_app
 from hub.launch import (
     FAILURE,
     WRONG_USE,
@@ -34,7 +34,6 @@ from hub.settings import Settings, load_database
 from hub.settings.door_opening import in_words
 from hub.settings.mistakes import listed
 from hub.vocabulary.facts import DeviceKind
-from hub.vocabulary.roles import Role
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -42,27 +41,18 @@ if TYPE_CHECKING:
     from hub.vocabulary.displays import Displayed
     from hub.vocabulary.instants import UtcMs
 
-SHORTEST_PASSWORD: Final = 8
-
 app = typer.Typer(
     help="The integration hub of a property-management control room.",
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
 )
-user_app = typer.Typer(help="People who sign in to the console.", no_args_is_help=True)
-token_app = typer.Typer(help="Machine clients of the API.", no_args_is_help=True)
 app.add_typer(user_app, name="user")
 app.add_typer(token_app, name="token")
 app.add_typer(keys_app, name="keys")
 app.add_typer(audit_app, name="audit")
 
 ConfigOption = Annotated[Path, typer.Option("--config", help="The hub's configuration file.")]
-NameArgument = Annotated[str, typer.Argument(metavar="NAME", help="The name; unique among its kind.")]
-RoleOption = Annotated[list[Role], typer.Option("--role", help="What they may do; may be repeated.")]
-SiteOption = Annotated[
-    list[str] | None, typer.Option("--site", help="A site that they may see; may be repeated. None: every site.")
-]
 FileArgument = Annotated[Path, typer.Argument(metavar="FILE", help="The backup's archive (a zip).")]
 DEFAULT_CONFIG: Final = Path("hub.yaml")
 
@@ -162,75 +152,6 @@ def _summary(settings: Settings) -> str:
     kinds = sorted({device.kind for device in devices})
     counts = [f"{sum(device.kind is kind for device in devices)} × {kind}" for kind in kinds]
     return f"Sites: {listed(site.id for site in settings.sites)}; {', '.join([*counts, f'{buses} × bus'])}."
-
-
-# --- people and machines ----------------------------------------------------------------------------------
-
-
-@user_app.command("add")
-def add_user(
-    name: NameArgument,
-    role: RoleOption,
-    site: SiteOption = None,
-    password_env: Annotated[
-        str | None, typer.Option("--password-env", metavar="VAR", help="Variable that holds the password.")
-    ] = None,
-    config: ConfigOption = DEFAULT_CONFIG,
-) -> None:
-    """Add a person. The password is asked for on a terminal; without one it is made up and printed once."""
-    from hub.store import accounts
-
-    _refuse_name(name)
-    with foreseen():
-        settings = load_settings(config)
-        _refuse_unknown_sites(site, settings)
-        password, made_up = _password(password_env)
-        with open_database(settings) as store:
-            accounts.add_user(store, name, password, role, site or [], _now())
-    print(password if made_up else f"{name} may sign in now.")
-
-
-@token_app.command("add")
-def add_token(
-    name: NameArgument, role: RoleOption, site: SiteOption = None, config: ConfigOption = DEFAULT_CONFIG
-) -> None:
-    """Add a machine client; its token is printed once and is nowhere stored."""
-    from hub.store import accounts
-
-    _refuse_name(name)
-    with foreseen():
-        settings = load_settings(config)
-        _refuse_unknown_sites(site, settings)
-        with open_database(settings) as store:
-            token = accounts.add_token(store, name, role, site or [], _now())
-    print(token)
-
-
-def _refuse_name(name: str) -> None:
-    if not name.strip() or len(name) > 64 or not name.isprintable():
-        fail("A name has 1 to 64 printable characters.", WRONG_USE)
-
-
-def _refuse_unknown_sites(sites: list[str] | None, settings: Settings) -> None:
-    known = [site.id for site in settings.sites]
-    for site in sites or []:
-        if site not in known:
-            fail(f"There is no site {site!r}; there are: {listed(known)}.", WRONG_USE)
-
-
-def _password(variable: str | None) -> tuple[str, bool]:
-    """The password, and whether it was made up here."""
-    if variable is not None:
-        password = os.environ.get(variable, "")
-        if len(password) < SHORTEST_PASSWORD:
-            fail(f"The variable {variable} holds no password of at least {SHORTEST_PASSWORD} characters.", WRONG_USE)
-        return password, False
-    if not sys.stdin.isatty():
-        return secrets.token_urlsafe(12), True
-    password = typer.prompt("Password", hide_input=True, confirmation_prompt=True)
-    if len(password) < SHORTEST_PASSWORD:
-        fail(f"A password has at least {SHORTEST_PASSWORD} characters.", WRONG_USE)
-    return str(password), False
 
 
 # --- data in and out --------------------------------------------------------------------------------------

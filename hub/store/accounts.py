@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from functools import cache
 
 from pwdlib import PasswordHash
-from sqlalchemy import bindparam, select
+from sqlalchemy import Column, Table, bindparam, select
 from sqlalchemy.exc import IntegrityError
 
 from hub.store.database import Store
@@ -41,6 +41,16 @@ _BY_SESSION = (
 
 class AccountError(Exception):
     """A sentence for the person who asked."""
+
+
+@dataclass(frozen=True)
+class Account:
+    """A user or a token as lists show it. No sites means all sites; `ended`: locked out, or revoked."""
+
+    name: str
+    roles: tuple[str, ...]
+    sites: tuple[str, ...]
+    ended: bool
 
 
 @dataclass(frozen=True)
@@ -121,11 +131,54 @@ def disable_user(store: Store, name: str, now: UtcMs) -> bool:
     return True
 
 
+def enable_user(store: Store, name: str) -> bool:
+    """Let a person in again. False when there is none of this name."""
+    with store.write() as connection:
+        return connection.execute(users.update().where(users.c.name == name).values(disabled_at=None)).rowcount > 0
+
+
+def set_password(store: Store, name: str, password: str) -> bool:
+    """A new password; sessions that began with the old one end. False when there is none of this name."""
+    hashed = _hasher().hash(password)
+    with store.write() as connection:
+        found = connection.execute(select(users.c.id).where(users.c.name == name)).scalar_one_or_none()
+        if found is None:
+            return False
+        connection.execute(users.update().where(users.c.id == found).values(password_hash=hashed))
+        connection.execute(sessions.delete().where(sessions.c.user_id == found))
+    return True
+
+
+def renew_token(store: Store, name: str) -> str | None:
+    """A new token in the place of the old one, valid again where it was revoked. None when there is none of this name."""
+    token = TOKEN_PREFIX + secrets.token_urlsafe(32)
+    with store.write() as connection:
+        renewed = tokens.update().where(tokens.c.name == name).values(digest=_digest(token), revoked_at=None)
+        return token if connection.execute(renewed).rowcount > 0 else None
+
+
 def revoke_token(store: Store, name: str, now: UtcMs) -> bool:
     """End a machine client. False when there is none of this name."""
     with store.write() as connection:
         statement = tokens.update().where(tokens.c.name == name, tokens.c.revoked_at.is_(None))
         return connection.execute(statement.values(revoked_at=now)).rowcount > 0
+
+
+def all_users(store: Store) -> list[Account]:
+    """Everybody, by name."""
+    return _accounts(store, users, users.c.disabled_at)
+
+
+def all_tokens(store: Store) -> list[Account]:
+    """Every machine client, by name."""
+    return _accounts(store, tokens, tokens.c.revoked_at)
+
+
+def _accounts(store: Store, table: Table, ended_at: Column[int]) -> list[Account]:
+    statement = select(table.c.name, table.c.roles, table.c.sites, ended_at.is_not(None)).order_by(table.c.name)
+    with store.read() as connection:
+        rows = connection.execute(statement).all()
+    return [Account(name, tuple(roles.split()), tuple(sites.split()), bool(over)) for name, roles, sites, over in rows]
 
 
 def _principal(name: str, roles: str, sites: str, csrf: str | None = None) -> Principal:
