@@ -148,6 +148,10 @@ def _named_fee(text: str) -> str | None:
     return next((word for word in PROPERTY_FEES if word.replace(" ", "") in squeezed), None)
 
 
+NAMED_AFTER_PLACES: Final = frozenset({"elevator", "controller"})
+"""Parameters that are names of devices, which often begin with their building's."""
+
+
 def render(text: Text, params: Mapping[str, str]) -> Rendered:
     """Put the parameters in. Raises TextError where one is missing."""
     return Rendered(_fill(text.title, params), _fill(text.body, params), params)
@@ -160,9 +164,16 @@ def _fill(value: str, params: Mapping[str, str]) -> str:
     def one(found: re.Match[str]) -> str:
         if found[1] not in params:
             raise TextError(f"the parameter {{{found[1]}}} is missing")
-        return params[found[1]]
+        said = params[found[1]]
+        return _beside(params.get("place", ""), said) if twice and found[1] in NAMED_AFTER_PLACES else said
 
+    twice = "{place}" in value
     return _PLACEHOLDER.sub(one, _OPTIONAL.sub(optional, value))
+
+
+def _beside(place: str, name: str) -> str:
+    """A device's name in a text that says the place as well: 1栋2号梯, and not 1栋1栋2号梯."""
+    return name.removeprefix(place).strip() or name
 
 
 def as_params(values: Mapping[str, Any]) -> dict[str, str]:

@@ -114,3 +114,16 @@ def test_many_places_are_counted_and_not_all_named():
     parts = [Part(template="low_balance_1", params={"place": f"1栋{n}"}, text=Text("t", "{place}")) for n in range(10)]
     assert texts.compose(parts, "zh-CN").params["place"] == "1栋0、1栋1、1栋2等10处"
     assert texts.compose(parts[:2], "en").params["place"] == "1栋0, 1栋1"
+
+
+@pytest.mark.parametrize(
+    ("body", "elevator", "said"),
+    [
+        ("{place}[[{elevator}]]困人", "1栋2号梯", "1栋2号梯困人"),
+        ("{place}[[{elevator}]]困人", "2号梯", "1栋2号梯困人"),
+        ("{place}[[，{elevator}]]困人", "1栋", "1栋，1栋困人"),
+        ("[[{elevator}]]困人", "1栋2号梯", "1栋2号梯困人"),
+    ],
+)
+def test_a_building_is_said_once_and_never_not_at_all(body, elevator, said):
+    assert texts.render(Text("t", body), {"place": "1栋", "elevator": elevator}).body == said
