@@ -27,6 +27,7 @@ from hub.settings.section import Section
 from hub.settings.site_file import NO_NOTIFIERS, Profiles, read_site
 from hub.settings.source import Located, read_yaml
 from hub.settings.urls import DATABASE_ALLOWED, MQTT_ALLOWED, UrlError, database_url, mqtt_url
+from hub.settings.wires import Wires
 
 DEFAULT_DATABASE: Final = "sqlite:///var/hub.db"
 PASSWORD_VARIABLE: Final = "HUB_MQTT__PASSWORD"  # noqa: S105 - a variable's name
@@ -296,6 +297,7 @@ def _read_sites(root: Section, base: Path, read: Callable[[Located, Path], SiteC
         root.wrong("sites", "names no file", "at least one, such as sites/*.yaml")
     sites: list[SiteConfig] = []
     lines: dict[str, str] = {}
+    wires = Wires(root.log)
     for file in _site_files(patterns, root, base):
         document = read_yaml(file, _shown(file), root.log)
         if document is None:
@@ -306,6 +308,8 @@ def _read_sites(root: Section, base: Path, read: Callable[[Located, Path], SiteC
             at = _site_id(document)
             problem = f"site {site.id!r} stands in {lines[site.id]} too"
             root.log.append(Mistake(_shown(file), at.line, "site.id", problem, "each site in one file"))
+        else:
+            wires.take(document, site, _shown(file))
         lines.setdefault(site.id, _shown(file))
     return tuple(sites)
 

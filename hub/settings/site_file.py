@@ -30,6 +30,7 @@ from hub.settings.publishing import read_site_publishing
 from hub.settings.section import Section
 from hub.settings.source import Located
 from hub.settings.urls import BUS_ALLOWED, UrlError, bus_url
+from hub.settings.wires import wire_of
 from hub.vocabulary.facts import DeviceKind, ProfileFacts
 from hub.vocabulary.units import BalanceUnit
 
@@ -137,7 +138,7 @@ def _read_buses(root: Section) -> dict[str, BusConfig]:
         timeout_ms, every_s, fast_ms = _read_periods(section)
         bus = BusConfig(id=bus_id, url=_read_bus_url(section), timeout_ms=timeout_ms, every_s=every_s, fast_ms=fast_ms)
         section.finish()
-        urls.new(section, "url", bus.url)
+        urls.new(section, "url", wire_of(bus.url))
         if ids.new(section, "id", bus_id):
             found[bus_id] = bus
     return found

@@ -17,7 +17,7 @@ from hub.store.database import open_store
 from hub.store.restore import restore
 from hub.vocabulary.facts import DeviceKind
 from hub.vocabulary.units import BalanceUnit
-from support.configuration import HUB_YAML, SITE_YAML, load_configuration, write_configuration
+from support.configuration import HUB_YAML, SITE_YAML, elsewhere, load_configuration, write_configuration
 
 
 def test_the_contracts_own_example_is_read_whole(tmp_path):
@@ -172,8 +172,7 @@ def test_settings_cannot_be_changed(tmp_path):
 
 
 def test_several_sites_come_in_the_patterns_order(tmp_path):
-    second = SITE_YAML.replace("lakeside", "hillside")
-    path = write_configuration(tmp_path, lakeside=SITE_YAML, hillside=second)
+    path = write_configuration(tmp_path, lakeside=SITE_YAML, hillside=elsewhere(SITE_YAML))
     assert [site.id for site in load_configuration(path).sites] == ["hillside", "lakeside"]
     environ = {"HUB_SITES": "sites/lakeside.yaml,sites/*.yaml"}
     assert [site.id for site in load_configuration(path, environ).sites] == ["lakeside", "hillside"]
@@ -181,7 +180,7 @@ def test_several_sites_come_in_the_patterns_order(tmp_path):
 
 def test_the_same_ids_may_stand_in_two_sites(tmp_path):
     """Everything is per site: unit ids, device ids and bus ids of one say nothing about another."""
-    path = write_configuration(tmp_path, lakeside=SITE_YAML, hillside=SITE_YAML.replace("lakeside", "hillside"))
+    path = write_configuration(tmp_path, lakeside=SITE_YAML, hillside=elsewhere(SITE_YAML))
     first, second = load_configuration(path).sites
     assert [device.id for device in first.devices] == [device.id for device in second.devices]
 

@@ -5,7 +5,7 @@ from typing import NamedTuple
 import pytest
 
 from hub.settings import ConfigurationErrors, Mistake
-from support.configuration import HUB_YAML, SITE_YAML, load_configuration, write_configuration
+from support.configuration import HUB_YAML, SITE_YAML, elsewhere, load_configuration, write_configuration
 
 
 class Case(NamedTuple):
@@ -235,7 +235,7 @@ def test_a_mistake_in_hub_yaml_is_named_with_its_line_and_field(case, tmp_path):
 def test_all_mistakes_of_all_files_are_reported_at_once(tmp_path):
     hub = HUB_YAML.replace("port: 8000", "port: -1")
     first = SITE_YAML.replace("unit_id: 247", "unit_id: 999").replace("Asia/Shanghai", "Mars/Base")
-    second = SITE_YAML.replace("lakeside", "hillside").replace("kind: meter", "kind: metre", 1)
+    second = elsewhere(SITE_YAML).replace("kind: meter", "kind: metre", 1)
     with pytest.raises(ConfigurationErrors) as raised:
         load_configuration(write_configuration(tmp_path, hub, lakeside=first, hillside=second))
     found = [(mistake.file.rpartition("/")[2], mistake.line, mistake.field) for mistake in raised.value.mistakes]

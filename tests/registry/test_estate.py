@@ -12,6 +12,7 @@ from support.configuration import (
     SITE_YAML,
     EntrapmentLimits,
     LowBalanceLimits,
+    elsewhere,
     load_configuration,
     write_configuration,
 )
@@ -19,7 +20,7 @@ from support.configuration import (
 
 @pytest.fixture
 def estate(tmp_path):
-    second = SITE_YAML.replace("lakeside", "hillside").replace("off_level_s: 30", "off_level_s: 5")
+    second = elsewhere(SITE_YAML).replace("off_level_s: 30", "off_level_s: 5")
     path = write_configuration(tmp_path, lakeside=SITE_YAML, hillside=second)
     return Estate(load_configuration(path), RULES)
 

@@ -40,6 +40,11 @@ rules:
 """
 
 
+def elsewhere(site: str) -> str:
+    """The same site under another name, on gateways and lines of its own."""
+    return site.replace("lakeside", "hillside").replace(":5020", ":5021").replace("ttyUSB0", "ttyUSB1")
+
+
 class EntrapmentLimits(msgspec.Struct, frozen=True):
     """Stands for the rule's own struct; `hub` imports no rule, and neither does this."""
 
