@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping
 from concurrent.futures import Future
 from concurrent.futures import TimeoutError as AnswerTimeout
 from enum import StrEnum
-from typing import Any, TypeVar
+from typing import Any, Final, TypeVar
 
 from hub.pipeline import rejects
 from hub.pipeline.inbox import Inbox
@@ -18,6 +18,7 @@ from hub.tickets.kinds import KINDS
 from hub.tickets.lifecycle import Actor, Refused
 from hub.vocabulary.decisions import RaiseTicket, Severity, TicketKind
 from hub.vocabulary.events import Subject, SubjectType
+from hub.vocabulary.facts import DeviceKind
 from hub.vocabulary.instants import UtcMs
 
 __all__ = ["Actor", "ByHand", "Door", "Refused"]
@@ -26,6 +27,17 @@ T = TypeVar("T")
 ANSWER_WITHIN_S = 10.0
 KEPT_BY_THE_HUB = frozenset({"evaluation", "rounds", "last_round", "checked", "gathered", "kinds"})
 """Fields that come from actions alone: who raises a ticket cannot sign a drill's evaluation on the way."""
+
+
+ABOUT: Final[Mapping[TicketKind, DeviceKind]] = {
+    TicketKind.ENTRAPMENT: DeviceKind.ELEVATOR,
+    TicketKind.ELEVATOR_FAULT: DeviceKind.ELEVATOR,
+    TicketKind.LOW_BALANCE: DeviceKind.METER,
+    TicketKind.TOPUP_MISSING: DeviceKind.METER,
+    TicketKind.LOST_CARD_USED: DeviceKind.ACCESS_CONTROLLER,
+    TicketKind.DOOR_ALARM: DeviceKind.ACCESS_CONTROLLER,
+}
+"""The devices that a kind can be about: nobody is trapped in a meter, and a rescue on the wrong one alarms the wrong people."""
 
 
 class ByHand(StrEnum):
@@ -75,7 +87,7 @@ class Door:
             raise Refused("invalid", "Some fields are wrong.", errors=errors)
 
         def open_it(step: Step) -> int:
-            self._check_subject(step, subject)
+            self._check_subject(step, TicketKind(kind), subject)
             raised = RaiseTicket(
                 kind=TicketKind(kind),
                 subject=subject,
@@ -105,13 +117,15 @@ class Door:
         return self._ask(run, ANSWER_WITHIN_S)
 
     @staticmethod
-    def _check_subject(step: Step, subject: Subject) -> None:
+    def _check_subject(step: Step, kind: TicketKind, subject: Subject) -> None:
+        problem = None
         if not step.knows(subject):
-            raise Refused(
-                "invalid",
-                "Some fields are wrong.",
-                errors=(("subject", f"no {subject.type} {subject.id!r} in site {subject.site!r}"),),
-            )
+            problem = f"no {subject.type} {subject.id!r} in site {subject.site!r}"
+        elif subject.type is SubjectType.DEVICE and (wanted := ABOUT.get(kind)) is not None:
+            found = step.devices_of(subject.site)[subject.id].kind
+            problem = None if found is wanted else f"{subject.id!r} is of kind {found}; {kind} is about kind {wanted}"
+        if problem is not None:
+            raise Refused("invalid", "Some fields are wrong.", errors=(("subject", problem),))
 
     def _ask(self, run: Callable[[Step], T], timeout_s: float) -> T:
         answer: Future[T] = self._inbox.ask(run)

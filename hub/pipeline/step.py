@@ -26,6 +26,7 @@ from hub.pipeline.followers import follow
 from hub.pipeline.rulebook import Decided, RuleFailure
 from hub.pipeline.sequence import Placing
 from hub.pipeline.timers import TimerKey
+from hub.pipeline.world import knows
 from hub.tickets.desk import Desk
 from hub.tickets.lifecycle import Actor, Refused, Ticket
 from hub.tickets.telling import DESK, heard
@@ -338,10 +339,7 @@ class Step:
 
     def knows(self, subject: Subject) -> bool:
         """Whether a ticket may be raised about this subject by hand."""
-        world = self._core.world
-        if subject.type is SubjectType.DEVICE:
-            return world.device(subject.site, subject.id) is not None
-        return world.site(subject.site) is not None
+        return knows(self._core.world, subject)
 
     def _tell_rules(self, ticket: Ticket, action: str, by: str) -> None:
         for event in heard(ticket, action, by, self.now):

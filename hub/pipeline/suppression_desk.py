@@ -11,7 +11,7 @@ from hub.tickets import suppression
 from hub.tickets.lifecycle import Actor, Refused
 from hub.tickets.refusals import Said
 from hub.tickets.suppression import EndReason, Suppressed, Suppression
-from hub.vocabulary.events import Subject, SubjectType
+from hub.vocabulary.events import Subject
 from hub.vocabulary.instants import MINUTE_MS
 
 if TYPE_CHECKING:
@@ -32,7 +32,7 @@ def begin(
 ) -> int:
     """Begin a silence or maintenance; its id. The same again sets a new end. Raises Refused."""
     suppression.demand(what, actor.roles, subject, kind, minutes)
-    if subject is not None and not _known(step, subject):
+    if subject is not None and not step.knows(subject):
         problem = Said("subject", f"no {subject.type} {subject.id!r} in site {site!r}")
         raise Refused("invalid", "Some fields are wrong.", errors=(("subject", problem),))
     quiet = step.desk.quiet
@@ -72,14 +72,6 @@ def fall_due(step: Step, suppression_id: int) -> None:
     found = _running(step, suppression_id)
     if found is not None:
         _finish(step, found, EndReason.DUE, BY_CLOCK)
-
-
-def _known(step: Step, subject: Subject) -> bool:
-    if subject.type is SubjectType.BUILDING:
-        return any(device.building == subject.id for device in step.devices_of(subject.site).values())
-    if subject.type is SubjectType.SITE and subject.id != subject.site:
-        return False
-    return step.knows(subject)
 
 
 def _running(step: Step, suppression_id: int) -> Suppression | None:

@@ -7,6 +7,7 @@ from typing import Any, Protocol
 
 import msgspec
 
+from hub.vocabulary.events import Subject, SubjectType
 from hub.vocabulary.facts import DeviceFacts, Facts, SiteFacts
 from hub.vocabulary.instants import UtcMs
 
@@ -28,6 +29,23 @@ class World(Protocol):
 
     def limits(self, rule: str, site: str, device: str | None) -> msgspec.Struct:
         """A rule's limits, resolved site → building → device."""
+
+
+def knows(world: World, subject: Subject) -> bool:
+    """Whether there is what a person names. Of a card only the site is looked at: cards are not in the registry."""
+    if world.site(subject.site) is None:
+        return False
+    match subject.type:
+        case SubjectType.DEVICE:
+            return world.device(subject.site, subject.id) is not None
+        case SubjectType.BUILDING:
+            return any(device.building == subject.id for device in world.devices_of(subject.site).values())
+        case SubjectType.GATEWAY:
+            return any(device.gateway == subject.id for device in world.devices_of(subject.site).values())
+        case SubjectType.SITE:
+            return subject.id == subject.site
+        case SubjectType.CARD:
+            return True
 
 
 class FactsBook:

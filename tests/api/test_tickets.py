@@ -135,6 +135,16 @@ def test_a_ticket_raised_by_hand_is_201_and_a_second_one_is_counted_on_it(hub, c
     assert (again.status_code, again.json()["id"], again.json()["count"]) == (200, first.json()["id"], 2)
 
 
+@pytest.mark.parametrize(
+    "subject",
+    [{"type": "building", "id": "b1"}, {"type": "site", "id": "lakeside"}, {"type": "gateway", "id": "mqtt"}],
+    ids=lambda subject: subject["type"],
+)
+def test_a_ticket_may_be_about_what_holds_devices(subject, hub, client):
+    answer = client.post("/api/v1/tickets", json={"kind": "entrapment", "site": "lakeside", "subject": subject})
+    assert answer.status_code == 201, answer.text
+
+
 def test_the_site_may_be_left_out_where_the_device_says_it(hub, client):
     new = {"kind": "elevator_fault", "subject": {"id": "b1-e2"}}
     assert client.post("/api/v1/tickets", json=new).json()["site"] == "lakeside"
@@ -150,6 +160,11 @@ def test_the_site_may_be_left_out_where_the_device_says_it(hub, client):
         ({"kind": "entrapment"}, "subject"),
         ({"kind": "entrapment", "site": "lakeside", "subject": {"id": "b9-e9"}}, "subject"),
         ({"kind": "entrapment", "site": "lakeside", "subject": {"id": "b1-e1"}, "colour": 1}, "colour"),
+        ({"kind": "entrapment", "site": "lakeside", "subject": {"id": "m-0101"}}, "subject"),  # a meter
+        ({"kind": "low_balance", "site": "lakeside", "subject": {"id": "b1-e1"}}, "subject"),
+        ({"kind": "entrapment", "site": "lakeside", "subject": {"type": "building", "id": "b9"}}, "subject"),
+        ({"kind": "intake_problem", "site": "lakeside", "subject": {"type": "gateway", "id": "bus-9"}}, "subject"),
+        ({"kind": "intake_problem", "site": "lakeside", "subject": {"type": "site", "id": "b1"}}, "subject"),
         (
             {"kind": "entrapment", "site": "lakeside", "subject": {"id": "b1-e1"}, "occurred_at": "2026-01-01"},
             "occurred_at",
