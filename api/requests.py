@@ -206,4 +206,11 @@ def _again(kept: idempotency.KeptAnswer, digest: bytes) -> Response:
             headers={"Retry-After": "1"},
         )
     media_type = "application/json" if kept.status < 400 else MEDIA_TYPE
-    return Response(kept.body, kept.status, {"Idempotency-Replayed": "true"}, media_type)
+    return Response(kept.body, kept.status, {"Idempotency-Replayed": "true", **_etag_of(kept)}, media_type)
+
+
+def _etag_of(kept: idempotency.KeptAnswer) -> dict[str, str]:
+    """As the first answer had it, so that a repeat can be edited on just as well."""
+    told = msgspec.json.decode(kept.body) if 200 <= kept.status < 300 and kept.body else None
+    number = told.get("revision") if isinstance(told, dict) else None
+    return {"ETag": etag(number)} if isinstance(number, int) else {}

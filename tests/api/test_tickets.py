@@ -186,6 +186,7 @@ def test_a_write_with_the_same_key_is_done_once_and_answered_the_same(hub, clien
     assert first.status_code == second.status_code == 200
     assert first.content == second.content
     assert second.headers["idempotency-replayed"] == "true"
+    assert second.headers["etag"] == first.headers["etag"]
     other = client.post(path, json={"text": "something else"}, headers=headers)
     assert other.status_code == 409
     entries = client.get(f"/api/v1/tickets/{ticket}").json()["timeline"]
