@@ -196,7 +196,7 @@ def test_a_sites_own_text_is_what_is_sent_from_then_on(told, far_side):
 def test_an_own_text_belongs_to_its_site_alone(told):
     manager = told.client(Role.MANAGER)
     own = {"site": "hilltop", "locale": "en", "title": "Buy", "body": "{place}"}
-    manager.put("/api/v1/notice-templates/paid_thanks", json=own)
+    manager.put("/api/v1/notice-templates/low_balance_1", json=own)
     listed = manager.get("/api/v1/notice-templates").json()["items"]
     assert {(item["site"], item["locale"]) for item in listed if item["own"]} == {("hilltop", "en")}
     assert len(listed) == 2 * 2 * len(texts.parameters())

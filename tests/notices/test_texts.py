@@ -32,7 +32,7 @@ def test_both_languages_have_every_text_and_no_other():
 
 def test_what_the_meter_rules_order_is_there():
     wanted = {"low_balance_1", "low_balance_2", "low_balance_3", "low_balance_4", "low_balance_reminder"}
-    assert wanted | {"low_balance_housekeeper", "topup_missing", "paid_thanks"} == set(POWER)
+    assert wanted | {"low_balance_housekeeper", "topup_missing"} == set(POWER)
     for name in wanted | {"low_balance_housekeeper"}:
         known = {"place", "credit", "unit", "threshold", "level", "days_left", "as_of"}
         assert set(texts.parameters()[name].known) == known
