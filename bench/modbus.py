@@ -31,6 +31,7 @@ from support.modbus_wire import Answer, Asked, Reply, WireServer, registers
 
 BLOCKS = ((0x300, 21), (0x400, 12), (0x500, 7))
 METERS = 3
+LATE_READS, LATE_LINKS, LATE_S = 10_000, 20, 20
 
 
 class Kept:
@@ -147,18 +148,37 @@ def meters(count: int, blocks: tuple[tuple[int, int], ...] = BLOCKS, **options: 
 
 
 def late_replies() -> list[dict[str, Any]]:
-    """(a) RTU over TCP, 5 % of the replies at 250 ms, time-out 100 ms: blocks."""
+    """(a) RTU over TCP, 5 % of the replies at 250 ms, time-out 100 ms: some 10,000 blocks, on links side by side."""
+
+    async def plainly(port: int, retries: int) -> list[tuple[int, int, int, float]]:
+        reads = LATE_READS // LATE_LINKS
+        return await asyncio.gather(
+            *(plain(port, reads, rtu=True, timeout_s=0.1, retries=retries) for _ in range(LATE_LINKS))
+        )
+
+    async def by_hub(port: int) -> list[tuple[Kept, BusStatus]]:
+        return await asyncio.gather(*(ours(port, meters(METERS), LATE_S, rtu=True) for _ in range(LATE_LINKS)))
+
     rows = []
     for retries in (0, 3):
         with slave(five_percent_late, rtu=True) as port:
-            right, wrong, failed, _ = asyncio.run(plain(port, 600, rtu=True, timeout_s=0.1, retries=retries))
+            each = asyncio.run(plainly(port, retries))
+        right, wrong, failed = (sum(one[n] for one in each) for n in range(3))
         rows.append(
             {"contestant": f"plain pymodbus, retries={retries}", "right": right, "wrong": wrong, "failed": failed}
         )
     with slave(five_percent_late, rtu=True) as port:
-        kept, status = asyncio.run(ours(port, meters(METERS), 20, rtu=True))
-    right, wrong = judged(kept)
-    return [*rows, {"contestant": "hub", "right": right, "wrong": wrong, "failed": status.failures}]
+        found = asyncio.run(by_hub(port))
+    judgements = [judged(kept) for kept, _ in found]
+    return [
+        *rows,
+        {
+            "contestant": "hub",
+            "right": sum(right for right, _ in judgements),
+            "wrong": sum(wrong for _, wrong in judgements),
+            "failed": sum(status.failures for _, status in found),
+        },
+    ]
 
 
 def dead_meters() -> list[dict[str, Any]]:
