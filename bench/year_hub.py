@@ -13,6 +13,7 @@ import random
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any, Final, TypeAlias
 
@@ -22,11 +23,12 @@ from sqlalchemy import func, select
 from bench.year_lift import KNOWN_WITHIN_S, Lift
 from bench.year_story import SETTLED_MS, Case, Year, freed
 from hub.pipeline.door import ByHand
+from hub.pipeline.inbox import Item
 from hub.store import schema
 from hub.store.database import open_store
 from hub.tickets.lifecycle import Actor, Refused
 from hub.vocabulary.decisions import RaiseTicket, Severity, TicketKind
-from hub.vocabulary.events import Event, Subject, SubjectType
+from hub.vocabulary.events import Subject, SubjectType
 from hub.vocabulary.facts import SiteFacts
 from hub.vocabulary.instants import DAY_MS, HOUR_MS, MINUTE_MS, SECOND_MS, UtcMs
 from hub.vocabulary.roles import Role
@@ -103,7 +105,7 @@ class Player:
     def play(self) -> Ledger:
         """The whole year."""
         for case in self.year.calls:
-            self._later(case.at, lambda case=case: self._call(case))
+            self._later(case.at, partial(self._call, case))
         restart_at = self.year.start + RESTART_EVERY_MS
         for at, event in self.year.events:
             while restart_at <= at:
@@ -135,7 +137,7 @@ class Player:
                 self._step([])
         self.rig.now = max(self.rig.now, at)
 
-    def _step(self, items: list[Event]) -> None:
+    def _step(self, items: Sequence[Item]) -> None:
         self.rig.engine.step(items)
         self.ledger.messages += len(items)
         self.ledger.steps += 1
@@ -146,7 +148,7 @@ class Player:
                 if ticket["kind"] == TicketKind.ENTRAPMENT and ticket["subject"]["type"] == SubjectType.DEVICE:
                     self._rescue(ticket["id"], Lift(ticket["site"], ticket["subject"]["id"]))
                 elif ticket["kind"] == TicketKind.ENTRAPMENT:
-                    self._later(self.rig.now + HOUR_MS, lambda ticket=ticket["id"]: self._end_outage(ticket))
+                    self._later(self.rig.now + HOUR_MS, partial(self._end_outage, ticket["id"]))
 
     def _later(self, at: UtcMs, does: Does) -> None:
         heapq.heappush(self._agenda, (at, next(self._order), does))
@@ -179,7 +181,7 @@ class Player:
             ("guard_arrived", {}, c.uniform(120, 600) if not never_came else 2_400),
             ("technician_arrived", {}, c.uniform(90, 600)),
         ):
-            self._later(at, lambda action=action, fields=fields: self._act(ticket, action, **fields))
+            self._later(at, partial(self._act, ticket, action, OPERATOR, **fields))
             at += round(wait_s * SECOND_MS)
         self._later(at, lambda: self._free(ticket, lift, people))
 
@@ -188,7 +190,7 @@ class Player:
         case = Case(known, self.rig.now, "", people)
         said = freed(case, self.rig.now)
         for at, event in said:
-            self._later(at, lambda event=event: self._step([event]))
+            self._later(at, partial(self._step, [event]))
         at = said[-1][0] + 20 * SECOND_MS
         self._later(at, lambda: self._act(ticket, "release", people_out=people))
         self._later(at + 300 * SECOND_MS, lambda: self._act(ticket, "welfare"))
@@ -197,7 +199,7 @@ class Player:
     def _finish(self, ticket: int, at: UtcMs) -> None:
         """Back in service, reported, closed."""
         for number, action in enumerate(("back_in_service", "report", "close")):
-            self._later(at + number * SECOND_MS, lambda action=action: self._act(ticket, action, MANAGER))
+            self._later(at + number * SECOND_MS, partial(self._act, ticket, action, MANAGER))
 
     def _end_outage(self, ticket: int) -> None:
         """The case of the site ends when those of its cars have; until then it is tried again."""
