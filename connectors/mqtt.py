@@ -60,8 +60,12 @@ class MqttConnector:
         lane_of: Callable[[str], Lane] | None = None,
         expect_session: Mapping[Lane, bool] | None = None,
         clock: Callable[[], UtcMs] = wall_clock,
+        earlier: Sequence[tuple[str, Lane]] = (),
     ) -> None:
-        """Raises ValueError where the settings contradict themselves."""
+        """Raises ValueError where the settings contradict themselves.
+
+        `earlier`: subscriptions that a session may still have from a run with other settings; what is not wanted now is ended.
+        """
         where = endpoint(settings)
         self._settings = settings
         self._intake = intake
@@ -88,6 +92,8 @@ class MqttConnector:
             )
             for lane in Lane
         }
+        for topic, lane in sorted(set(earlier) - set(subscriptions)):
+            self._sessions[lane].unwanted += (topic,)
 
     # --- life -------------------------------------------------------------------------------------------------
 

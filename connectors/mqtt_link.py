@@ -88,6 +88,7 @@ class Link:
         self._settings = settings
         self._where = where
         self._filters = tuple(filters)
+        self.unwanted: tuple[str, ...] = ()  # filters that the kept session may still have, and that are ended
         self._owner = owner
         self._keep = keep  # the session, at the broker
         self._refused: deque[int] = deque(maxlen=REMEMBERED_REFUSALS)  # packet ids of what the broker did not take
@@ -324,6 +325,8 @@ class Link:
             return
         self._up_at = time.monotonic()
         self.up = True
+        if self.unwanted:
+            self._client.unsubscribe(list(self.unwanted))
         self._subscribe()
         self._owner.on_up(self, bool(flags.session_present))
 

@@ -90,6 +90,9 @@ class Session:
         self._clock = clock
         self._belongs_elsewhere = belongs_elsewhere
         self._expect_session = expect_session
+        self.unwanted: tuple[
+            str, ...
+        ] = ()  # filters of an earlier run that the broker may keep for us, and that are ended
         self._policy = RetryPolicy(settings.protocol, settings.longest_wait_s)
         self._link: Link | None = None
         self._epoch = 0
@@ -204,6 +207,7 @@ class Session:
         link = Link(
             self._settings, self._where, self.client_id, self._policy.protocol, self._filters, self._epoch, self
         )
+        link.unwanted = self.unwanted
         self._link = link
         if self._stopping.is_set():
             link.close()

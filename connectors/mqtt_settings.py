@@ -42,7 +42,6 @@ class MqttSettings(msgspec.Struct, frozen=True, kw_only=True):
     receive_maximum: int = 1000  # unacknowledged messages at a time (MQTT 5; else the broker's own limit counts)
     connect_timeout_s: float = 5.0
     longest_wait_s: float = 30.0  # between two attempts
-    own_sites_only: bool = False  # other hubs serve other sites on this broker
 
     def __repr__(self) -> str:
         return f"MqttSettings(url={self.url!r}, client_id={self.client_id!r})"

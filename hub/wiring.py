@@ -131,7 +131,8 @@ def check_connections(
     if settings.mqtt.embedded:
         yield _embedded_finding()
     else:
-        wanted = _mqtt_decoder(entries, settings.mqtt.client_id).subscriptions()
+        decoder = _mqtt_decoder(entries, settings.mqtt.client_id)
+        wanted = decoder.subscriptions(own_sites_only=settings.mqtt.own_sites_only)
         for seen in check_connection(_address(settings.mqtt, None), [topic for topic, _ in wanted]):
             yield Finding(seen.ok, "mqtt", seen.text)
     live: dict[tuple[str, str], Live] = {}
@@ -286,11 +287,12 @@ class _Assembly:
         return MqttConnector(
             _address(self.settings.mqtt, self.broker),
             self.inbox,
-            self.json.subscriptions(),
+            self.json.subscriptions(own_sites_only=self.settings.mqtt.own_sites_only),
             list(self.estate.sites),
             self.json.lane_of,
             dict.fromkeys(Lane, self._had_session),
             self.clock,
+            self.json.subscriptions(),
         )
 
     def _laid(self) -> list[Laid]:

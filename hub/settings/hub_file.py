@@ -55,6 +55,7 @@ VARIABLES: Final[Mapping[str, tuple[tuple[str, ...], str]]] = {
     "HUB_MQTT__CA": (("mqtt", "ca"), _TEXT),
     "HUB_MQTT__CERT": (("mqtt", "cert"), _TEXT),
     "HUB_MQTT__KEY": (("mqtt", "key"), _TEXT),
+    "HUB_MQTT__OWN_SITES_ONLY": (("mqtt", "own_sites_only"), _FLAG),
     "HUB_SITES": (("sites",), _LIST),
 }
 
@@ -225,6 +226,7 @@ def _read_mqtt(root: Section, base: Path, environ: Mapping[str, str]) -> MqttSet
         client_id=section.text("client_id", default="hub-1", pattern=CLIENT_ID, allowed=CLIENT_ID_ALLOWED),
         username=section.text("username"),
         password=_read_password(section, base, environ),
+        own_sites_only=section.flag("own_sites_only"),
         **files,
     )
     if settings.password is not None and not settings.username and "username" not in section.fields:

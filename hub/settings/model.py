@@ -57,6 +57,9 @@ class MqttSettings(msgspec.Struct, frozen=True, kw_only=True):
     ca: Path | None = None
     cert: Path | None = None
     key: Path | None = None
+    own_sites_only: bool = (
+        False  # other hubs serve other sites on this broker; else what is of no known site is rejected
+    )
 
 
 class BuildingConfig(msgspec.Struct, frozen=True, kw_only=True):

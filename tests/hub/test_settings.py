@@ -94,6 +94,7 @@ def test_variables_win_over_the_file(tmp_path):
         "HUB_MQTT__USERNAME": "hub",
         "HUB_MQTT__PASSWORD": "pw",
         "HUB_SITES": "sites/lakeside.yaml, sites/l*.yaml",
+        "HUB_MQTT__OWN_SITES_ONLY": "true",
         "HUB_SOMETHING": "of somebody else",
         "PATH": "/bin",
     }
@@ -106,6 +107,7 @@ def test_variables_win_over_the_file(tmp_path):
         "hub-2",
         "hub",
     )
+    assert settings.mqtt.own_sites_only
     assert settings.mqtt.password is not None
     assert settings.mqtt.password.reveal() == "pw"
     assert len(settings.sites) == 1, "a file that two patterns match is read once"

@@ -3,13 +3,14 @@
 import pytest
 from starlette.testclient import TestClient
 
+from connectors.mqtt import MqttConnector
 from hub.launch import build, load_settings
 from support.configuration import SITE_YAML, write_configuration
 
 HUB = """\
 database: sqlite:///hub.db
 http: {{host: 127.0.0.1, port: 0{public_url}}}
-mqtt: {{url: mqtt://127.0.0.1:1}}
+mqtt: {{url: mqtt://127.0.0.1:1{more}}}
 sites: [sites/*.yaml]
 """
 
@@ -21,12 +22,28 @@ sites: [sites/*.yaml]
 )
 def test_a_hub_behind_tls_says_so_to_browsers_and_its_cookies_never_leave_it(tmp_path, public_url, over_tls):
     site = SITE_YAML.split("devices:")[0].split("buses:")[0]
-    hub = build(load_settings(write_configuration(tmp_path, HUB.format(public_url=public_url), lakeside=site)))
+    hub = build(load_settings(write_configuration(tmp_path, HUB.format(public_url=public_url, more=""), lakeside=site)))
     try:
         app = hub.api._server.config.app
         assert app.state.services.cookie_secure is over_tls
         answer = TestClient(app, base_url="http://127.0.0.1").get("/healthz")
         assert ("strict-transport-security" in answer.headers) is over_tls
+    finally:
+        hub.stop()
+        hub.api.stop()
+
+
+def test_where_hubs_share_a_broker_a_hub_asks_for_its_own_sites_and_ends_what_it_asked_for_before(tmp_path):
+    text = HUB.format(public_url="", more=", own_sites_only: true")
+    hub = build(load_settings(write_configuration(tmp_path, text)))
+    try:
+        (mqtt,) = [part for part in hub.parts if isinstance(part, MqttConnector)]
+        sessions = mqtt._sessions.values()
+        wanted = {topic for session in sessions for topic in session._filters}
+        unwanted = {topic for session in sessions for topic in session.unwanted}
+        assert {"hub/v1/lakeside/+/alarm", "hub/v1/lakeside/#"} <= wanted
+        assert {"hub/v1/+/+/alarm", "hub/v1/#"} <= unwanted
+        assert not wanted & unwanted
     finally:
         hub.stop()
         hub.api.stop()

@@ -9,6 +9,7 @@ from support.mqtt import MqttClient
 from support.waiting import wait_until
 
 ALARM = "hub/v1/lakeside/b1-e1/alarm"
+FILTERS = [("hub/v1/+/+/alarm", Lane.ALARM), ("hub/v1/+/+/reading", Lane.TELEMETRY)]
 
 
 def test_the_best_protocol_that_the_broker_speaks_is_found(mqtt_broker, start):
@@ -48,6 +49,19 @@ def test_a_session_of_an_earlier_run_that_is_gone_is_reported_on_the_first_conne
     expected = {"expect_session": {Lane.ALARM: True, Lane.TELEMETRY: False}}
     _, intake = start(nats_broker, options=expected)
     wait_until(lambda: intake.causes().count((True, "session_lost")) == 1)
+
+
+def test_what_a_session_subscribed_to_in_an_earlier_run_and_is_not_wanted_any_more_is_ended(mosquitto_broker, start):
+    """A kept session keeps its subscriptions: one that is only left out would go on bringing other hubs' messages."""
+    connector, _ = start(mosquitto_broker, filters=FILTERS)
+    connector.stop()
+    mine = [(topic.replace("v1/+", "v1/lakeside"), lane) for topic, lane in FILTERS]
+    _, intake = start(mosquitto_broker, filters=mine, options={"earlier": FILTERS})
+    with MqttClient(mosquitto_broker) as device:
+        device.publish("hub/v1/elsewhere/b1-e1/alarm", b"of another hub")
+        device.publish(ALARM, b"ours")
+    wait_until(lambda: b"ours" in intake.payloads())
+    assert intake.payloads() == [b"ours"]
 
 
 def test_a_session_that_is_there_is_no_news(nats_broker, start):
