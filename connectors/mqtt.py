@@ -189,11 +189,10 @@ class MqttConnector:
             self._say(up=False, cause=cause, detail=detail)
 
     def lane_refused(self, lane: Lane, filters: Sequence[str]) -> None:
-        """Connected, but some messages will not come."""
+        """Connected, but some messages will not come. `state` says so as long as it lasts."""
         log.error(
             "mqtt: the broker does not grant %s; its permissions for the hub's user are wrong", ", ".join(filters)
         )
-        self._report(up=True, cause=Cause.SUBSCRIPTION_REFUSED)
 
     def _say(self, *, up: bool, cause: Cause, detail: str = "") -> None:
         """Report a change. A second cause while down is news only when it is a person's job to see to it."""

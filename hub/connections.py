@@ -14,6 +14,8 @@ from hub.vocabulary.events import Subject, SubjectType
 
 BROKER_FULL_AT: Final = 0.8
 MQTT_GATEWAY: Final = "mqtt"
+SUBSCRIPTION_REFUSED: Final = "subscription_refused"
+"""`cause` of a session that is connected, and does not get all that it asked for (connectors.mqtt_retry.Cause)."""
 
 
 class MqttShape(Protocol):
@@ -59,7 +61,7 @@ class Connections:
     def lines(self) -> list[Line]:
         """For health."""
         found = [
-            Line("broker", lane.connected, lane.lane, "" if lane.connected else f"no connection: {lane.cause}")
+            Line("broker", lane.connected and not _refused(lane), lane.lane, _why_not(lane))
             for lane in self._mqtt.state().lanes
         ]
         for bus in self._bus_states():
@@ -116,14 +118,17 @@ class Connections:
     def conditions(self) -> Iterator[Condition]:
         """What the watch looks at, every second."""
         missing = list(self._missing())
+        refused = [lane.lane for lane in self._mqtt.state().lanes if _refused(lane)]
         for site in self._sites:
             subject = Subject(site, SubjectType.GATEWAY, MQTT_GATEWAY)
             yield Condition(
                 trouble=Trouble.CANARY_MISSING,
                 subject=subject,
                 wrong=bool(missing),
-                alarms_at_risk=True,
                 detail={"lanes": missing},
+            )
+            yield Condition(
+                trouble=Trouble.SUBSCRIPTION_REFUSED, subject=subject, wrong=bool(refused), detail={"lanes": refused}
             )
             if self._broker is not None:
                 yield from broker_conditions(self._broker, subject)
@@ -138,6 +143,16 @@ class Connections:
                     wrong=bool(unit.unsupported),
                     detail={"fields": ", ".join(map(str, unit.unsupported))},
                 )
+
+
+def _refused(lane: Any) -> bool:
+    return bool(lane.connected and lane.cause == SUBSCRIPTION_REFUSED)
+
+
+def _why_not(lane: Any) -> str:
+    if _refused(lane):
+        return "the broker refuses subscriptions: some messages do not come"
+    return "" if lane.connected else f"no connection: {lane.cause}"
 
 
 def broker_conditions(broker: BrokerShape, subject: Subject) -> list[Condition]:

@@ -22,7 +22,6 @@ from hub.vocabulary.events import GatewayChanged, Subject, SubjectType
 from hub.vocabulary.facts import DeviceFacts
 
 SESSION_LOST: Final = "session_lost"
-SUBSCRIPTION_REFUSED: Final = "subscription_refused"
 
 
 class GatewayReason(StrEnum):
@@ -39,8 +38,6 @@ def follow(event: GatewayChanged, devices: Iterable[DeviceFacts], trapped: Colle
     if event.cause == SESSION_LOST:
         lost = RaiseProblem(code="possible_loss", subject=subject, severity=Severity.HIGH, detail=_detail(event))
         return [lost, *(_ask(device) for device in behind)]
-    if event.cause == SUBSCRIPTION_REFUSED:
-        return [RaiseProblem(code=SUBSCRIPTION_REFUSED, subject=subject, severity=Severity.HIGH, detail=_detail(event))]
     first: Decision = ClearProblem(code="gateway_down", subject=subject)
     if not event.up:
         first = RaiseProblem(code="gateway_down", subject=subject, severity=Severity.HIGH, detail=_detail(event))

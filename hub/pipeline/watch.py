@@ -11,7 +11,7 @@ import threading
 from collections.abc import Callable, Iterable, Sequence
 from enum import StrEnum
 from functools import partial
-from typing import Any
+from typing import Any, Final
 
 import msgspec
 
@@ -31,6 +31,7 @@ class Trouble(StrEnum):
     """What can be wrong with the hub's own intake: problem codes, and reasons of tickets."""
 
     CANARY_MISSING = "canary_missing"
+    SUBSCRIPTION_REFUSED = "subscription_refused"
     BROKER_DAMAGED = "broker_damaged"
     BROKER_STORE_FULL = "broker_store_full"
     BROKER_RESTARTED = "broker_restarted"
@@ -43,14 +44,22 @@ class Trouble(StrEnum):
     PUBLICATION_GAP = "publication_gap"
 
 
+AT_RISK: Final = frozenset({Trouble.CANARY_MISSING, Trouble.SUBSCRIPTION_REFUSED})
+"""With these alarms may be missed: people have to act, so they are a ticket too."""
+
+
 class Condition(msgspec.Struct, frozen=True, kw_only=True):
-    """One thing that was looked at. `alarms_at_risk`: people have to act, so it is a ticket too."""
+    """One thing that was looked at."""
 
     trouble: Trouble
     subject: Subject
     wrong: bool
-    alarms_at_risk: bool = False
     detail: dict[str, Any] = msgspec.field(default_factory=dict)
+
+    @property
+    def alarms_at_risk(self) -> bool:
+        """See AT_RISK."""
+        return self.trouble in AT_RISK
 
 
 class Watch:
@@ -105,11 +114,15 @@ class Watch:
             key = (condition.trouble, condition.subject)
             if self._told.get(key, False) != condition.wrong:
                 self._told[key] = condition.wrong
-                self._inbox.ask(partial(tell, condition=condition))
+                self._inbox.ask(partial(tell, condition=condition, last=not self._at_risk(condition.subject)))
+
+    def _at_risk(self, subject: Subject) -> bool:
+        """Whether alarms may still be missed: the ticket is one for all that endangers them."""
+        return any(self._told.get((trouble, subject), False) for trouble in AT_RISK)
 
 
-def tell(step: Step, condition: Condition) -> None:
-    """Write down that a condition is wrong, or right again."""
+def tell(step: Step, condition: Condition, *, last: bool = True) -> None:
+    """Write down that a condition is wrong, or right again. `last`: nothing else endangers alarms any more."""
     code, subject = str(condition.trouble), condition.subject
     if condition.wrong:
         step.raise_problem(
@@ -129,7 +142,7 @@ def tell(step: Step, condition: Condition) -> None:
             )
         return
     step.clear_problem(ClearProblem(code=code, subject=subject))
-    if condition.alarms_at_risk:
+    if condition.alarms_at_risk and last:
         step.move_ticket(
             MoveTicket(
                 kind=TicketKind.INTAKE_PROBLEM,

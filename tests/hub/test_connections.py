@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+from connectors.mqtt_retry import Cause
 from hub.connections import Connections
 from hub.metrics import bus_metrics
 from hub.pipeline.watch import Trouble
@@ -128,6 +129,14 @@ def test_what_is_wrong_becomes_a_condition_and_what_is_right_does_not() -> None:
         Trouble.BROKER_RESTARTED: "mqtt",
         Trouble.FIELDS_UNSUPPORTED: "m-3",
     }
+
+
+def test_a_session_without_all_its_subscriptions_is_a_problem_until_it_has_them_and_not_ready() -> None:
+    refused = connections(Bus(()), lane=Lane(cause=str(Cause.SUBSCRIPTION_REFUSED)))
+    assert wrong(refused) == {Trouble.SUBSCRIPTION_REFUSED: "mqtt"}
+    (line,) = (line for line in refused.lines() if line.name == "broker")
+    assert (line.ok, line.why) == (False, "the broker refuses subscriptions: some messages do not come")
+    assert wrong(connections(Bus(()), lane=Lane())) == {}
 
 
 def test_health_requires_the_broker_and_not_the_buses() -> None:

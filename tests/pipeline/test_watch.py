@@ -17,7 +17,7 @@ BROKER = Subject(SITE, SubjectType.GATEWAY, "mqtt")
 
 def watch(rig: Rig, wrong: list[bool], told_before: bool = False) -> Watch:
     def conditions() -> list[Condition]:
-        return [Condition(trouble=Trouble.CANARY_MISSING, subject=BROKER, wrong=wrong[0], alarms_at_risk=True)]
+        return [Condition(trouble=Trouble.CANARY_MISSING, subject=BROKER, wrong=wrong[0])]
 
     def before() -> list[tuple[str, Subject]]:
         with rig.store.read() as connection:
@@ -83,3 +83,21 @@ def test_a_canary_that_does_not_come_round_is_missed_and_one_of_an_earlier_life_
     assert canary.missing() == []
     rig.now += MISSING_AFTER_MS
     assert canary.missing() == ["alarm", "telemetry"]
+
+
+def test_the_ticket_of_missed_alarms_stays_while_anything_else_endangers_them(store: Store) -> None:
+    """Canary and subscriptions share a ticket: the one that is right again does not speak for the other."""
+    rig = Rig(store, [], [])
+    wrong = {Trouble.CANARY_MISSING: True, Trouble.SUBSCRIPTION_REFUSED: True}
+    canary = CanaryWatch(rig.core.feed, lambda number: None, lambda: rig.now)
+    each = Watch(
+        rig.inbox,
+        canary,
+        lambda: [Condition(trouble=trouble, subject=BROKER, wrong=bad) for trouble, bad in wrong.items()],
+        lambda: rig.now,
+    )
+    assert look(rig, each) == (2, 1)
+    wrong[Trouble.CANARY_MISSING] = False
+    assert look(rig, each) == (1, 1)
+    wrong[Trouble.SUBSCRIPTION_REFUSED] = False
+    assert look(rig, each) == (0, 0)

@@ -51,6 +51,19 @@ def test_a_session_of_an_earlier_run_that_is_gone_is_reported_on_the_first_conne
     wait_until(lambda: intake.causes().count((True, "session_lost")) == 1)
 
 
+def test_a_session_says_that_subscriptions_are_refused_until_they_are_granted(nats_broker, start):
+    connector, _ = start(nats_broker)
+    session = connector._sessions[Lane.ALARM]
+
+    def cause():
+        return next(lane.cause for lane in connector.state().lanes if lane.lane == "alarm")
+
+    session.on_subscribed(session._link, ["hub/v1/+/+/alarm"])
+    assert cause() == "subscription_refused"
+    session.on_subscribed(session._link, [])
+    assert cause() == "connected"
+
+
 def test_what_a_session_subscribed_to_in_an_earlier_run_and_is_not_wanted_any_more_is_ended(mosquitto_broker, start):
     """A kept session keeps its subscriptions: one that is only left out would go on bringing other hubs' messages."""
     connector, _ = start(mosquitto_broker, filters=FILTERS)
