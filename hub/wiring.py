@@ -53,6 +53,7 @@ from hub.pipeline.door import Door
 from hub.pipeline.engine import Engine
 from hub.pipeline.feed import FeedBoard
 from hub.pipeline.inbox import Inbox
+from hub.pipeline.past_problems import look_at_the_past
 from hub.pipeline.publishing_assembly import check_publications, make_publisher
 from hub.pipeline.rulebook import RuleBook
 from hub.pipeline.settling import settle
@@ -240,7 +241,8 @@ class _Assembly:
             )
         )
         attend = [each.attend for each in self.laid]
-        looks = meter_looks(self.store, self.inbox, self.world, profile_kinds(), attend, self.clock)
+        looks = [*meter_looks(self.store, self.inbox, self.world, profile_kinds(), attend, self.clock)]
+        looks.append(look_at_the_past(self.store, self.inbox, self.clock))
         watch = Watch(self.inbox, self.canary, self._conditions, self.clock, self._active_problems)
         parts: list[Part] = [self.engine, self.post, *([self.broker] if self.broker else [])]
         parts += [self.mqtt, *(each.line for each in self.laid), watch, self.publisher, self.dead_man]

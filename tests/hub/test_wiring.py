@@ -4,6 +4,7 @@ import pytest
 from starlette.testclient import TestClient
 
 from connectors.mqtt import MqttConnector
+from hub.jobs import Jobs
 from hub.launch import build, load_settings
 from support.configuration import SITE_YAML, write_configuration
 
@@ -44,6 +45,16 @@ def test_where_hubs_share_a_broker_a_hub_asks_for_its_own_sites_and_ends_what_it
         assert {"hub/v1/lakeside/+/alarm", "hub/v1/lakeside/#"} <= wanted
         assert {"hub/v1/+/+/alarm", "hub/v1/#"} <= unwanted
         assert not wanted & unwanted
+    finally:
+        hub.stop()
+        hub.api.stop()
+
+
+def test_the_running_hub_ends_problems_that_tell_of_something_past(tmp_path):
+    hub = build(load_settings(write_configuration(tmp_path, HUB.format(public_url="", more=""))))
+    try:
+        (jobs,) = [part for part in hub.parts if isinstance(part, Jobs)]
+        assert "look_at_the_past" in [look._look.__qualname__.split(".")[0] for look in jobs._looks if callable(look)]
     finally:
         hub.stop()
         hub.api.stop()
