@@ -133,3 +133,14 @@ def test_what_is_wrong_is_named_exactly(nobody, number):
     assert said(message("LAKESIDE-1999-00001"), 404) == "There is no ticket 'LAKESIDE-1999-00001'."
     broken = nobody.post(f"{URL}/voice", content=b"{", headers=TOKEN)
     assert (broken.status_code, broken.json()["type"]) == (422, "urn:hub:malformed")
+
+
+def test_staff_of_another_site_and_residents_answer_for_nobody_here(small_hub, nobody, number, client_of):
+    with small_hub.store.write() as connection:
+        sms = (ChannelEdit("sms", "13800000009", True),)
+        edit = PersonEdit(code="h1", name="外人", role="technician", channels=sms)
+        people.create(connection, "hilltop", edit, small_hub.now())
+    for stranger in ("13800000009", "h1", "r1"):
+        answer = nobody.post(f"{URL}/voice", json=message(number, person=stranger), headers=TOKEN)
+        assert (answer.status_code, answer.json()["errors"][0]["field"]) == (422, "person"), stranger
+    assert "acknowledged" not in milestones(small_hub, client_of)[0]
