@@ -68,7 +68,6 @@ class Outcome(StrEnum):
     WITHDRAWN = "withdrawn"
 
 
-REACHED: Final = frozenset({NoticeState.SENT, NoticeState.DELIVERED})
 UNDER_WAY: Final = frozenset({NoticeState.QUEUED, NoticeState.SENDING})
 NOBODY_REACHED: Final = frozenset({Outcome.UNDELIVERED, Outcome.NOBODY, Outcome.EXPIRED})
 

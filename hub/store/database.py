@@ -17,7 +17,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import Connection, Engine, create_engine, event, inspect, make_url, select, text
+from sqlalchemy import Connection, Engine, create_engine, event, make_url, select, text
 from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 from sqlalchemy.pool import QueuePool
 
@@ -181,11 +181,6 @@ def explain(error: BaseException, url: str = "") -> str:
         if word.lower() in words.lower():
             return f"{place} {sentence} ({words})."
     return f"{place} cannot be used: {words}."
-
-
-def is_empty(engine: Engine) -> bool:
-    """No tables at all: a place that a backup may be restored into."""
-    return not inspect(engine).get_table_names()
 
 
 def get_meta(connection: Connection, key: str) -> str | None:

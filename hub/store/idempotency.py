@@ -1,7 +1,7 @@
 """Answers kept under the caller's Idempotency-Key, so that a repeated write gets the first one's answer.
 
 A key is taken before the write begins (status 0) and gets its answer afterwards; one that was taken and never answered,
-because the process died between, is free again after a minute.
+because the process died between, is free again after a minute. `hub.store.retention` deletes what is old.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import Final
 
 import msgspec
-from sqlalchemy import Connection, select
+from sqlalchemy import select
 from sqlalchemy.exc import IntegrityError
 
 from hub.store.database import Store
@@ -66,8 +66,3 @@ def give_back(store: Store, principal: str, key: str) -> None:
     ours = (idempotency.c.principal == principal) & (idempotency.c.key == key)
     with store.write() as connection:
         connection.execute(idempotency.delete().where(ours))
-
-
-def forget_old(connection: Connection, now: UtcMs) -> int:
-    """Retention: answers older than a day; how many went."""
-    return connection.execute(idempotency.delete().where(idempotency.c.created_at < now - KEPT_MS)).rowcount

@@ -15,8 +15,6 @@ from hub.store import schema
 from hub.store.database import Store
 from hub.vocabulary.instants import DAY_MS, UtcMs
 
-FOREVER: Final = 0
-
 EVENT_DAYS: Final[Mapping[str, int]] = {
     "ElevatorState": 30,
     "AccessEvent": 180,

@@ -168,11 +168,6 @@ def grade(per_day: float, limits: LoadLimits = LIMITS) -> Grade:
     return Grade.MANAGEABLE if per_day <= limits.manageable_per_day else Grade.DEMANDING
 
 
-def is_stale(updated_at: UtcMs, now: UtcMs, limits: LoadLimits = LIMITS) -> bool:
-    """Whether an active ticket has not moved for too long."""
-    return now - updated_at > limits.stale_after_ms
-
-
 def _flood(times: Sequence[UtcMs], peak: int) -> Flood:
     return Flood(since=times[0], until=times[-1], tickets=len(times), peak=peak)
 

@@ -7,7 +7,7 @@ import pytest
 from hub.tickets import alarm_load
 from hub.tickets.alarm_load import Grade, Raising
 from hub.vocabulary.decisions import Severity
-from hub.vocabulary.instants import DAY_MS, HOUR_MS, MINUTE_MS, SECOND_MS
+from hub.vocabulary.instants import HOUR_MS, MINUTE_MS, SECOND_MS
 
 T0 = 1_780_000_000_000
 
@@ -75,11 +75,6 @@ def test_a_flood_goes_on_until_fewer_than_five_come_in_ten_minutes() -> None:
 )
 def test_grades_change_exactly_at_their_bounds(per_day: float, grade: Grade) -> None:
     assert alarm_load.grade(per_day) is grade
-
-
-def test_a_day_without_movement_is_stale() -> None:
-    assert not alarm_load.is_stale(T0, T0 + DAY_MS)
-    assert alarm_load.is_stale(T0, T0 + DAY_MS + 1)
 
 
 def test_the_figures_of_a_time() -> None:
