@@ -188,3 +188,16 @@ def test_registers_are_printed_and_exported_as_the_role_may_see_them(desk, desk_
     exports = [row for row in manager.get(f"{API}/audit").json()["items"] if row["action"] == "export"]
     assert {row["reason"] for row in exports} == {"月报"}
     assert len(exports) == 8
+
+
+def test_a_pass_that_ends_soon_is_on_the_list_until_it_is_handed_in(desk, manager):
+    soon = issue(desk, 1, "temporary_pass", documents=["id_document"])
+
+    def listed():
+        sheet = manager.get(f"{API}/card-registers/expiring", params={"site": "lakeside", "reason": "到期提醒"})
+        return [row["card"] for row in sheet.json()["rows"]]
+
+    assert soon["state"] == "active", soon["missing"]
+    assert listed() == ["00000001"]
+    assert desk.post(f"{API}/cards/{soon['id']}/return", json={}).status_code == 200
+    assert listed() == []
