@@ -4,6 +4,7 @@ after the commit.
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Mapping
 from concurrent.futures import Future
 from concurrent.futures import TimeoutError as AnswerTimeout
@@ -22,6 +23,8 @@ from hub.vocabulary.facts import DeviceKind
 from hub.vocabulary.instants import UtcMs
 
 __all__ = ["Actor", "ByHand", "Door", "Refused"]
+
+log = logging.getLogger(__name__)
 
 T = TypeVar("T")
 ANSWER_WITHIN_S = 10.0
@@ -103,14 +106,16 @@ class Door:
         return self._ask(open_it, ANSWER_WITHIN_S)
 
     def replay(self, rejected_id: int, by: Actor) -> str:
-        """Send rejected input through again; `accepted`, or the reason why it was rejected once more."""
+        """Send rejected input through again; `accepted`, or the reason why it was rejected once more. The log says who did."""
         with self._store.read() as connection:
             message = rejects.fetch(connection, rejected_id)
         if message is None:
             raise Refused("not_found", f"There is no rejected input {rejected_id}.")
         self._inbox.offer(message)
         # A task is taken after the messages of its batch, so that the outcome is known when it runs.
-        return self._ask(lambda step: step.replay_outcome(rejected_id), ANSWER_WITHIN_S)
+        outcome = self._ask(lambda step: step.replay_outcome(rejected_id), ANSWER_WITHIN_S)
+        log.info("rejected input %d was sent through again by %s: %s", rejected_id, by.name, outcome)
+        return outcome
 
     def ask(self, run: Callable[[Step], T]) -> T:
         """Have something done within a step, answered after its commit. Raises Refused."""

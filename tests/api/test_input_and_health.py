@@ -35,12 +35,16 @@ def test_long_payloads_are_cut_in_the_list_and_whole_alone(hub, client):
     assert long["truncated"] is False
 
 
-def test_a_replay_says_what_came_of_it(hub, client):
+def test_a_replay_says_what_came_of_it_and_the_log_says_who_asked(hub, client, caplog):
     hub.offer(payload=b"bad")
     hub.settled()
     [found] = client.get("/api/v1/rejected").json()["items"]
-    again = client.post(f"/api/v1/rejected/{found['id']}/replay")
+    with caplog.at_level("INFO", "hub.pipeline.door"):
+        again = client.post(f"/api/v1/rejected/{found['id']}/replay")
     assert again.json() == {"id": found["id"], "outcome": "not_json"}
+    [line] = [record.getMessage() for record in caplog.records if record.name == "hub.pipeline.door"]
+    assert line.startswith(f"rejected input {found['id']} was sent through again by token:")
+    assert line.endswith(": not_json")
     with hub.store.write() as connection:
         connection.execute(schema.rejected.update().values(payload=b"ok"))  # the device was mended
     hub.passing.events[found["address"]] = []
