@@ -179,6 +179,9 @@ def follow_status(step: Step, event: Event) -> None:
     rows = permissions.of_controller(step.connection, event.site, event.device)
     if not rows:
         return
+    # What was sent before it was there may have been heard by nobody: the same command again changes nothing.
+    unheard = [row for row in rows if row.reported == Reported.SENT]
+    report(step, unheard, Reported.PENDING, None, next_try_at=step.now)
     waiting = [row for row in rows if row.next_try_at is not None and row.reported != Reported.SENT]
     permissions.update(step.connection, waiting, next_try_at=step.now)
     send_due(step, event.site)

@@ -17,6 +17,7 @@ from hub.pipeline.step import Step
 from hub.store.database import Store
 from hub.tickets.kinds import KINDS
 from hub.tickets.lifecycle import Actor, Refused
+from hub.tickets.refusals import Said
 from hub.vocabulary.decisions import RaiseTicket, Severity, TicketKind
 from hub.vocabulary.events import Subject, SubjectType
 from hub.vocabulary.facts import DeviceKind
@@ -138,7 +139,8 @@ class Door:
             return answer.result(timeout_s)
         except AnswerTimeout:
             answer.cancel()
-            raise Refused("unavailable", "The hub did not answer in time; nothing was changed.") from None
+            late = Said("in_time", "The hub did not answer in time; nothing was changed.")
+            raise Refused("unavailable", late) from None
 
 
 def device_subject(site: str, device: str) -> Subject:

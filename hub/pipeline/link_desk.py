@@ -15,6 +15,7 @@ from hub.pipeline.step import Step
 from hub.registry.links import SignedLink
 from hub.store.schema import link_uses, people, person_channels, tickets
 from hub.tickets.lifecycle import Actor, Refused
+from hub.tickets.refusals import Said
 from hub.vocabulary.instants import UtcMs
 from hub.vocabulary.roles import Role
 
@@ -43,16 +44,17 @@ def follow_link(step: Step, signed: SignedLink) -> Done:
     """Do what the link allows. Raises Refused: over, used, the person has left, or not possible now."""
     link = signed.link
     if link.expires_at <= step.now:
-        raise Refused("conflict", "This link is over.")
+        raise Refused("conflict", Said("link_over", "This link is over."))
     used = used_at(step.connection, signed.signature)
     if used is not None:
-        raise Refused("conflict", "This link was used before.")
+        raise Refused("conflict", Said("link_used", "This link was used before."))
     ticket = _ticket(step.connection, tickets.c.id == link.ticket_id)
     if ticket is None:
-        raise Refused("not_found", "There is no such ticket any more.")
+        raise Refused("not_found", Said("no_ticket", "There is no such ticket any more."))
     person = _staff(step.connection, ticket.site, people.c.id == link.person_id)
     if person is None:
-        raise Refused("not_allowed", "Whoever this link was for does not work here any more.")
+        gone = "Whoever this link was for does not work here any more."
+        raise Refused("not_allowed", Said("person_left", gone))
     done = _act(step, ticket, person, link.action, BY_LINK)
     step.connection.execute(
         link_uses.insert().values(

@@ -126,3 +126,14 @@ def test_that_a_link_was_used_is_forgotten_a_month_after_it_is_over_and_not_befo
     assert rows() == 1
     retention.enforce(small_hub.store, over + 31 * DAY_MS, 0)
     assert rows() == 0
+
+
+def test_what_a_link_is_refused_is_said_in_the_language_of_whom_it_was_for(small_hub, case, client_of):
+    ticket, person, nobody = case
+    with small_hub.store.write() as connection:
+        edit = PersonEdit(code="s1", name="陈主管", role="duty_supervisor", locale="zh-CN")
+        people.change(connection, person, edit, small_hub.now())
+    assert "此链接已过期" in nobody.post(path(small_hub, ticket, person, valid_ms=-HOUR_MS)).text
+    good = path(small_hub, ticket, person)
+    assert nobody.post(good).status_code == 200
+    assert "此链接已经用过" in nobody.post(good).text

@@ -209,6 +209,20 @@ def test_a_grant_that_nobody_answers_has_failed_after_a_minute_and_is_tried_agai
     assert states(rig, card) == ALL
 
 
+def test_a_controller_that_did_not_hear_a_grant_is_told_again_the_moment_it_is_there(
+    rig: Rig, gates: Controllers
+) -> None:
+    gates.away = {"gate-2"}
+    card = issue(rig)
+    gates.answer()
+    assert states(rig, card)["garage"] == "sent"
+    gates.away = set()
+    rig.now += 5 * SECOND_MS
+    gates.online("gate-2")
+    gates.answer()
+    assert states(rig, card) == ALL
+
+
 def test_revocations_overtake_every_other_command_and_the_grant_of_the_same_card(rig: Rig) -> None:
     card = issue(rig)
     rig.sent.clear()
