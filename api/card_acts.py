@@ -119,6 +119,12 @@ def take_away(edit: ForEdits, told: ReturnIn) -> Response:
     )
 
 
+@router.post("/{card_id}/destroy", responses=answers(shapes_cards.Card))
+def destroy(edit: Annotated[Edit, Depends(_custody_edit)], told: NothingIn) -> Response:
+    """The custodian destroys a card that is over and back, or damaged: its number is never issued again."""
+    return edit.run(told, lambda step: card_desk.destroy(step, edit.card, edit.by.name, edit.revision))
+
+
 @router.post("/{card_id}/stock", responses=answers(shapes_cards.Card))
 def stock(edit: Annotated[Edit, Depends(_custody_edit)], told: NothingIn) -> Response:
     """The custodian puts a card that was found after its end, or taken away, into stock."""

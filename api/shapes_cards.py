@@ -43,7 +43,7 @@ class CardDoor(Shape, frozen=True):
 class Card(Shape, frozen=True):
     """A card as it was given to somebody. `fee_due`: still to be paid; null where the project's price list says.
 
-    `object`: where the thing itself is (assigned, returned, lost, found, in_stock, confiscated); `works`: the renovation of a pass.
+    `object`: where the thing itself is (assigned, returned, lost, found, in_stock, confiscated, damaged, destroyed); `works`: the renovation of a pass.
     """
 
     id: int

@@ -54,6 +54,8 @@ class ObjectState(StrEnum):
     IN_STOCK = "in_stock"
     CONFISCATED = "confiscated"
     FOUND = "found"  # after its end: waits for the custodian
+    DAMAGED = "damaged"  # replaced because it did not work: never issued again
+    DESTROYED = "destroyed"
 
 
 class Holder(msgspec.Struct, frozen=True, kw_only=True):
@@ -198,11 +200,9 @@ def note(
 
 def suspended_for(connection: Connection, assignment: int) -> str | None:
     """Why a manager holds this card, where nobody has let it go since."""
-    words = ("suspended", "resumed")
-    mine = (card_entries.c.assignment_id == assignment, card_entries.c.entry.in_(words))
-    last = connection.execute(
-        select(card_entries).where(*mine).order_by(card_entries.c.id.desc()).limit(1)
-    ).one_or_none()
+    mine = (card_entries.c.assignment_id == assignment, card_entries.c.entry.in_(("suspended", "resumed")))
+    newest = select(card_entries).where(*mine).order_by(card_entries.c.id.desc()).limit(1)
+    last = connection.execute(newest).one_or_none()
     if last is None or last.entry == "resumed":
         return None
     reason: str = msgspec.json.decode(last.data_json)["reason"]

@@ -17,7 +17,16 @@ from hub.cards.ledger import ObjectState
 from hub.store.schema import card_assignments, works
 from hub.vocabulary.instants import UtcMs
 
-BACK = frozenset({ObjectState.RETURNED, ObjectState.IN_STOCK, ObjectState.CONFISCATED, ObjectState.FOUND})
+BACK = frozenset(
+    {
+        ObjectState.RETURNED,
+        ObjectState.IN_STOCK,
+        ObjectState.CONFISCATED,
+        ObjectState.FOUND,
+        ObjectState.DAMAGED,
+        ObjectState.DESTROYED,
+    }
+)
 """Where an object is that the company has again."""
 
 

@@ -27,6 +27,10 @@ from hub.vocabulary.instants import UtcMs
 
 __all__ = ["LossReport", "Paid", "Wish", "issue", "names_of", "replace"]
 
+HERE: Final = frozenset(
+    {ObjectState.RETURNED, ObjectState.IN_STOCK, ObjectState.FOUND, ObjectState.CONFISCATED, ObjectState.DAMAGED}
+)
+"""The company has the thing itself."""
 LIVE: Final = frozenset({CardState.PENDING, CardState.ACTIVE})
 
 
@@ -145,6 +149,15 @@ def stock(step: Step, card: int, by: str, revision: int | None = None) -> None:
         raise Refused("not_allowed", "Only a card that was found or taken away is put into stock.")
     ledger.set_object(step.connection, row.card_id, ObjectState.IN_STOCK)
     ledger.note(step.connection, card, "put_into_stock", row.state, by, step.now, {})
+
+
+def destroy(step: Step, card: int, by: str, revision: int | None = None) -> None:
+    """The custodian destroys a card that the company has: its number is never issued again. Raises Refused."""
+    row = find(step, card, revision)
+    if row.state != CardState.ENDED or row.object_state not in HERE:
+        raise Refused("not_allowed", "Only a card that is over and back is destroyed.", allowed=("return",))
+    ledger.set_object(step.connection, row.card_id, ObjectState.DESTROYED)
+    ledger.note(step.connection, card, "destroyed", row.state, by, step.now, {})
 
 
 def give_back(step: Step, card: int, note: str, by: str, revision: int | None = None) -> None:

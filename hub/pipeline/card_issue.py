@@ -67,7 +67,7 @@ def replace(step: Step, card: int, wish: Wish, *, defective: bool, revision: int
     plan = _plan(step, wish, reason, row)
     card_steps.end(step, row, EndReason.REPLACED, wish.by)
     if not lost:
-        ledger.set_object(step.connection, row.card_id, ObjectState.RETURNED)
+        ledger.set_object(step.connection, row.card_id, ObjectState.DAMAGED)
     return _enter(step, wish, plan)
 
 
@@ -111,6 +111,8 @@ def _check_free(step: Step, wish: Wish) -> None:
         raise Refused("conflict", "A card with this number was lost: it has to be found first.", allowed=("found",))
     if known.state == ObjectState.ASSIGNED:
         raise Refused("conflict", "A card with this number was not handed back yet.", allowed=("return",))
+    if known.state in {ObjectState.DAMAGED, ObjectState.DESTROYED}:
+        raise Refused("conflict", f"The card with this number is {known.state}: take another one.")
     if known.state in {ObjectState.FOUND, ObjectState.CONFISCATED}:
         raise Refused("conflict", "The card custodian has not put this card into stock yet.", allowed=("stock",))
 

@@ -136,6 +136,21 @@ def test_a_card_that_a_guard_took_away_waits_for_the_custodian(desk, desk_hub, c
     assert client_of(desk_hub, Role.CARD_CUSTODIAN).post(f"{path}/stock", json={}).json()["object"] == "in_stock"
 
 
+def test_a_defective_card_is_damaged_for_good_and_what_is_back_is_destroyed_by_the_custodian(desk, desk_hub, client_of):
+    card = issue(desk, 1, "owner")
+    other = {"verified": "id_document", "defective": True, "credential": {"format": "uid32", "value": "00000002"}}
+    new = desk.post(f"{API}/cards/{card['id']}/replace", json=other).json()
+    assert desk.get(f"{API}/cards/{card['id']}").json()["object"] == "damaged"
+    body = {"site": "lakeside", "kind": "owner", "unit": "b1/0101", "holder": {"name": "张三"}}
+    again = desk.post(f"{API}/cards", json=body | {"credential": {"format": "uid32", "value": "00000001"}})
+    assert (again.status_code, "damaged" in again.json()["detail"]) == (409, True)
+    custodian = client_of(desk_hub, Role.CARD_CUSTODIAN)
+    in_use = custodian.post(f"{API}/cards/{new['id']}/destroy", json={})
+    assert (in_use.status_code, in_use.json()["allowed"]) == (409, ["return"])
+    assert custodian.post(f"{API}/cards/{card['id']}/destroy", json={}).json()["object"] == "destroyed"
+    assert custodian.post(f"{API}/cards/{card['id']}/stock", json={}).status_code == 409
+
+
 def test_a_child_needs_a_guardian_and_is_shown_to_fewer(desk, manager):
     card = issue(desk, 1, "owner", holder={"name": "张小小", "under_14": True})
     assert (card["state"], card["missing"]) == ("pending", ["guardian_consent"])

@@ -134,6 +134,7 @@ TABLE: dict[tuple[str, str], set[Role] | str] = {
     ("POST", "/api/v1/cards/{card_id}/left"): CARDS,
     ("POST", "/api/v1/cards/{card_id}/take-away"): CARDS,
     ("POST", "/api/v1/cards/{card_id}/stock"): CUSTODY,
+    ("POST", "/api/v1/cards/{card_id}/destroy"): CUSTODY,
     ("GET", "/api/v1/cards/{card_id}/deposit"): CARD_MONEY,
     ("POST", "/api/v1/cards/{card_id}/deposit/refund"): CARDS,
     ("POST", "/api/v1/cards/{card_id}/deposit/reversal"): CARDS,

@@ -30,7 +30,7 @@ cards = Table(
     Column("bits", SmallInteger, nullable=False),
     Column("raw_hex", Text, nullable=False),  # canonical: all bits, capitals
     Column("value", Text, nullable=False),  # as it was entered and as readers are told
-    Column("state", Text, nullable=False),  # assigned | returned | lost | found | in_stock | confiscated
+    Column("state", Text, nullable=False),  # hub.cards.ledger.ObjectState
     UniqueConstraint("site", "format", "raw_hex"),
 )
 
