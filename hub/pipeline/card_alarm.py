@@ -8,16 +8,30 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from enum import StrEnum
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from hub.cards import ledger
 from hub.cards.ledger import ObjectState
-from hub.vocabulary.decisions import ClearProblem, MoveTicket, RaiseTicket, Severity, TicketKind
+from hub.vocabulary.decisions import (
+    Audience,
+    ClearProblem,
+    MoveTicket,
+    Notify,
+    RaiseTicket,
+    Severity,
+    TicketKind,
+    Urgency,
+    WithdrawNotices,
+)
 from hub.vocabulary.events import Subject
 from hub.vocabulary.instants import UtcMs
 
 if TYPE_CHECKING:
     from hub.pipeline.step import Step
+
+
+CARDS: Final = "cards"
+"""Whose order it is, where a rule's name would stand."""
 
 
 class DoorTask(StrEnum):
@@ -43,6 +57,16 @@ def guard(step: Step, card: Subject, since: UtcMs, detail: Mapping[str, Any]) ->
             evidence=dict(detail),
         )
     )
+    notify = Notify(
+        key=f"unproved/{since}",
+        subject=card,
+        audience=Audience.SECURITY,
+        template="card_doors_unproved",
+        params={"doors": detail["doors"], "unit": detail.get("unit") or None},
+        urgency=Urgency.URGENT,
+        kind=TicketKind.DOOR_ALARM,
+    )
+    step.carry_out([notify], CARDS, card)
 
 
 def stand_down(step: Step, card: Subject) -> None:
@@ -57,3 +81,5 @@ def stand_down(step: Step, card: Subject) -> None:
             occurred_at=step.now,
         )
     )
+    over = WithdrawNotices(key_prefix="unproved/", subject=card, reason=DoorTask.REVOCATION_CONFIRMED)
+    step.carry_out([over], CARDS, card)

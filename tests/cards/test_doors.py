@@ -187,6 +187,10 @@ def test_a_sleeping_controller_is_a_problem_after_a_minute_until_it_comes_back_a
     rig.advance(15 * SECOND_MS, 5 * SECOND_MS)
     assert told(rig) == {"revocation_unconfirmed": True}
     assert states(rig, card) == GONE | {"garage": "removing"}
+    with rig.store.read() as connection:
+        (guards,) = connection.execute(select(notice_orders)).all()
+    assert (guards.audience, guards.template, guards.urgency) == ("security", "card_doors_unproved", "urgent")
+    assert "garage" in guards.params_json
     rig.sent.clear()  # what was sent to it is gone: it was away
     gates.away = set()
     gates.online("gate-2")
