@@ -147,11 +147,11 @@ def ask_for_proof(step: Step, site: str, controller: str, args: Mapping[str, Any
         ask_for_list(step, site, controller)
 
 
-def forget_lists(step: Step, site: str, controller: str) -> None:
+def forget_lists(step: Step, site: str, controller: str, older_than_ms: DurationMs = LOST_AFTER_MS) -> None:
     """A list that was asked for and got lost on its way is not waited for any more."""
     waiting = (commands.c.site == site, commands.c.device == controller, commands.c.name == LIST)
     lost = commands.update().where(
-        *waiting, commands.c.state == "sent", commands.c.created_at < step.now - LOST_AFTER_MS
+        *waiting, commands.c.state == "sent", commands.c.created_at < step.now - older_than_ms
     )
     step.connection.execute(lost.values(state="failed", detail="no answer"))
 
@@ -185,6 +185,9 @@ def follow_status(step: Step, event: Event) -> None:
     waiting = [row for row in rows if row.next_try_at is not None and row.reported != Reported.SENT]
     permissions.update(step.connection, waiting, next_try_at=step.now)
     send_due(step, event.site)
+    # A question that it did not hear must not keep the next one back; a list in pieces may still be on its way.
+    pieces = access_of(step, event.site, event.device).lists_in_pieces
+    forget_lists(step, event.site, event.device, LOST_AFTER_MS if pieces else 0)
     ask_for_list(step, event.site, event.device)
 
 

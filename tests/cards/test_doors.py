@@ -227,6 +227,22 @@ def test_a_controller_that_did_not_hear_a_grant_is_told_again_the_moment_it_is_t
     assert states(rig, card) == ALL
 
 
+def test_a_question_that_a_controller_did_not_hear_keeps_no_proof_back_when_it_is_there_again(
+    rig: Rig, gates: Controllers
+) -> None:
+    card = issue(rig)
+    gates.answer(rounds=1)  # the commands are read; the lists that were asked for then get lost
+    gates.away = {"gate-2"}
+    gates.answer()
+    lose(rig, card)
+    gates.answer()
+    gates.away = set()
+    rig.now += 5 * SECOND_MS
+    gates.online("gate-2")
+    gates.answer()
+    assert states(rig, card) == GONE
+
+
 def test_revocations_overtake_every_other_command_and_the_grant_of_the_same_card(rig: Rig) -> None:
     card = issue(rig)
     rig.sent.clear()
