@@ -104,7 +104,11 @@ class FarSide:
 
         class Handler(BaseHTTPRequestHandler):
             def do_POST(self) -> None:
-                payload = self.rfile.read(int(self.headers.get("Content-Length") or 0))
+                announced = int(self.headers.get("Content-Length") or 0)
+                payload = self.rfile.read(announced)
+                if len(payload) < announced:  # whoever sent it was killed on the way: nothing has arrived
+                    self.close_connection = True
+                    return
                 far_side.raw.append((self.path, dict(self.headers), payload))
                 _, channel, *rest = self.path.strip("/").split("/")
                 body = json.loads(payload or b"{}")
