@@ -220,7 +220,8 @@ def test_every_check_runs_even_after_a_failure_and_the_summary_names_what_failed
 
 
 SLOW_CHECK = """
-import sys, run
+import signal, sys, run
+signal.signal(signal.SIGINT, signal.default_int_handler)  # whoever runs the tests in the background may ignore it
 run.Setup.ensure = lambda self: self.python
 child = "import time; print('child runs', flush=True); time.sleep(60)"
 run.checks = lambda *_: [run.Check("slow", [sys.executable, "-c", child])]

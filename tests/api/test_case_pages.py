@@ -315,7 +315,8 @@ def test_hostile_text_is_text_and_pages_hold_no_inline_script(room, case):
 
 
 def test_every_kind_has_a_page(hub, room):
-    subject = {"elevator_fault": "b1-e2", "door_alarm": "gate-1", "low_balance": "m-0101"}
+    gate, meter = dict.fromkeys(("door_alarm", "lost_card_used"), "gate-1"), "m-0101"
+    subject = {"elevator_fault": "b1-e2", "low_balance": meter, "topup_missing": meter} | gate
     for kind in set(KINDS) - {"entrapment"}:
         raised = room.post(
             "/api/v1/tickets",
