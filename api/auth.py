@@ -218,6 +218,7 @@ TOPUP_SENDERS = frozenset({Role.FINANCE, Role.FRONT_DESK, Role.INTEGRATOR, Role.
 METER_WORKERS = frozenset({Role.INTEGRATOR, Role.HOUSEKEEPER, Role.FINANCE, Role.MANAGER, Role.ADMIN})
 CARD_STAFF = frozenset({Role.FRONT_DESK, Role.CARD_CUSTODIAN, Role.MANAGER, Role.ADMIN})
 CARD_WATCHERS = CARD_STAFF | {Role.SECURITY, Role.FINANCE}
+LOSS_TAKERS = CARD_STAFF | {Role.SECURITY}  # the desk closes in the evening, cards are lost at night too
 CARD_MONEY = CARD_STAFF | {Role.FINANCE}
 # A person's door history is whereabouts (PIPL 28): those who look after doors, not the desk.
 ACCESS_LOG = frozenset(
@@ -240,6 +241,7 @@ ForTopUps = Annotated[Principal, Security(Guard(TOPUP_SENDERS))]
 ForMeterWork = Annotated[Principal, Security(Guard(METER_WORKERS))]
 ForCards = Annotated[Principal, Security(Guard(CARD_STAFF))]
 ForAccessLog = Annotated[Principal, Security(Guard(ACCESS_LOG))]
+ForLosses = Annotated[Principal, Security(Guard(LOSS_TAKERS))]
 ForMoney = Annotated[Principal, Security(Guard(CARD_MONEY))]
 ForCustody = Annotated[Principal, Security(Guard(CARD_CUSTODY))]
 ForReveals = Annotated[Principal, Security(Guard(CARD_REVEALS))]

@@ -14,7 +14,7 @@ from fastapi.responses import Response
 from pydantic import BaseModel, Field
 
 from api import shapes_cards
-from api.auth import CARD_CUSTODY, ForCards, services_of
+from api.auth import CARD_CUSTODY, ForCards, ForLosses, services_of
 from api.cards import Body, CredentialIn, PaymentIn, Short, card_answer, find_card, number_of, paid_of
 from api.openapi import answers
 from api.requests import IdempotencyKey, IfMatch, InstantIn, RowId, Words, once, revision
@@ -111,6 +111,16 @@ def _edit(
     return Edit(request, services_of(request), principal, card_id, revision(if_match), idempotency_key)
 
 
+def _loss_edit(
+    request: Request,
+    principal: ForLosses,
+    card_id: RowId,
+    if_match: IfMatch = None,
+    idempotency_key: IdempotencyKey = None,
+) -> Edit:
+    return _edit(request, principal, card_id, if_match, idempotency_key)
+
+
 ForEdits = Annotated[Edit, Depends(_edit)]
 
 
@@ -138,7 +148,7 @@ def hand_in(edit: ForEdits, told: DocumentsIn) -> Response:
 
 
 @router.post("/{card_id}/loss", responses=answers(shapes_cards.Card))
-def lose(edit: ForEdits, told: LossIn) -> Response:
+def lose(edit: Annotated[Edit, Depends(_loss_edit)], told: LossIn) -> Response:
     """Suspend at once, and take the card off every door; the answer says what is proved and what is not."""
     report = card_desk.LossReport(reporter=told.reporter, verified=told.verified, note=told.note or "")
     return edit.run(told, lambda step: card_desk.report_loss(step, edit.card, report, edit.by.name, edit.revision))

@@ -184,6 +184,17 @@ def test_a_loss_suspends_at_once_and_says_what_is_not_proved(desk, desk_hub):
     assert "张三" not in sent[0].args_json
 
 
+def test_at_night_the_guard_takes_the_loss_and_nothing_more(desk, desk_hub, client_of):
+    card, guard = issue(desk), client_of(desk_hub, Role.SECURITY)
+    path = f"/api/v1/cards/{card['id']}"
+    lost = guard.post(f"{path}/loss", json={"reporter": "张三", "verified": "phone"})
+    assert (lost.status_code, lost.json()["state"]) == (200, "suspended")
+    assert "张三" not in lost.text, "whose card it is stays hidden from them"
+    other = {"verified": "id_document", "credential": {"format": "wiegand26", "value": "20000001"}}
+    assert guard.post(f"{path}/replace", json=other).status_code == 403
+    assert guard.post(f"{path}/found", json={}).status_code == 403
+
+
 def test_a_replacement_needs_the_id_check_costs_fifty_and_uses_no_free_card(desk, desk_hub, client_of):
     card = issue(desk)
     path = f"/api/v1/cards/{card['id']}"

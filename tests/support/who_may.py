@@ -123,7 +123,7 @@ TABLE: dict[tuple[str, str], set[Role] | str] = {
     ("POST", "/api/v1/cards/{card_id}/payment"): CARDS,
     ("POST", "/api/v1/cards/{card_id}/payment-reversal"): CARDS,
     ("POST", "/api/v1/cards/{card_id}/documents"): CARDS,
-    ("POST", "/api/v1/cards/{card_id}/loss"): CARDS,
+    ("POST", "/api/v1/cards/{card_id}/loss"): CARDS | {Role.SECURITY},
     ("POST", "/api/v1/cards/{card_id}/found"): CARDS,
     ("POST", "/api/v1/cards/{card_id}/return"): CARDS,
     ("POST", "/api/v1/cards/{card_id}/replace"): CARDS,
