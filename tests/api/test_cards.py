@@ -289,9 +289,7 @@ def test_security_sees_unit_and_state_and_nothing_of_the_holder(desk, desk_hub, 
     assert {seen[name] for name in ("holder", "credential", "arithmetic", "paid", "fee_due")} == {None}
     assert "张三" not in answer.text
     assert guard.get("/api/v1/cards", params={"holder": "张"}).status_code == 403
-    assert (
-        guard.post(f"/api/v1/cards/{card['id']}/loss", json={"reporter": "x", "verified": "phone"}).status_code == 403
-    )
+    assert guard.post(f"/api/v1/cards/{card['id']}/return", json={}).status_code == 403
     assert [each["id"] for each in desk.get("/api/v1/cards", params={"holder": "张"}).json()["items"]] == [card["id"]]
 
 
