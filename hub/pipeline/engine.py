@@ -119,7 +119,7 @@ class Engine:
                 self._inbox.let_questions_pass()
                 kept = self._inbox.take(BATCH_LIMIT)
             try:
-                self.step(kept, self._unless_an_alarm_waits)
+                self.step(kept, gives_way=True)
             except _AlarmCameError:
                 self._inbox.give_back([item for item in kept if isinstance(item, RawMessage)])
                 kept = []
@@ -145,21 +145,21 @@ class Engine:
             waits.append(max(0.0, (due - now) / 1000))
         self._inbox.wait(min(waits))
 
-    def step(self, items: Sequence[Item], go_on: Callable[[], None] = to_the_end) -> None:
+    def step(self, items: Sequence[Item], *, gives_way: bool = False) -> None:
         """Decode, decide, commit, acknowledge. Raises what the database raises; nothing has happened then.
 
-        A step of readings alone asks `go_on` before each of them, which may raise.
+        `gives_way`: readings alone are left for an alarm that comes (_AlarmCameError), and let questions pass before the
+        transaction; what people want is never among them, so that no question waits for itself.
         """
         now = self._clock()
         supervision = self._supervision(now)
-        if supervision or not _only_readings(items):
-            go_on = to_the_end
-        intakes = self._sort([*items, *supervision], go_on)
+        gives_way = gives_way and not supervision and _only_readings(items)
+        intakes = self._sort([*items, *supervision], gives_way=gives_way)
         due = self._core.timers.fallen_due(now, TIMERS_PER_STEP) if self._may_fire(now) else []
         if not items and not due and not intakes.events and not self._core.board.flush_due(now):
             return
         with self._store.write(urgent=True) as connection:
-            step = Step(connection, self._core, now, go_on)
+            step = Step(connection, self._core, now, self._unless_an_alarm_waits if gives_way else to_the_end)
             step.run(intakes, due)
         step.committed()
         self._acknowledge(items)
@@ -172,12 +172,12 @@ class Engine:
         if self._inbox.alarm_waits:
             raise _AlarmCameError
 
-    def _sort(self, items: Sequence[Item], go_on: Callable[[], None]) -> Intakes:
+    def _sort(self, items: Sequence[Item], *, gives_way: bool) -> Intakes:
         intakes = Intakes()
         for item in items:
-            go_on()
-            if type(item) is RawMessage and item.lane is Lane.TELEMETRY:
+            if gives_way:
                 self._inbox.let_questions_pass()
+                self._unless_an_alarm_waits()
             if isinstance(item, RawMessage):
                 self._decode(item, intakes)
             elif isinstance(item, Task):

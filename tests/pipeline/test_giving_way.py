@@ -154,6 +154,21 @@ def test_readings_wait_at_the_door_for_alarms_and_questions(rig: Rig) -> None:
     assert rig.inbox.depth() == 1
 
 
+def test_readings_beside_what_a_question_has_asked_for_do_not_wait_for_it(rig: Rig) -> None:
+    """They are in one batch, and the question is over only when that has been committed."""
+    rig.inbox.offer(rig.message(reading(rig, 1), lane=Lane.TELEMETRY))
+    rig.store.way.questions = Claim(60.0)
+    rig.store.way.questions.came()
+    answer = rig.inbox.ask(lambda step: "done")
+    rig.engine.start()
+    try:
+        assert answer.result(10) == "done"
+    finally:
+        rig.store.way.questions.done()
+        rig.engine.stop()
+    assert len(stored(rig)) == 1
+
+
 def test_what_a_question_has_asked_for_is_not_held_up_by_it(rig: Rig) -> None:
     """A person's action is part of a request: the engine must not wait for that request to end."""
     rig.store.way.questions = Claim(60.0)
