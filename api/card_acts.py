@@ -8,15 +8,15 @@ from __future__ import annotations
 from enum import StrEnum
 from typing import Annotated, Final
 
-from fastapi import Depends, Request
+from fastapi import Depends
 from fastapi.responses import Response
 
 from api import shapes_cards
-from api.auth import ForApprovals, ForCustody, ForHolds, services_of
-from api.card_life import Edit, ForEdits, ReturnIn
+from api.auth import ForApprovals, ForCustody, ForHolds
+from api.card_life import Edit, ForEdits, OfOneCard, ReturnIn
 from api.cards import Body
 from api.openapi import answers
-from api.requests import IdempotencyKey, IfMatch, RowId, Words, revision
+from api.requests import Words
 from api.routing import noun_router
 from hub.cards.kinds import Document
 from hub.cards.ledger import EndReason
@@ -51,34 +51,16 @@ class NothingIn(Body):
     """Nothing to say."""
 
 
-def _hold_edit(
-    request: Request,
-    principal: ForHolds,
-    card_id: RowId,
-    if_match: IfMatch = None,
-    idempotency_key: IdempotencyKey = None,
-) -> Edit:
-    return Edit(request, services_of(request), principal, card_id, revision(if_match), idempotency_key)
+def _hold_edit(principal: ForHolds, asked: OfOneCard) -> Edit:
+    return asked.by(principal)
 
 
-def _custody_edit(
-    request: Request,
-    principal: ForCustody,
-    card_id: RowId,
-    if_match: IfMatch = None,
-    idempotency_key: IdempotencyKey = None,
-) -> Edit:
-    return Edit(request, services_of(request), principal, card_id, revision(if_match), idempotency_key)
+def _custody_edit(principal: ForCustody, asked: OfOneCard) -> Edit:
+    return asked.by(principal)
 
 
-def _approval_edit(
-    request: Request,
-    principal: ForApprovals,
-    card_id: RowId,
-    if_match: IfMatch = None,
-    idempotency_key: IdempotencyKey = None,
-) -> Edit:
-    return Edit(request, services_of(request), principal, card_id, revision(if_match), idempotency_key)
+def _approval_edit(principal: ForApprovals, asked: OfOneCard) -> Edit:
+    return asked.by(principal)
 
 
 @router.post("/{card_id}/suspend", responses=answers(shapes_cards.Card))

@@ -101,24 +101,33 @@ class Edit(msgspec.Struct, frozen=True):
         return once(self.request, self.services, self.by, self.key, body.model_dump(mode="json"), write)
 
 
-def _edit(
-    request: Request,
-    principal: ForCards,
-    card_id: RowId,
-    if_match: IfMatch = None,
-    idempotency_key: IdempotencyKey = None,
-) -> Edit:
-    return Edit(request, services_of(request), principal, card_id, revision(if_match), idempotency_key)
+class Asked(msgspec.Struct, frozen=True):
+    """An edit before it is known whose it is."""
+
+    request: Request
+    card: int
+    revision: int | None
+    key: str | None
+
+    def by(self, principal: Principal) -> Edit:
+        """As theirs."""
+        return Edit(self.request, services_of(self.request), principal, self.card, self.revision, self.key)
 
 
-def _loss_edit(
-    request: Request,
-    principal: ForLosses,
-    card_id: RowId,
-    if_match: IfMatch = None,
-    idempotency_key: IdempotencyKey = None,
-) -> Edit:
-    return _edit(request, principal, card_id, if_match, idempotency_key)
+def _asked(request: Request, card_id: RowId, if_match: IfMatch = None, idempotency_key: IdempotencyKey = None) -> Asked:
+    return Asked(request, card_id, revision(if_match), idempotency_key)
+
+
+OfOneCard = Annotated[Asked, Depends(_asked)]
+"""Behind the guard of each edit, so that whoever may not is told so first."""
+
+
+def _edit(principal: ForCards, asked: OfOneCard) -> Edit:
+    return asked.by(principal)
+
+
+def _loss_edit(principal: ForLosses, asked: OfOneCard) -> Edit:
+    return asked.by(principal)
 
 
 ForEdits = Annotated[Edit, Depends(_edit)]
