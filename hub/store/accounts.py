@@ -11,6 +11,7 @@ import secrets
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from functools import cache
+from typing import Any
 
 from pwdlib import PasswordHash
 from sqlalchemy import Column, Table, bindparam, select
@@ -82,6 +83,10 @@ def _digest(secret: str) -> bytes:
     return hashlib.sha256(secret.encode()).digest()
 
 
+def _new_token() -> str:
+    return TOKEN_PREFIX + secrets.token_urlsafe(32)
+
+
 def _words(values: Collection[str]) -> str:
     return " ".join(sorted(set(values)))
 
@@ -104,7 +109,7 @@ def add_user(store: Store, name: str, password: str, roles: Iterable[Role], site
 
 def add_token(store: Store, name: str, roles: Iterable[Role], sites: Iterable[str], now: UtcMs) -> str:
     """Create a machine client; returns its token, which is not stored. Raises AccountError when the name is taken."""
-    token = TOKEN_PREFIX + secrets.token_urlsafe(32)
+    token = _new_token()
     row = {
         "name": name,
         "digest": _digest(token),
@@ -122,13 +127,7 @@ def add_token(store: Store, name: str, roles: Iterable[Role], sites: Iterable[st
 
 def disable_user(store: Store, name: str, now: UtcMs) -> bool:
     """Lock a person out and end their sessions at once. False when there is none of this name."""
-    with store.write() as connection:
-        found = connection.execute(select(users.c.id).where(users.c.name == name)).scalar_one_or_none()
-        if found is None:
-            return False
-        connection.execute(users.update().where(users.c.id == found).values(disabled_at=now))
-        connection.execute(sessions.delete().where(sessions.c.user_id == found))
-    return True
+    return _changed_and_signed_out(store, name, disabled_at=now)
 
 
 def enable_user(store: Store, name: str) -> bool:
@@ -139,19 +138,23 @@ def enable_user(store: Store, name: str) -> bool:
 
 def set_password(store: Store, name: str, password: str) -> bool:
     """A new password; sessions that began with the old one end. False when there is none of this name."""
-    hashed = _hasher().hash(password)
+    return _changed_and_signed_out(store, name, password_hash=_hasher().hash(password))
+
+
+def _changed_and_signed_out(store: Store, name: str, **values: Any) -> bool:
+    """In one transaction, so that no session outlives what it was allowed by."""
     with store.write() as connection:
         found = connection.execute(select(users.c.id).where(users.c.name == name)).scalar_one_or_none()
         if found is None:
             return False
-        connection.execute(users.update().where(users.c.id == found).values(password_hash=hashed))
+        connection.execute(users.update().where(users.c.id == found).values(**values))
         connection.execute(sessions.delete().where(sessions.c.user_id == found))
     return True
 
 
 def renew_token(store: Store, name: str) -> str | None:
     """A new token in the place of the old one, valid again where it was revoked. None when there is none of this name."""
-    token = TOKEN_PREFIX + secrets.token_urlsafe(32)
+    token = _new_token()
     with store.write() as connection:
         renewed = tokens.update().where(tokens.c.name == name).values(digest=_digest(token), revoked_at=None)
         return token if connection.execute(renewed).rowcount > 0 else None
