@@ -43,4 +43,5 @@ def test_two_sites_cannot_share_a_gateway(tmp_path):
 
 
 def test_other_ports_of_one_gateway_are_other_lines(tmp_path):
-    load_configuration(write_configuration(tmp_path, lakeside=SITE_YAML, hillside=elsewhere(SITE_YAML)))
+    settings = load_configuration(write_configuration(tmp_path, lakeside=SITE_YAML, hillside=elsewhere(SITE_YAML)))
+    assert len({bus.url for site in settings.sites for bus in site.buses}) == 2 * len(settings.sites[0].buses)

@@ -6,7 +6,6 @@ What the connector hands in is taken as the pipeline takes it: decided, its comm
 from __future__ import annotations
 
 import queue
-import time
 from collections.abc import Callable, Iterable
 from typing import Any, Protocol, TypeVar
 
@@ -17,6 +16,7 @@ from hub.vocabulary.ports import CommandSender, Decoder, RawMessage
 from hub.vocabulary.rejected import Rejected
 from support.loopback import LoopThread
 from support.rig import Rig
+from support.waiting import wait_until
 
 T = TypeVar("T")
 
@@ -68,21 +68,18 @@ class DoorSite:
         self.connector.stop()
         self.wire.stop()
 
-    def pump(self) -> None:
-        """One step as the pipeline would: the next that was said, if anything was, and the commands that are to be sent."""
+    def pump(self) -> bool:
+        """One step as the pipeline would: the next that was said, and the commands that are to be sent. False: nothing was."""
         if self.deaf:
-            time.sleep(0.01)
-            return
-        try:
-            item = self.hands.queue.get(timeout=0.005)
-        except queue.Empty:
-            item = None
+            return False
+        item = self.hands.queue.get_nowait() if self.hands.queue.qsize() else None
         if isinstance(item, RawMessage):
             self._take(item)
         elif item is not None:
             self.seen.append(item)
             self.rig.take(item)
         self._send()  # also what people have asked for
+        return item is not None
 
     def _take(self, message: RawMessage) -> None:
         decoded = self.decoder.decode(message)
@@ -100,13 +97,14 @@ class DoorSite:
 
     def settle(self, condition: Callable[[], T], timeout: float = 8.0) -> T:
         """Pump until it holds."""
-        deadline = time.monotonic() + timeout
-        while True:
-            self.pump()
-            found = condition()
-            if found:
-                return found
-            assert time.monotonic() < deadline, f"not within {timeout:g} s; seen: {self.seen[-8:]}"
+
+        def moved() -> T:
+            while True:
+                more, found = self.pump(), condition()
+                if found or not more:
+                    return found
+
+        return wait_until(moved, timeout, lambda: f"seen: {self.seen[-8:]}")
 
     def of(self, kind: type[Event], device: str) -> list[Any]:
         """What was seen of one device."""

@@ -42,5 +42,18 @@ def test_every_link_over_tcp_is_kept_alive_within_a_minute(make, framing):
     assert idle_s < 60
 
 
+class SerialTransport:
+    """Has no socket, as asyncio says it; anything else asked of it would raise."""
+
+    def __init__(self):
+        self.asked = []
+
+    def get_extra_info(self, name):
+        self.asked.append(name)
+
+
 def test_what_has_no_socket_is_left_alone():
     keep_alive(None)
+    line = SerialTransport()
+    keep_alive(line)
+    assert line.asked == ["socket"]
