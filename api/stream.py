@@ -23,6 +23,7 @@ from api.auth import INPUT_STAFF, Credential, authenticate, visible
 from api.health import readiness
 from api.services import Services
 from hub.pipeline import feed_queries
+from hub.right_of_way import Claim, Hold
 from hub.store.accounts import Principal
 from hub.vocabulary.instants import iso
 
@@ -73,8 +74,9 @@ class Streams:
 class Subscription:
     """Rows on their way to one reader. `push` and `end` may be called from any thread and never wait."""
 
-    def __init__(self, loop: asyncio.AbstractEventLoop, most: int = MAX_WAITING) -> None:
+    def __init__(self, loop: asyncio.AbstractEventLoop, news: Claim, most: int = MAX_WAITING) -> None:
         self._loop = loop
+        self._hold = Hold(news)
         self._most = most
         self._rows: deque[Any] = deque()
         self._wake = asyncio.Event()
@@ -83,7 +85,16 @@ class Subscription:
 
     def push(self, rows: Sequence[Any]) -> None:
         """New rows."""
+        self._hold.came()
         self._from_thread(self._take, rows)
+
+    def told(self) -> None:
+        """What `next` has given is with the reader."""
+        self._hold.done()
+
+    def close(self) -> None:
+        """The reader is gone."""
+        self._hold.done(over=True)
 
     def end(self) -> None:
         """No more rows will come: the hub stops."""
@@ -150,7 +161,7 @@ class FeedStream:
         self._principal = principal
         self._credential = credential
         self._sent = after
-        self._subscription = Subscription(asyncio.get_running_loop())
+        self._subscription = Subscription(asyncio.get_running_loop(), services.store.way.news)
 
     async def frames(self, streams: Streams) -> AsyncIterator[str]:
         """Text for the wire, until the stream is over."""
@@ -166,6 +177,7 @@ class FeedStream:
         finally:
             unsubscribe()
             streams.remove(self._subscription)
+            self._subscription.close()
 
     async def _catch_up(self) -> AsyncIterator[str]:
         """What the reader missed: from memory, or from the table; a resync where it is not kept any more."""
@@ -207,6 +219,7 @@ class FeedStream:
             rows = await self._subscription.next(max(0.0, due - loop.time()))
             if frames := self._rows(rows):
                 yield frames
+            self._subscription.told()
             if self._subscription.ended:
                 yield _frame("{}", "bye")
                 return

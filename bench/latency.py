@@ -46,19 +46,31 @@ class Latency:
     p99_ms: float
     max_ms: float
     load: float
+    stolen_percent: float  # processor time that other guests of the host had meanwhile
 
     def asdict(self) -> dict[str, Any]:
         return asdict(self)
 
 
-def summary(what: str, broker: str, rate: int, taken_ns: list[int]) -> Latency:
+def summary(what: str, broker: str, rate: int, taken_ns: list[int], since: tuple[int, int]) -> Latency:
+    """`since`: machine.processor_time() when it began."""
     ordered = sorted(taken / 1e6 for taken in taken_ns)
     assert ordered, f"{what}: nothing came"
 
     def at(share: float) -> float:
         return round(ordered[min(len(ordered) - 1, int(share * len(ordered)))], 2)
 
-    return Latency(what, broker, rate, len(ordered), at(0.5), at(0.99), round(ordered[-1], 2), machine.load())
+    return Latency(
+        what,
+        broker,
+        rate,
+        len(ordered),
+        at(0.5),
+        at(0.99),
+        round(ordered[-1], 2),
+        machine.load(),
+        machine.stolen_percent(since),
+    )
 
 
 class Stream:
@@ -146,15 +158,18 @@ def of_hub(folder: Path, make_broker: MakeBroker, rates: tuple[int, ...], alarms
             stream = Stream(broker, rate, SETTLE_S + (alarms + asked) * (GAP_S + 0.05) * 1.3 + 10, sent, start)
             sent += stream.count
             with stream, hub.hub.stream() as feed:
+                since = machine.processor_time()
                 left = send(publisher, elevator, alarms, chance)
-                done.append(summary("alarm → feed (SSE)", broker.name, rate, through_the_feed(feed, left)))
+                done.append(summary("alarm → feed (SSE)", broker.name, rate, through_the_feed(feed, left), since))
+                since = machine.processor_time()
                 asked_ns = by_get(hub.hub.url, hub.hub.token, publisher, elevator + alarms, asked, chance)
-                done.append(summary("alarm → GET", broker.name, rate, asked_ns))
+                done.append(summary("alarm → GET", broker.name, rate, asked_ns, since))
             elevator += alarms + asked
         stream = Stream(broker, STORM_RATE, SETTLE_S + alarms * STORM_GAP_S * 1.5 + 10, sent, start)
         with stream, hub.hub.stream() as feed:
+            since = machine.processor_time()
             left = send(publisher, elevator, alarms, chance, STORM_GAP_S)
-            done.append(summary(STORM, broker.name, STORM_RATE, through_the_feed(feed, left)))
+            done.append(summary(STORM, broker.name, STORM_RATE, through_the_feed(feed, left), since))
         publisher.close()
     finally:
         hub.stop()
@@ -186,10 +201,11 @@ def of_floor(folder: Path, make_broker: MakeBroker, rates: tuple[int, ...], alar
                 stream = Stream(broker, rate, SETTLE_S + alarms * (GAP_S + 0.02) * 1.5 + 15, sent, start)
                 sent += stream.count
                 with stream:
+                    since = machine.processor_time()
                     left = send(publisher, elevator, alarms, chance)
                     wait_until(lambda: left.keys() <= came.keys(), COME_WITHIN_S, "alarms are missing")  # noqa: B023
                     taken = [came[name] - at for name, at in left.items()]
-                    done.append(summary("floor: broker and a plain subscriber", broker.name, rate, taken))
+                    done.append(summary("floor: broker and a plain subscriber", broker.name, rate, taken, since))
                 elevator += alarms
         publisher.close()
     finally:

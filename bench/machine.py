@@ -34,6 +34,18 @@ def load() -> float:
     return round(os.getloadavg()[0], 2)
 
 
+def processor_time() -> tuple[int, int]:
+    """Ticks of all cores since the machine began: those that its host gave to other guests, and all of them."""
+    ticks = [int(word) for word in Path("/proc/stat").read_text(encoding="ascii").split("\n", 1)[0].split()[1:9]]
+    return ticks[-1], sum(ticks)
+
+
+def stolen_percent(before: tuple[int, int]) -> float:
+    """How much of the processor time since then other guests of the host have had."""
+    (stolen, all_of_it), (stolen_before, all_before) = processor_time(), before
+    return round(100 * (stolen - stolen_before) / max(1, all_of_it - all_before), 1)
+
+
 def description() -> str:
     names = [line for line in Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines() if "model name" in line]
     model = names[0].partition(":")[2].strip() if names else platform.machine()

@@ -159,14 +159,15 @@ def _ingest(rows: Sequence[Row]) -> str:
 
 
 def _latency(rows: Sequence[Row]) -> str:
-    head = ("broker", "readings/s", "what", "alarms", "p50 ms", "p99 ms", "max ms", "load")
-    names = ("broker", "readings_per_second", "what", "alarms", "p50_ms", "p99_ms", "max_ms", "load")
+    head = ("broker", "readings/s", "what", "alarms", "p50 ms", "p99 ms", "max ms", "load", "stolen %")
+    names = ("broker", "readings_per_second", "what", "alarms", "p50_ms", "p99_ms", "max_ms", "load", "stolen_percent")
     ordered = sorted(rows, key=lambda row: (row["broker"], row["readings_per_second"]))
     text = (
         "## Alarm latency while readings stream (b)\n\nFrom the first byte on the publisher's socket to the frame of the "
         "opened ticket, or to the answer that contains it, with some six alarms a second and nobody on staff, so that every alarm is "
         "handed on along the whole chain of roles meanwhile. Floor: the same alarms to a plain subscriber that stores nothing, "
-        "while the bare loop stores the readings.\n"
+        "while the bare loop stores the readings. Stolen: processor time that the host gave to its other guests meanwhile; from a "
+        "few hundredths on, a table says more about them than about the hub.\n"
     )
     return f"{text}\n{table(head, [[row[name] for name in names] for row in ordered])}"
 

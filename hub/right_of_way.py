@@ -1,4 +1,5 @@
-"""Who goes first: threads share one interpreter, which asks nobody how urgent they are. Alarms, then questions, then the rest.
+"""Who goes first: threads share one interpreter, which asks nobody how urgent they are. Alarms, then whoever waits for news of
+them or for an answer, then the rest.
 
 What is urgent claims the way while it is under way; what can wait asks before each piece of its work. Rule: giving way is a
 courtesy of milliseconds, and nothing is right only because of it. A claim has a credit that is used up while it is held and
@@ -13,7 +14,8 @@ from collections.abc import Callable
 from typing import Final
 
 ALARM_CREDIT_S: Final = 0.05  # from the connector to the commit takes a sixth of it
-QUESTION_CREDIT_S: Final = 0.02  # an answer takes a quarter of it
+NEWS_CREDIT_S: Final = 0.02  # a frame takes a twentieth of it; a reader who takes nothing uses it up
+QUESTION_CREDIT_S: Final = 0.05  # an answer takes a tenth of it, and those that wait for an alarm take as long as that
 
 
 class Claim:
@@ -60,14 +62,56 @@ class Claim:
             self._free.wait(left_s)
 
 
+class Hold:
+    """One reader's part in a claim: once for all that is under way to them, and none after they have gone."""
+
+    def __init__(self, claim: Claim) -> None:
+        self._claim = claim
+        self._lock = threading.Lock()
+        self._held = False
+        self._over = False
+
+    def came(self) -> None:
+        """There is something for them."""
+        with self._lock:
+            if self._held or self._over:
+                return
+            self._held = True
+            self._claim.came()
+
+    def done(self, *, over: bool = False) -> None:
+        """They have it; `over`: or are gone."""
+        with self._lock:
+            self._over = self._over or over
+            if self._held:
+                self._held = False
+                self._claim.done()
+
+
 class RightOfWay:
     """Of one process."""
 
     def __init__(self) -> None:
         self.alarms = Claim(ALARM_CREDIT_S)  # from the connector to the commit
+        self.news = Claim(NEWS_CREDIT_S)  # from the commit to the frame on the live feed
         self.questions = Claim(QUESTION_CREDIT_S)  # from a request to its answer
+        self._of_thread = threading.local()
+
+    def stand_last(self) -> None:
+        """What this thread does can always wait: it gives way before every statement that it reads with."""
+        self._of_thread.stands_last = True
+
+    @property
+    def stands_last(self) -> bool:
+        """Whether this thread has said so."""
+        return getattr(self._of_thread, "stands_last", False)
+
+    @property
+    def is_free(self) -> bool:
+        """Whether there is nothing to give way to."""
+        return not any(claim.left_s() for claim in (self.alarms, self.news, self.questions))
 
     def give_way(self) -> None:
         """Before a piece of work that can wait."""
-        self.alarms.give_way()
-        self.questions.give_way()
+        for claim in (self.alarms, self.news, self.questions):
+            claim.give_way()

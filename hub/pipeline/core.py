@@ -63,4 +63,4 @@ class Intakes:
 
 
 def to_the_end() -> None:
-    """Asked before each reading of a step that nothing may stop."""
+    """Asked between the parts of a step that nothing may stop."""

@@ -5,14 +5,14 @@ Runs inside steps. A deadline is a row: it fires once, in order, also when it fe
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Final
 
 from hub.pipeline import suppression_desk
 from hub.pipeline.timers import TimerKey
 from hub.tickets import suppression_rows
 from hub.tickets.desk import Desk
-from hub.vocabulary.events import Subject, SubjectType
+from hub.vocabulary.events import Event, Subject, SubjectType
 from hub.vocabulary.instants import UtcMs
 
 if TYPE_CHECKING:
@@ -47,6 +47,21 @@ def own_deadlines(desk: Desk) -> dict[TimerKey, UtcMs | None]:
         subject = Subject(each.site, SubjectType.SITE, each.site)
         found[TimerKey(suppression_rows.RULE, subject, str(each.suppression))] = each.due_at
     return found
+
+
+def goes_before(key: TimerKey, urgent: Sequence[Event]) -> bool:
+    """Whether this deadline, which has fallen due, is to be decided before these alarms; if not, it does not hold them up.
+
+    A rule hears of what happened in the order in which it happened, so that whatever may concern the same device goes before.
+    Clocks of tickets wait: they tell people that nobody came, and no rule asks for them.
+    """
+    if key.rule == CLOCK:
+        return False
+    subject = key.subject
+    return any(
+        event.site == subject.site and (subject.type is not SubjectType.DEVICE or event.device == subject.id)
+        for event in urgent
+    )
 
 
 def fire(step: Step, key: TimerKey, due_at: UtcMs) -> bool:

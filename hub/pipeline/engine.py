@@ -20,6 +20,7 @@ from sqlalchemy.exc import InterfaceError, OperationalError, SQLAlchemyError
 from hub.meters import readings
 from hub.pipeline import history
 from hub.pipeline.core import Core, Intakes, to_the_end
+from hub.pipeline.deadlines import goes_before
 from hub.pipeline.inbox import Inbox, Item, Task
 from hub.pipeline.rehearsal import rehearse
 from hub.pipeline.step import Step
@@ -45,14 +46,15 @@ SETTLE_MS = 5 * SECOND_MS
 """After a start, deadlines that fell due meanwhile wait this long at most for what the broker has kept for us: a car
 that moved on while the hub was down must not be reported as stuck."""
 QUIET_MS = 300
-
+LEFT_AT_MOST = 3
+"""So often in a row readings and deadlines are left for an alarm; then they are done, however many alarms come."""
 
 _COUNTER = itertools.count()
 _PROCESS = secrets.token_hex(4)
 
 
 class _AlarmCameError(Exception):
-    """A step of readings makes room."""
+    """A step of readings and deadlines makes room."""
 
 
 class Progress(msgspec.Struct):
@@ -90,6 +92,8 @@ class Engine:
         self._started_at = clock()
         self._supervised_at: UtcMs = 0
         self._settled = False
+        self._left = 0  # how many steps in a row were left for an alarm
+        self._was_urgent = False  # the step before left everything else for later
         self.progress = Progress()
 
     def start(self) -> None:
@@ -119,9 +123,10 @@ class Engine:
                 self._inbox.let_questions_pass()
                 kept = self._inbox.take(BATCH_LIMIT)
             try:
-                self.step(kept, gives_way=True)
+                self.step(kept, gives_way=self._left < LEFT_AT_MOST)
             except _AlarmCameError:
-                self._inbox.give_back([item for item in kept if isinstance(item, RawMessage)])
+                self._left += 1
+                self._inbox.give_back(kept)
                 kept = []
                 continue
             except DATABASE_TROUBLE as error:
@@ -130,6 +135,8 @@ class Engine:
                 log.exception("a batch of %d failed; running it item by item", len(kept))
                 kept = self._one_by_one(kept)
             else:
+                if not _alarms_alone(kept):
+                    self._left = 0
                 kept = []
                 retry_s = FIRST_RETRY_S
                 continue
@@ -148,14 +155,18 @@ class Engine:
     def step(self, items: Sequence[Item], *, gives_way: bool = False) -> None:
         """Decode, decide, commit, acknowledge. Raises what the database raises; nothing has happened then.
 
-        `gives_way`: readings alone are left for an alarm that comes (_AlarmCameError), and let questions pass before the
-        transaction; what people want is never among them, so that no question waits for itself.
+        `gives_way`: whatever has no alarm in it is left for one that comes (_AlarmCameError); and what does not concern
+        alarms that are alone waits for them, every second time.
         """
         now = self._clock()
-        supervision = self._supervision(now)
-        gives_way = gives_way and not supervision and _only_readings(items)
+        urgent = gives_way and not self._was_urgent and _alarms_alone(items)
+        self._was_urgent = urgent
+        supervision = [] if urgent else self._supervision(now)
+        gives_way = gives_way and not any(_is_alarm(item) for item in items)
         intakes = self._sort([*items, *supervision], gives_way=gives_way)
         due = self._core.timers.fallen_due(now, TIMERS_PER_STEP) if self._may_fire(now) else []
+        if urgent:
+            due = [each for each in due if goes_before(each[1], [event for event, _, _ in intakes.events])]
         if not items and not due and not intakes.events and not self._core.board.flush_due(now):
             return
         with self._store.write(urgent=True) as connection:
@@ -164,19 +175,23 @@ class Engine:
         step.committed()
         self._acknowledge(items)
         self._note_success(now, items, intakes)
+        if supervision:
+            self._supervised_at = now
 
     # --- what goes in -----------------------------------------------------------------------------------
 
     def _unless_an_alarm_waits(self) -> None:
-        """Readings that are under way are left for it: nothing of them has happened before the commit."""
+        """What is under way is left for it: nothing of that has happened before the commit."""
         if self._inbox.alarm_waits:
             raise _AlarmCameError
 
     def _sort(self, items: Sequence[Item], *, gives_way: bool) -> Intakes:
         intakes = Intakes()
+        readings_alone = all(isinstance(item, RawMessage) for item in items)  # else a question could wait for itself
         for item in items:
-            if gives_way:
+            if gives_way and readings_alone:
                 self._inbox.let_questions_pass()
+            if gives_way:
                 self._unless_an_alarm_waits()
             if isinstance(item, RawMessage):
                 self._decode(item, intakes)
@@ -226,7 +241,6 @@ class Engine:
     def _supervision(self, now: UtcMs) -> list[Event]:
         if now - self._supervised_at < SUPERVISE_EVERY_MS:
             return []
-        self._supervised_at = now
         return [
             SupervisionTick(site=site.id, source_key=str(now), occurred_at=now, received_at=now)
             for site in self._core.world.sites()
@@ -241,7 +255,7 @@ class Engine:
     # --- what comes of it -------------------------------------------------------------------------------
 
     def _acknowledge(self, items: Sequence[Item]) -> None:
-        self._inbox.alarms_done(sum(type(item) is RawMessage and item.lane is Lane.ALARM for item in items))
+        self._inbox.alarms_done(sum(_is_alarm(item) for item in items))
         receipts: dict[int, list[Receipt]] = defaultdict(list)
         sinks: dict[int, AckSink] = {}
         for item in items:
@@ -305,8 +319,12 @@ class Engine:
         return True
 
 
-def _only_readings(items: Sequence[Item]) -> bool:
-    return all(type(item) is RawMessage and item.lane is Lane.TELEMETRY for item in items)
+def _alarms_alone(items: Sequence[Item]) -> bool:
+    return bool(items) and all(_is_alarm(item) for item in items)
+
+
+def _is_alarm(item: Item) -> bool:
+    return type(item) is RawMessage and item.lane is Lane.ALARM
 
 
 def _keyed(event: Event, device: DeviceFacts | None) -> tuple[Event, DeviceFacts | None, bytes]:

@@ -7,6 +7,7 @@ Nothing is dropped here; what bounds the inbox is the broker's window of unackno
 from __future__ import annotations
 
 import threading
+import time
 from collections import deque
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future
@@ -14,6 +15,7 @@ from typing import Any, TypeAlias
 
 import msgspec
 
+from hub.pipeline.gathering import ENOUGH, Gathering
 from hub.right_of_way import RightOfWay
 from hub.vocabulary.events import Event
 from hub.vocabulary.instants import UtcMs
@@ -29,8 +31,6 @@ class Task(msgspec.Struct, frozen=True, eq=False):
 
 READINGS_BESIDE_ALARMS = 8
 """While alarms keep coming, every second batch takes along what people want, and so many readings."""
-READINGS_AT_ONCE = 64
-"""An alarm does not wait for a batch of readings, but for its longest statement and its commit: a few milliseconds."""
 BACKLOG = 1_000
 """With so many waiting, what counts is to catch up: batches are as large as they may be."""
 
@@ -49,41 +49,62 @@ class Inbox:
         self._inside: deque[Event | Task] = deque()
         self._telemetry: deque[RawMessage] = deque()
         self._were_alone = False  # the batch before was alarms and nothing else
-        self._filled = threading.Event()
+        self._gathering = Gathering()
+        self._changed = threading.Condition(threading.Lock())
+        self._woken = False
         self.last_offer_at: UtcMs = 0
 
     def offer(self, message: RawMessage) -> None:
         """A message from outside."""
         if message.lane is Lane.ALARM:
             self.way.alarms.came()
-            self._alarms.append(message)
+            self._put(self._alarms, message)
         else:
             self.way.give_way()
-            self._telemetry.append(message)
+            with self._changed:
+                self._telemetry.append(message)
+                if len(self._telemetry) in (1, ENOUGH):  # between the two whoever waits would wake up for nothing
+                    self._changed.notify()
         self.last_offer_at = message.received_at
-        self._filled.set()
 
     def report(self, event: Event) -> None:
         """Something that a connector noticed."""
-        self._inside.append(event)
-        self._filled.set()
+        self._put(self._inside, event)
 
     def ask(self, run: Callable[[Any], Any]) -> Future[Any]:
         """Have `run(step)` done within a step; the future is answered after its commit."""
         answer: Future[Any] = Future()
-        self._inside.append(Task(run, answer))
-        self._filled.set()
+        self._put(self._inside, Task(run, answer))
         return answer
 
+    def _put(self, queue: deque[Any], item: Item) -> None:
+        with self._changed:
+            queue.append(item)
+            self._changed.notify()
+
     def wake(self) -> None:
-        """End a wait early."""
-        self._filled.set()
+        """End a wait early, this one or the next."""
+        with self._changed:
+            self._woken = True
+            self._changed.notify()
 
     def wait(self, timeout_s: float) -> None:
-        """Until there is something, or the time is over."""
-        if self.depth():
-            return
-        self._filled.wait(timeout_s)
+        """Until there is something, or the time is over; readings gather meanwhile, for a moment."""
+        until_s = time.monotonic() + timeout_s
+        with self._changed:
+            while not self._woken and (left_s := self._nothing_for_s(until_s)) > 0:
+                self._changed.wait(left_s)
+            self._woken = False
+
+    def _nothing_for_s(self, until_s: float) -> float:
+        if self._alarms or self._inside:
+            return 0.0
+        now_s = time.monotonic()
+        left_s = until_s - now_s
+        if self._telemetry:
+            gathering_s = self._gathering.left_s(len(self._telemetry), now_s, held_up=not self.way.is_free)
+            left_s = min(left_s, gathering_s)
+        return left_s
 
     def alarms_done(self, number: int) -> None:
         """So many alarms are through, in the database or put aside."""
@@ -96,22 +117,25 @@ class Inbox:
 
     def let_questions_pass(self) -> None:
         """Before readings are worked on; what is more urgent, or what the question itself has asked for, ends the wait."""
-        questions = self.way.questions
-        while questions.left_s() and not self._alarms and not self._inside:
-            questions.give_way(QUESTION_TURN_S)
+        for claim in (self.way.news, self.way.questions):
+            while claim.left_s() and not self._alarms and not self._inside:
+                claim.give_way(QUESTION_TURN_S)
 
-    def give_back(self, readings: Sequence[RawMessage]) -> None:
-        """Taken, and not worked on after all: they come first among the readings again."""
-        self._telemetry.extendleft(reversed(readings))
-        self._filled.set()
+    def give_back(self, batch: Sequence[Item]) -> None:
+        """Taken without an alarm, and not worked on after all: each comes first in its queue again."""
+        with self._changed:
+            for item in reversed(batch):
+                queue: deque[Any] = self._telemetry if isinstance(item, RawMessage) else self._inside
+                queue.appendleft(item)
 
     def take(self, limit: int) -> list[Item]:
         """Up to `limit` items, in the order in which they are to be decided."""
-        self._filled.clear()
-        batch = self._batch(limit)
-        if self.depth():
-            self._filled.set()
-        return batch
+        with self._changed:
+            readings = len(self._telemetry)
+            batch = self._batch(limit)
+            if len(self._telemetry) < readings:
+                self._gathering.taken()
+            return batch
 
     def _batch(self, limit: int) -> list[Item]:
         batch: list[Item] = []
@@ -128,7 +152,7 @@ class Inbox:
         return batch
 
     def _readings_at_once(self, limit: int) -> int:
-        return limit if len(self._telemetry) > BACKLOG else READINGS_AT_ONCE
+        return limit if len(self._telemetry) > BACKLOG else ENOUGH
 
     def depth(self) -> int:
         """How many items wait."""

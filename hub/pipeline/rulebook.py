@@ -142,8 +142,9 @@ class RuleBook:
             overlay.set(key, slot.default if outcome.state is None else outcome.state)
         if not outcome.decisions:
             return None
-        self._remember(slot.name, about, outcome.decisions, now)
-        return Decided(slot.name, about, outcome.decisions)
+        decided = Decided(slot.name, about, outcome.decisions)
+        overlay.concluded.append((decided, now))
+        return decided
 
     def _with_site(self, rule: str, facts: Facts) -> Facts:
         """A device's event that concerns its whole site: its own facts, and those of the site's other devices."""
@@ -152,8 +153,9 @@ class RuleBook:
             return facts
         return msgspec.structs.replace(facts, devices=wide.devices, heard=wide.heard, limits_of=wide.limits_of)
 
-    def _remember(self, rule: str, subject: Subject, decisions: Sequence[Decision], now: UtcMs) -> None:
-        for decision in decisions:
+    def _remember(self, decided: Decided, now: UtcMs) -> None:
+        rule, subject = decided.rule, decided.subject
+        for decision in decided.decisions:
             if isinstance(decision, Verdict):
                 facts, fired = decision.facts, False
             elif isinstance(decision, (RaiseTicket, MoveTicket)):
@@ -204,6 +206,8 @@ class RuleBook:
     def apply(self, overlay: Overlay) -> None:
         """The step was committed."""
         self._states.update(overlay.changed)
+        for decided, at in overlay.concluded:
+            self._remember(decided, at)
 
 
 class Overlay:
@@ -212,6 +216,7 @@ class Overlay:
     def __init__(self, base: dict[StateKey, Any]) -> None:
         self._base = base
         self.changed: dict[StateKey, Any] = {}
+        self.concluded: list[tuple[Decided, UtcMs]] = []
 
     def get(self, key: StateKey, default: Any) -> Any:
         """The state, as changed by this step."""

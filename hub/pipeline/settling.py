@@ -35,7 +35,11 @@ _TOLD: Final = select(problems.c.detail_json).where(
 
 def settle(step: Step, settled: Sequence[Settled]) -> int:
     """Close the orders that are still open; how many."""
-    return sum(_settle_one(step, each) for each in settled)
+    closed = 0
+    for each in settled:
+        step.go_on()
+        closed += _settle_one(step, each)
+    return closed
 
 
 def _settle_one(step: Step, settled: Settled) -> bool:

@@ -68,11 +68,11 @@ NOT_HISTORY = (SupervisionTick, ControllerReport, CardListed, AddressSeen)
 
 
 class Step:
-    """The work of one transaction. Made for one batch, used once."""
+    """The work of one transaction. Made for one batch, used once. `go_on` is asked between its parts, and raises to end it."""
 
     def __init__(self, connection: Connection, core: Core, now: UtcMs, go_on: Callable[[], None] = to_the_end) -> None:
         self._connection = connection
-        self._go_on = go_on
+        self.go_on = go_on
         self._core = core
         self.now = now
         self._desk = Desk(connection, core.names, now)
@@ -96,11 +96,13 @@ class Step:
     def run(self, intakes: Intakes, due: Sequence[tuple[UtcMs, TimerKey]]) -> None:
         """Everything of this batch, in order, and the writes at its end."""
         for due_at, timer in due:
+            self.go_on()
             self._fire(due_at, timer)
         for message, why in intakes.rejected:
             self.reject(message, why)
         stored = history.known_keys(self._connection, [key for _, _, key in intakes.events])
         for event, device, key in intakes.events:
+            self.go_on()
             if key not in stored:
                 stored.add(key)
                 self._take(event, device, key)
@@ -108,8 +110,10 @@ class Step:
             assert message.replay_of is not None
             rejects.settle(self._connection, message.replay_of, rejects.ACCEPTED, self.now)
         for task in intakes.tasks:
+            self.go_on()
             self._do(task.run, task.answer)
         self._take_readings(intakes.readings)
+        self.go_on()
         self._write()
 
     def _take(self, event: Event, device: DeviceFacts | None, key: bytes) -> None:
@@ -133,6 +137,7 @@ class Step:
         doubtful = [(device.pk, key, event) for event, device, key in rows if self._placing.doubts(device, event)]
         again = readings.stored_under_arrival(self._connection, doubtful)
         for event, device, key in rows:
+            self.go_on()
             repeated = bool(event.source_key) and board.repeats_last(device, key)
             if not repeated and (device.pk, key) not in again:
                 placed = self._placing.placed(device, event)
@@ -146,7 +151,7 @@ class Step:
         ]
         known = readings.insert_new(self._connection, table)
         for identity, (event, device) in fresh.items():
-            self._go_on()
+            self.go_on()
             if identity in known:
                 continue
             if event.late:

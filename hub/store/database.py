@@ -34,6 +34,7 @@ BUSY_TIMEOUT_MS = 5_000
 QUICK_CHECK_MAX_BYTES = 256 * 1024 * 1024
 CLAIM_WAIT_S = 3.0
 ADVISORY_LOCK = 0x70726F70  # 'prop'
+STANDS_LAST = "stands_last"  # of a connection
 
 
 class StoreError(Exception):
@@ -82,6 +83,7 @@ class Store:
         else:
             self.reader = create_engine(self.url, pool_size=8, max_overflow=16, pool_pre_ping=True)
             self.writer = self.reader
+        event.listen(self.reader, "before_cursor_execute", self._let_pass)
 
     @property
     def engine(self) -> Engine:
@@ -94,9 +96,15 @@ class Store:
         self.way.alarms.give_way()
         with self.reader.connect() as connection:
             if not self.is_sqlite:
-                connection = connection.execution_options(isolation_level="REPEATABLE READ")  # noqa: PLW2901
+                connection.execution_options(isolation_level="REPEATABLE READ")
+            connection.execution_options(**{STANDS_LAST: self.way.stands_last})
             yield connection
             connection.rollback()
+
+    def _let_pass(self, connection: Connection, *_: object) -> None:
+        """Between the statements of a reader that can wait; a writer would keep others out meanwhile."""
+        if connection.get_execution_options().get(STANDS_LAST):
+            self.way.give_way()
 
     @contextlib.contextmanager
     def write(self, *, urgent: bool = False) -> Iterator[Connection]:

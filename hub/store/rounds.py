@@ -78,6 +78,7 @@ class Rounds:
         self._news.clear()
 
     def _go(self) -> None:
+        self._way.stand_last()
         while not self._over.is_set():
             self._news.wait(self._round())
             self._over.wait(BREATH_S)

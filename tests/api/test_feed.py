@@ -213,6 +213,33 @@ def test_a_reader_that_leaves_leaves_nothing_behind(hub, listen, wait_until):
     wait_until(lambda: not hub.feed._listeners)
 
 
+def test_news_goes_before_readings_until_it_is_with_the_reader(hub, listen, wait_until, monkeypatch):
+    news, moments = hub.services.store.way.news, []
+    came, done, rows = news.came, news.done, stream.FeedStream._rows
+    monkeypatch.setattr(news, "came", lambda: moments.append("came") or came())
+    monkeypatch.setattr(news, "done", lambda: moments.append("done") or done())
+    reader = listen()
+    wait_until(lambda: reader.named("hello"))
+    monkeypatch.setattr(stream.FeedStream, "_rows", lambda self, new: moments.append("frame") or rows(self, new))
+    hub.ticket()
+    wait_until(lambda: "done" in moments)
+    assert moments[:3] == ["came", "frame", "done"]
+    assert news.left_s() == 0.0
+    wait_until(reader.seqs)
+
+
+def test_a_reader_that_leaves_holds_nobody_up(hub, listen, wait_until, monkeypatch):
+    monkeypatch.setattr(stream.Subscription, "told", lambda _: None)
+    reader = listen()
+    wait_until(lambda: reader.named("hello"))
+    hub.ticket()
+    wait_until(reader.seqs)
+    news = hub.services.store.way.news
+    assert news._held == 1
+    reader.close()
+    wait_until(lambda: news._held == 0)
+
+
 def test_what_happens_while_a_reader_catches_up_comes_once(hub, listen, wait_until, monkeypatch):
     hub.ticket("b1-e1")
     real = hub.feed.since

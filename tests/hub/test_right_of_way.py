@@ -3,8 +3,10 @@
 import threading
 
 import pytest
+from sqlalchemy import text
 
-from hub.right_of_way import Claim
+from hub.right_of_way import Claim, Hold, RightOfWay
+from hub.store.database import open_store
 from support.waiting import wait_until
 
 
@@ -81,3 +83,54 @@ def test_whoever_waits_goes_on_at_once_when_the_way_is_free(claim):
     claim.done()
     waiting.join(10)
     assert not waiting.is_alive()
+
+
+def test_a_reader_holds_a_claim_once_and_not_after_they_have_gone(claim):
+    first, second = Hold(claim), Hold(claim)
+    first.came()
+    first.came()
+    second.came()
+    first.done()
+    assert claim.left_s() > 0.0, "of the other one"
+    second.done(over=True)
+    assert claim.left_s() == 0.0
+    first.done()
+    second.came()
+    assert claim.left_s() == 0.0, "nobody would ever let go of it"
+    first.came()
+    assert claim.left_s() > 0.0
+
+
+@pytest.mark.parametrize("whose", ["alarms", "news", "questions"])
+def test_the_way_is_free_where_nobody_claims_it(whose):
+    way = RightOfWay()
+    assert way.is_free
+    getattr(way, whose).came()
+    assert not way.is_free
+
+
+@pytest.mark.parametrize("whose", ["alarms", "news", "questions"])
+def test_who_stands_last_lets_others_pass_between_two_statements_of_one_look(database_url, whose):
+    store = open_store(database_url)
+    claim = Claim(60.0)
+    setattr(store.way, whose, claim)
+    found = []
+
+    def look() -> None:
+        store.way.stand_last()
+        with store.read() as connection:
+            found.append(connection.execute(text("SELECT 1")).scalar_one())
+            claim.came()
+            found.append(connection.execute(text("SELECT 2")).scalar_one())
+
+    looking = threading.Thread(target=look)
+    looking.start()
+    wait_until(lambda: claim._free._cond._waiters, 10, "it gives way")
+    assert found == [1]
+    if whose != "alarms":  # nobody begins to look beside an alarm
+        with store.read() as connection:
+            assert connection.execute(text("SELECT 3")).scalar_one() == 3, "others do not wait"
+    claim.done()
+    looking.join(10)
+    assert found == [1, 2]
+    store.close()

@@ -292,6 +292,13 @@ def test_why_not_is_remembered_with_how_often(rig: Rig) -> None:
     assert [(each["reason"], each["fired"], each["count"]) for each in why] == [("fine", False, 2)]
 
 
+def test_of_a_step_that_came_to_nothing_no_conclusion_is_remembered(rig: Rig, monkeypatch) -> None:
+    monkeypatch.setattr(rig.core.timers, "write", lambda *_: 1 / 0)
+    with pytest.raises(ZeroDivisionError):
+        rig.take(reading("r1", rig))
+    assert rig.rules.why(SITE, "m-1") == []
+
+
 def test_a_device_that_left_the_site_file_is_retired_and_comes_back_as_the_same(rig: Rig) -> None:
     rig.take(alarm("a1", rig))
     less = Rig(rig.store, [TrialRule()], [device("lift-2")])
