@@ -154,6 +154,22 @@ def test_readings_wait_at_the_door_for_alarms_and_questions(rig: Rig) -> None:
     assert rig.inbox.depth() == 1
 
 
+@pytest.mark.parametrize("whose", ["news", "questions"])
+def test_readings_that_are_there_wait_until_people_have_their_answers(rig: Rig, whose: str) -> None:
+    rig.inbox.offer(rig.message(reading(rig, 1), lane=Lane.TELEMETRY))
+    claim = Claim(60.0)
+    setattr(rig.store.way, whose, claim)
+    claim.came()
+    rig.engine.start()
+    try:
+        wait_until(lambda: claim._free._cond._waiters, 10, "the engine waits")
+        assert rig.sink.acknowledged == []
+        claim.done()
+        wait_until(lambda: len(rig.sink.acknowledged) == 1, 10, "and goes on")
+    finally:
+        rig.engine.stop()
+
+
 def test_readings_beside_what_a_question_has_asked_for_do_not_wait_for_it(rig: Rig) -> None:
     """They are in one batch, and the question is over only when that has been committed."""
     rig.inbox.offer(rig.message(reading(rig, 1), lane=Lane.TELEMETRY))

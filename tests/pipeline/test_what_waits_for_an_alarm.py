@@ -16,7 +16,7 @@ from hub.store.database import open_store
 from hub.tickets.suppression_rows import RULE as SUPPRESSION
 from hub.vocabulary.decisions import RaiseProblem, Severity
 from hub.vocabulary.elevator import AlarmState, AlarmType
-from hub.vocabulary.events import ElevatorAlarm, MeterReading, Subject, SubjectType, SupervisionTick
+from hub.vocabulary.events import ElevatorAlarm, ElevatorState, MeterReading, Subject, SubjectType, SupervisionTick
 from hub.vocabulary.facts import DeviceKind
 from hub.vocabulary.ports import Lane
 from hub.vocabulary.units import BalanceUnit
@@ -86,23 +86,55 @@ def test_nor_does_it_wait_until_all_devices_have_been_looked_after(rig: Rig, mon
     assert seen.count(SupervisionTick.__name__) == 1
 
 
-def test_supervision_that_was_left_for_an_alarm_is_made_up_for(rig: Rig) -> None:
+def test_supervision_that_was_left_for_an_alarm_is_made_up_for(rig: Rig, monkeypatch) -> None:
     rig.now += 10_000
-    ticks: list[str] = []
-    message, decode = rig.message(reading(rig), lane=Lane.TELEMETRY), rig.passing.decode
+    message, decode, decide, order = (
+        rig.message(reading(rig), lane=Lane.TELEMETRY),
+        rig.passing.decode,
+        rig.rules.decide,
+        [],
+    )
 
     def decoding(found):
-        if found is message and not ticks:
-            ticks.append("left")
+        if found is message and not order:
+            order.append("left")
             rig.inbox.offer(rig.message(alarm(rig, "lift-1")))
         return decode(found)
 
+    def deciding(event, overlay, now):
+        if isinstance(event, ElevatorAlarm | SupervisionTick):
+            order.append(type(event).__name__)
+        return decide(event, overlay, now)
+
     rig.passing.decode = decoding
+    monkeypatch.setattr(rig.rules, "decide", deciding)
     rig.inbox.offer(message)
-    looked_at = rig.engine._supervised_at
     run(rig, lambda: len(rig.sink.acknowledged) == 2)
-    assert ticks == ["left"]
-    assert rig.engine._supervised_at == rig.now > looked_at
+    assert order == ["left", ElevatorAlarm.__name__, SupervisionTick.__name__]
+
+
+def state(rig: Rig, lift: str) -> ElevatorState:
+    return ElevatorState(site=SITE, device=lift, source_key="s1", occurred_at=rig.now, received_at=rig.now)
+
+
+@pytest.mark.parametrize("number", [1, 2], ids=["the last one", "between two"])
+@pytest.mark.parametrize("what", [reading, state], ids=["readings", "states"])
+def test_what_is_being_decided_on_is_left_for_an_alarm(rig: Rig, monkeypatch, what, number) -> None:
+    decide, decided = rig.rules.decide, []
+
+    def deciding(event, overlay, now):
+        decided.append(event.source_key)
+        if len(decided) == 1:
+            rig.inbox.offer(rig.message(alarm(rig, "lift-3")))
+        return decide(event, overlay, now)
+
+    rig.now += 1
+    given = [reading(rig, each) if what is reading else state(rig, LIFTS[each]) for each in range(number)]
+    for each in given:
+        rig.inbox.offer(rig.message(each, lane=Lane.TELEMETRY))
+    monkeypatch.setattr(rig.rules, "decide", deciding)
+    run(rig, lambda: len(rig.sink.acknowledged) == number + 1)
+    assert decided == [given[0].source_key, "a1", *(each.source_key for each in given)]
 
 
 @pytest.mark.parametrize(

@@ -19,10 +19,13 @@ class Work:
         self.rounds = deque(rounds)
         self.done = 0
         self.ended = False
-        self.going = Rounds("work", "letters", self.cycle, lambda: 60.0, self.last_words, RightOfWay())
+        self.way = RightOfWay()
+        self.stood_last: list[bool] = []
+        self.going = Rounds("work", "letters", self.cycle, lambda: 60.0, self.last_words, self.way)
 
     def cycle(self) -> bool:
         self.done += 1
+        self.stood_last.append(self.way.stands_last)
         what = self.rounds.popleft() if self.rounds else False
         if isinstance(what, Exception):
             raise what
@@ -55,6 +58,13 @@ def test_a_trouble_that_lasts_is_told_once_and_the_rounds_go_on(caplog: pytest.L
 
     (sentence,) = told(caplog)
     assert sentence.startswith("letters wait: the database cannot be written: the disk is full")
+
+
+def test_whoever_goes_rounds_stands_last_and_nobody_else_for_that() -> None:
+    work = Work(False)
+    work.go(1)
+    assert work.stood_last[0]
+    assert not work.way.stands_last
 
 
 def test_another_trouble_is_told_and_so_is_the_same_one_after_a_good_round(caplog: pytest.LogCaptureFixture) -> None:
