@@ -316,7 +316,7 @@ class _Assembly:
     # --- what parts ask of each other -------------------------------------------------------------------
 
     def _settle(self, over: Sequence[Settled]) -> Future[int]:
-        return self.inbox.ask(partial(settle, settled=over))
+        return self.inbox.errand(partial(settle, settled=over))
 
     def _send_canary(self, number: int) -> None:
         self.mqtt.publish_canary(number)
@@ -340,7 +340,7 @@ class _Assembly:
         """What the watch looks at, every second."""
         if self.mqtt.connected and not self._had_session:
             self._had_session = True
-            self.inbox.ask(lambda step: set_meta(step.connection, self._session_key, "established"))
+            self.inbox.errand(lambda step: set_meta(step.connection, self._session_key, "established"))
         return [*self.connections.conditions(), *self.auditor.conditions(), *self.publisher.conditions()]
 
 

@@ -76,6 +76,9 @@ _DUE: Final = (
 )
 
 
+_UNDER_WAY: Final = select(notices.c.id).where(notices.c.state.in_([NoticeState.QUEUED, NoticeState.SENDING])).limit(1)
+
+
 class Claimed(msgspec.Struct, frozen=True, kw_only=True):
     """A notice that is this worker's to send now."""
 
@@ -99,6 +102,11 @@ def release_claims(connection: Connection, sites: Sites, now: UtcMs) -> int:
     """At a start: claims of the process before are free at once (one hub per database); how many there were."""
     left = notices.update().where(notices.c.state == NoticeState.SENDING, notices.c.site.in_(sorted(sites)))
     return connection.execute(left.values(next_try_at=now)).rowcount
+
+
+def any_under_way(connection: Connection) -> bool:
+    """Whether there is any notice that may be due, or withdrawn; seen by a reader, as planning.any_due."""
+    return connection.execute(_UNDER_WAY).first() is not None
 
 
 def claim_due(

@@ -45,6 +45,11 @@ _BEGIN: Final = (
 )
 
 
+def any_due(connection: Connection, sites: Sites, now: UtcMs) -> bool:
+    """Whether there is anything to plan: seen by a reader, so that nobody waits for a transaction in which nothing happens."""
+    return connection.execute(_DUE, {"_now": now, "_sites": sorted(sites)}).first() is not None
+
+
 def plan_due(connection: Connection, sites: Sites, now: UtcMs) -> int:
     """Look at the orders that are due; how many were looked at. Expired ones are left for `settled`."""
     due = connection.execute(_DUE, {"_now": now, "_sites": sorted(sites)}).all()

@@ -16,10 +16,10 @@ from typing import Any, Final
 from sqlalchemy import func, select
 
 from hub.notices import orders as order_states
-from hub.notices.claims import Claimed, Lane, Result, claim_due, receive, record, release_claims
+from hub.notices.claims import Claimed, Lane, Result, any_under_way, claim_due, receive, record, release_claims
 from hub.notices.letters import Sites
 from hub.notices.plan import NoticeState
-from hub.notices.planning import plan_due
+from hub.notices.planning import any_due, plan_due
 from hub.notices.settled import Settled, ended
 from hub.store.database import Store
 from hub.store.rounds import Rounds
@@ -107,14 +107,26 @@ class Post:
         """
         now = self._clock()
         self._write_down()
-        with self._store.write() as connection:
-            planned = plan_due(connection, self._sites, now)
-        with self._store.write() as connection:  # a transaction of its own: an alarm may go between
-            claimed = claim_due(connection, self._sites, self._lanes(), self._busy(), PLACES_PER_LANE, now)
+        planned = self._plan(now)
+        claimed = self._claim(now)  # a transaction of its own: an alarm may go between
         for each in claimed:
             self._send(each)
         self._tell(now)
         return bool(planned or claimed)
+
+    def _plan(self, now: UtcMs) -> int:
+        with self._store.read() as connection:
+            if not any_due(connection, self._sites, now):
+                return 0
+        with self._store.write() as connection:
+            return plan_due(connection, self._sites, now)
+
+    def _claim(self, now: UtcMs) -> list[Claimed]:
+        with self._store.read() as connection:
+            if not any_under_way(connection):
+                return []
+        with self._store.write() as connection:
+            return claim_due(connection, self._sites, self._lanes(), self._busy(), PLACES_PER_LANE, now)
 
     def _write_down(self) -> None:
         taken = [self._results[i] for i in range(len(self._results))]

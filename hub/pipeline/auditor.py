@@ -142,14 +142,14 @@ class Auditor:
             ]
             for each in found:
                 if each.lost:
-                    self._inbox.ask(partial(set_again, finding=each))
+                    self._inbox.errand(partial(set_again, finding=each))
             if not found and self._proved is not None:
                 self._prove(now, self._proved)
         return self._conditions
 
     def _prove(self, at: UtcMs, proved: Callable[[UtcMs], None]) -> None:
         """Through the engine: one that hangs proves nothing."""
-        written = self._inbox.ask(lambda step: set_meta(step.connection, PROVED_AT, iso(at)))
+        written = self._inbox.errand(lambda step: set_meta(step.connection, PROVED_AT, iso(at)))
         written.add_done_callback(lambda done: None if done.cancelled() or done.exception() else proved(at))
 
     @staticmethod

@@ -21,7 +21,7 @@ from hub.meters import readings
 from hub.pipeline import history
 from hub.pipeline.core import Core, Intakes, to_the_end
 from hub.pipeline.deadlines import goes_before
-from hub.pipeline.inbox import Inbox, Item, Task
+from hub.pipeline.inbox import Inbox, Item, Task, is_prompt
 from hub.pipeline.rehearsal import rehearse
 from hub.pipeline.step import Step
 from hub.store.database import Store, explain
@@ -155,15 +155,17 @@ class Engine:
     def step(self, items: Sequence[Item], *, gives_way: bool = False) -> None:
         """Decode, decide, commit, acknowledge. Raises what the database raises; nothing has happened then.
 
-        `gives_way`: whatever has no alarm in it is left for one that comes (_AlarmCameError); and what does not concern
-        alarms that are alone waits for them, every second time.
+        `gives_way`: whatever has no alarm in it is left for one that comes (_AlarmCameError), and lets questions pass unless
+        there is something in it that one may be waiting for; and what does not concern alarms that are alone waits for them,
+        every second time.
         """
         now = self._clock()
         urgent = gives_way and not self._was_urgent and _alarms_alone(items)
         self._was_urgent = urgent
         supervision = [] if urgent else self._supervision(now)
         gives_way = gives_way and not any(_is_alarm(item) for item in items)
-        intakes = self._sort([*items, *supervision], gives_way=gives_way)
+        patient = gives_way and not any(is_prompt(item) for item in items)
+        intakes = self._sort([*items, *supervision], gives_way=gives_way, patient=patient)
         due = self._core.timers.fallen_due(now, TIMERS_PER_STEP) if self._may_fire(now) else []
         if urgent:
             due = [each for each in due if goes_before(each[1], [event for event, _, _ in intakes.events])]
@@ -185,11 +187,10 @@ class Engine:
         if self._inbox.alarm_waits:
             raise _AlarmCameError
 
-    def _sort(self, items: Sequence[Item], *, gives_way: bool) -> Intakes:
+    def _sort(self, items: Sequence[Item], *, gives_way: bool, patient: bool) -> Intakes:
         intakes = Intakes()
-        readings_alone = all(isinstance(item, RawMessage) for item in items)  # else a question could wait for itself
         for item in items:
-            if gives_way and readings_alone:
+            if patient:
                 self._inbox.let_questions_pass()
             if gives_way:
                 self._unless_an_alarm_waits()

@@ -23,10 +23,11 @@ from hub.vocabulary.ports import Lane, RawMessage
 
 
 class Task(msgspec.Struct, frozen=True, eq=False):
-    """Something that a person (or a job) wants done within the next step; `run` gets the step."""
+    """Something that a person wants done within the next step, or the hub itself: then nobody waits. `run` gets the step."""
 
     run: Callable[[Any], Any]
     answer: Future[Any]
+    awaited: bool = True
 
 
 READINGS_BESIDE_ALARMS = 8
@@ -41,12 +42,13 @@ Item: TypeAlias = RawMessage | Event | Task
 
 
 class Inbox:
-    """Three queues in order of urgency: alarms, then people and connectors' own reports, then readings."""
+    """Four queues in order of urgency: alarms, people and connectors' own reports, the hub's own errands, readings."""
 
     def __init__(self, way: RightOfWay | None = None) -> None:
         self.way = way or RightOfWay()
         self._alarms: deque[RawMessage] = deque()
         self._inside: deque[Event | Task] = deque()
+        self._errands: deque[Task] = deque()
         self._telemetry: deque[RawMessage] = deque()
         self._were_alone = False  # the batch before was alarms and nothing else
         self._gathering = Gathering()
@@ -77,6 +79,12 @@ class Inbox:
         self._put(self._inside, Task(run, answer))
         return answer
 
+    def errand(self, run: Callable[[Any], Any]) -> Future[Any]:
+        """The same for what the hub has to do by itself: whoever waits for an answer goes first."""
+        answer: Future[Any] = Future()
+        self._put(self._errands, Task(run, answer, awaited=False))
+        return answer
+
     def _put(self, queue: deque[Any], item: Item) -> None:
         with self._changed:
             queue.append(item)
@@ -97,7 +105,7 @@ class Inbox:
             self._woken = False
 
     def _nothing_for_s(self, until_s: float) -> float:
-        if self._alarms or self._inside:
+        if self._alarms or self._inside or self._errands:
             return 0.0
         now_s = time.monotonic()
         left_s = until_s - now_s
@@ -116,7 +124,7 @@ class Inbox:
         return bool(self._alarms)
 
     def let_questions_pass(self) -> None:
-        """Before readings are worked on; what is more urgent, or what the question itself has asked for, ends the wait."""
+        """Before what can wait is worked on; what is more urgent, or what the question itself has asked for, ends the wait."""
         for claim in (self.way.news, self.way.questions):
             while claim.left_s() and not self._alarms and not self._inside:
                 claim.give_way(QUESTION_TURN_S)
@@ -125,8 +133,12 @@ class Inbox:
         """Taken without an alarm, and not worked on after all: each comes first in its queue again."""
         with self._changed:
             for item in reversed(batch):
-                queue: deque[Any] = self._telemetry if isinstance(item, RawMessage) else self._inside
-                queue.appendleft(item)
+                self._queue_of(item).appendleft(item)
+
+    def _queue_of(self, item: Item) -> deque[Any]:
+        if isinstance(item, RawMessage):
+            return self._telemetry
+        return self._inside if is_prompt(item) else self._errands
 
     def take(self, limit: int) -> list[Item]:
         """Up to `limit` items, in the order in which they are to be decided."""
@@ -144,7 +156,7 @@ class Inbox:
             return [self._alarms.popleft() for _ in range(min(limit, len(self._alarms)))]
         self._were_alone = False
         readings = READINGS_BESIDE_ALARMS if self._alarms else self._readings_at_once(limit)
-        for queue in (self._alarms, self._inside, self._telemetry):
+        for queue in (self._alarms, self._inside, self._errands, self._telemetry):
             room = limit - len(batch)
             if queue is self._telemetry:
                 room = min(room, readings)
@@ -156,4 +168,9 @@ class Inbox:
 
     def depth(self) -> int:
         """How many items wait."""
-        return len(self._alarms) + len(self._inside) + len(self._telemetry)
+        return len(self._alarms) + len(self._inside) + len(self._errands) + len(self._telemetry)
+
+
+def is_prompt(item: Item) -> bool:
+    """Whether it waits for nobody but alarms: a question may be waiting for it."""
+    return not isinstance(item, RawMessage) and not (isinstance(item, Task) and not item.awaited)

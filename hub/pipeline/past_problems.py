@@ -31,7 +31,7 @@ def look_at_the_past(store: Store, inbox: Inbox, clock: Callable[[], UtcMs]) -> 
         with store.read() as connection:
             over = shown_enough(connection, clock())
         if over:
-            inbox.ask(partial(_end, over=over))
+            inbox.errand(partial(_end, over=over))
 
     return look
 

@@ -114,7 +114,7 @@ class Watch:
             key = (condition.trouble, condition.subject)
             if self._told.get(key, False) != condition.wrong:
                 self._told[key] = condition.wrong
-                self._inbox.ask(partial(tell, condition=condition, last=not self._at_risk(condition.subject)))
+                self._inbox.errand(partial(tell, condition=condition, last=not self._at_risk(condition.subject)))
 
     def _at_risk(self, subject: Subject) -> bool:
         """Whether alarms may still be missed: the ticket is one for all that endangers them."""

@@ -25,6 +25,22 @@ def test_the_household_is_told_once_and_the_rule_hears_of_it_once(rig, far_side)
     assert rig.order_states() == ["sent"]
 
 
+def test_a_round_in_which_nothing_happens_keeps_nobody_from_writing(rig, far_side, monkeypatch):
+    write, begun = rig.store.write, []
+    monkeypatch.setattr(rig.store, "write", lambda **how: begun.append(how) or write(**how))
+    rig.post.cycle()
+    assert begun == []
+    rig.household("b1/0101", rig.person("王芳", "sms:13800000001"))
+    rig.order()
+    begun.clear()
+    rig.run()
+    far_side.expect("sms")
+    assert begun
+    begun.clear()
+    rig.post.cycle()
+    assert begun == [], "neither afterwards"
+
+
 def test_only_those_who_agreed_and_are_to_be_notified_are_told(rig, far_side):
     told = rig.person("甲", "sms:13800000001")
     silent = rig.person("乙", "sms:13800000002", consent=False)

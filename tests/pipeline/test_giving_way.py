@@ -170,6 +170,32 @@ def test_readings_that_are_there_wait_until_people_have_their_answers(rig: Rig, 
         rig.engine.stop()
 
 
+def test_the_hubs_own_errands_wait_until_people_have_their_answers(rig: Rig) -> None:
+    claim = rig.store.way.questions = Claim(60.0)
+    claim.came()
+    answer = rig.inbox.errand(lambda step: "done")
+    rig.engine.start()
+    try:
+        wait_until(lambda: claim._free._cond._waiters, 10, "the engine waits")
+        assert not answer.done()
+        claim.done()
+        assert answer.result(10) == "done"
+    finally:
+        rig.engine.stop()
+
+
+def test_an_errand_that_was_taken_lets_a_question_pass_that_comes_then(rig: Rig, monkeypatch) -> None:
+    passed: list[str] = []
+    monkeypatch.setattr(rig.inbox, "let_questions_pass", lambda: passed.append("passed"))
+    rig.inbox.errand(lambda step: None)
+    rig.engine.step(rig.inbox.take(10), gives_way=True)
+    assert passed == ["passed"]
+    rig.inbox.errand(lambda step: None)
+    rig.inbox.ask(lambda step: None)
+    rig.engine.step(rig.inbox.take(10), gives_way=True)
+    assert passed == ["passed"], "somebody may be waiting for this one"
+
+
 def test_readings_beside_what_a_question_has_asked_for_do_not_wait_for_it(rig: Rig) -> None:
     """They are in one batch, and the question is over only when that has been committed."""
     rig.inbox.offer(rig.message(reading(rig, 1), lane=Lane.TELEMETRY))

@@ -37,12 +37,17 @@ def test_an_alarm_is_alone_in_its_batch_and_every_second_one_takes_others_along(
 def test_what_was_taken_for_nothing_comes_first_again():
     inbox = filled(200)
     for _ in range(2):
+        inbox.errand(lambda step: None)
         inbox.ask(lambda step: None)
     taken = inbox.take(512)
+    assert [task.awaited for task in taken[:4]] == [True, True, False, False]
     inbox.ask(lambda step: None)
+    inbox.errand(lambda step: None)
     inbox.give_back(taken)
-    assert inbox.take(2) == taken[:2], "tasks among tasks"
-    assert inbox.take(512)[1:] == taken[2:], "readings among readings"
+    again = inbox.take(512)
+    assert again[:2] == taken[:2], "what people want comes first again"
+    assert again[3:5] == taken[2:4], "errands among errands"
+    assert again[6:] == taken[4:], "readings among readings"
 
 
 def test_readings_are_taken_a_few_at_a_time_so_that_an_alarm_behind_them_waits_little():
@@ -87,10 +92,11 @@ class Waiting:
     [
         lambda inbox: inbox.offer(message(1, Lane.ALARM)),
         lambda inbox: inbox.ask(lambda step: None),
+        lambda inbox: inbox.errand(lambda step: None),
         lambda inbox: inbox.report(Canary(site="_hub", source_key="1", occurred_at=1, received_at=1, lane="alarm", number=1)),
         lambda inbox: inbox.wake(),
     ],
-    ids=["alarm", "task", "report", "stop"],
+    ids=["alarm", "task", "errand", "report", "stop"],
 )  # fmt: skip
 def test_readings_gather_and_nothing_else_waits_for_that(urgent: Callable[[Inbox], object], monkeypatch):
     waiting = Waiting(filled(0), monkeypatch)
