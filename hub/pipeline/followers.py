@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Final
 
 from hub.meters import topups
 from hub.pipeline import card_doors, card_proof, controllers, door_decisions, gateways
+from hub.pipeline.core import to_the_end
 from hub.vocabulary.access import AddressSeen, CardListed, ControllerReport, EventsMissed
 from hub.vocabulary.decisions import TicketKind
 from hub.vocabulary.events import (
@@ -61,7 +62,8 @@ FOLLOWERS: Final[Mapping[type[Event], tuple[Callable[[Step, Event], None], ...]]
 }
 
 
-def follow(step: Step, event: Event) -> None:
-    """Let those who keep rows hear of the event."""
+def follow(step: Step, event: Event, go_on: Callable[[], None] = to_the_end) -> None:
+    """Let those who keep rows hear of the event; `go_on` is asked after each of them."""
     for follower in FOLLOWERS.get(type(event), ()):
         follower(step, event)
+        go_on()

@@ -127,7 +127,7 @@ class Step:
         kept = not isinstance(event, NOT_HISTORY)
         if kept:
             self._events.add(event, device, key)
-        follow(self, event)
+        follow(self, event, self.go_on)
         self.decide(event, key if kept else None)
 
     def _take_readings(self, rows: Sequence[tuple[MeterReading, DeviceFacts, int]]) -> None:

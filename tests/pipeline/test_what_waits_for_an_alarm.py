@@ -10,6 +10,7 @@ from hub.pipeline import deadlines, settling
 from hub.pipeline import step as steps
 from hub.pipeline.deadlines import CLOCK, goes_before
 from hub.pipeline.engine import LEFT_AT_MOST
+from hub.pipeline.followers import FOLLOWERS
 from hub.pipeline.timers import TimerKey
 from hub.store import schema
 from hub.store.database import open_store
@@ -111,6 +112,22 @@ def test_supervision_that_was_left_for_an_alarm_is_made_up_for(rig: Rig, monkeyp
     rig.inbox.offer(message)
     run(rig, lambda: len(rig.sink.acknowledged) == 2)
     assert order == ["left", ElevatorAlarm.__name__, SupervisionTick.__name__]
+
+
+def test_supervision_makes_room_between_its_parts(rig: Rig, monkeypatch) -> None:
+    order: list[str] = []
+
+    def cards(_step, _event):
+        order.append("cards")
+        if order == ["cards"]:
+            rig.inbox.offer(rig.message(alarm(rig, "lift-1")))
+
+    monkeypatch.setitem(FOLLOWERS, SupervisionTick, (cards, lambda *_: order.append("doors")))
+    monkeypatch.setitem(FOLLOWERS, ElevatorAlarm, (lambda *_: order.append("alarm"),))
+    rig.now += 10_000
+    rig.inbox.wake()
+    run(rig, lambda: "doors" in order)
+    assert order == ["cards", "alarm", "cards", "doors"]
 
 
 def state(rig: Rig, lift: str) -> ElevatorState:
