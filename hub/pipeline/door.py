@@ -141,8 +141,3 @@ class Door:
             answer.cancel()
             late = Said("in_time", "The hub did not answer in time; nothing was changed.")
             raise Refused("unavailable", late) from None
-
-
-def device_subject(site: str, device: str) -> Subject:
-    """Subject of a device."""
-    return Subject(site, SubjectType.DEVICE, device)

@@ -47,14 +47,14 @@ SETTLE_MS = 5 * SECOND_MS
 that moved on while the hub was down must not be reported as stuck."""
 QUIET_MS = 300
 LEFT_AT_MOST = 3
-"""So often in a row readings and deadlines are left for an alarm; then they are done, however many alarms come."""
+"""So often in a row the rest is left for an alarm; then it is done, however many alarms come."""
 
 _COUNTER = itertools.count()
 _PROCESS = secrets.token_hex(4)
 
 
 class _AlarmCameError(Exception):
-    """A step of readings and deadlines makes room."""
+    """A step that has none in it makes room."""
 
 
 class Progress(msgspec.Struct):
@@ -168,7 +168,8 @@ class Engine:
         intakes = self._sort([*items, *supervision], gives_way=gives_way, patient=patient)
         due = self._core.timers.fallen_due(now, TIMERS_PER_STEP) if self._may_fire(now) else []
         if urgent:
-            due = [each for each in due if goes_before(each[1], [event for event, _, _ in intakes.events])]
+            alarms = [event for event, _, _ in intakes.events]
+            due = [each for each in due if goes_before(each[1], alarms)]
         if not items and not due and not intakes.events and not self._core.board.flush_due(now):
             return
         with self._store.write(urgent=True) as connection:

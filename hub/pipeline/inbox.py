@@ -173,4 +173,4 @@ class Inbox:
 
 def is_prompt(item: Item) -> bool:
     """Whether it waits for nobody but alarms: a question may be waiting for it."""
-    return not isinstance(item, RawMessage) and not (isinstance(item, Task) and not item.awaited)
+    return item.awaited if isinstance(item, Task) else isinstance(item, Event)

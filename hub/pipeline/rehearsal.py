@@ -11,7 +11,8 @@ from enum import StrEnum
 
 from hub.pipeline.core import Core, Intakes
 from hub.pipeline.inbox import Task
-from hub.pipeline.step import Step, device_subject
+from hub.pipeline.step import Step
+from hub.pipeline.world import device_subject
 from hub.store.database import Store
 from hub.vocabulary.decisions import RaiseTicket, Severity, TicketKind
 from hub.vocabulary.facts import DeviceFacts, DeviceKind

@@ -26,7 +26,7 @@ from hub.pipeline.followers import follow
 from hub.pipeline.rulebook import Decided, RuleFailure
 from hub.pipeline.sequence import Placing
 from hub.pipeline.timers import TimerKey
-from hub.pipeline.world import knows
+from hub.pipeline.world import device_subject, knows
 from hub.tickets.desk import Desk
 from hub.tickets.lifecycle import Actor, Refused, Ticket
 from hub.tickets.telling import DESK, heard
@@ -393,8 +393,3 @@ class Step:
         core.dispatch(self.commands.to_send)
         if self._orders:
             core.notices_ordered()
-
-
-def device_subject(device: DeviceFacts) -> Subject:
-    """The subject of what is about this device."""
-    return Subject(device.site, SubjectType.DEVICE, device.id)

@@ -31,6 +31,11 @@ class World(Protocol):
         """A rule's limits, resolved site → building → device."""
 
 
+def device_subject(device: DeviceFacts) -> Subject:
+    """The subject of what is about this device."""
+    return Subject(device.site, SubjectType.DEVICE, device.id)
+
+
 def knows(world: World, subject: Subject) -> bool:
     """Whether there is what a person names. Of a card only the site is looked at: cards are not in the registry."""
     if world.site(subject.site) is None:

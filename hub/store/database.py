@@ -97,7 +97,8 @@ class Store:
         with self.reader.connect() as connection:
             if not self.is_sqlite:
                 connection.execution_options(isolation_level="REPEATABLE READ")
-            connection.execution_options(**{STANDS_LAST: self.way.stands_last})
+            if self.way.stands_last:
+                connection.execution_options(**{STANDS_LAST: True})
             yield connection
             connection.rollback()
 

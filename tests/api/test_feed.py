@@ -49,7 +49,7 @@ class Reader:
                 elif name == "data":
                     data.append(value)
         except (OSError, ValueError, http.client.HTTPException):
-            pass
+            pass  # hung up, by us or by the hub: `over` tells the test
         self.over.set()
 
     def named(self, name: str = "message") -> list[object]:
@@ -144,9 +144,9 @@ def test_a_number_that_is_no_longer_kept_asks_for_a_resync(hub, listen, wait_unt
 def test_a_number_from_the_future_asks_for_a_resync(hub, listen, wait_until):
     hub.ticket()
     reader = listen(last_event_id="999999")
-    wait_until(lambda: reader.named("resync"))
+    assert wait_until(lambda: reader.named("resync")) == [{"seq": 1}]
     hub.ticket("b1-e2")
-    wait_until(reader.named)
+    assert wait_until(reader.seqs) == [2]
 
 
 def test_a_caller_of_one_site_hears_of_that_site_alone(hub, listen, wait_until):

@@ -9,12 +9,11 @@ from sqlalchemy import select
 from hub.right_of_way import Claim
 from hub.store import schema
 from hub.store.database import open_store
-from hub.vocabulary.elevator import AlarmState, AlarmType
 from hub.vocabulary.events import ElevatorAlarm, MeterReading
 from hub.vocabulary.facts import DeviceKind
 from hub.vocabulary.ports import Lane
-from hub.vocabulary.units import BalanceUnit
-from support.rig import SITE, Rig, device
+from support import trial_rule
+from support.rig import Rig, device
 from support.running import Trial
 from support.waiting import wait_until
 
@@ -29,18 +28,11 @@ def rig(database_url) -> Iterator[Rig]:
 
 
 def alarm(rig: Rig) -> ElevatorAlarm:
-    return ElevatorAlarm(
-        site=SITE, device="lift-1", source_key="a1", occurred_at=rig.now, received_at=rig.now,
-        type=AlarmType.PASSENGER_ALARM, state=AlarmState.ADD,
-    )  # fmt: skip
+    return trial_rule.alarm("a1", rig)
 
 
 def reading(rig: Rig, number: int) -> MeterReading:
-    at = rig.now - 60_000 + number
-    return MeterReading(
-        site=SITE, device="m-1", source_key=f"r{number}", occurred_at=at, received_at=rig.now,
-        credit=number, unit=BalanceUnit.CNY,
-    )  # fmt: skip
+    return trial_rule.reading(f"r{number}", rig, number, occurred_at=rig.now - 60_000 + number)
 
 
 def stored(rig: Rig) -> list[int]:
@@ -49,10 +41,19 @@ def stored(rig: Rig) -> list[int]:
 
 
 def run(rig: Rig, acknowledged: int) -> None:
+    rig.run_until(lambda: len(rig.sink.acknowledged) == acknowledged)
+
+
+def answered_within_its_question(rig: Rig) -> str:
+    """What a person's wish is answered with by an engine that runs, while the request that brought it is under way."""
+    rig.store.way.questions = Claim(60.0)
+    rig.store.way.questions.came()
+    answer = rig.inbox.ask(lambda step: "done")
     rig.engine.start()
     try:
-        wait_until(lambda: len(rig.sink.acknowledged) == acknowledged, 10, lambda: str(rig.sink.acknowledged))
+        return answer.result(10)
     finally:
+        rig.store.way.questions.done()
         rig.engine.stop()
 
 
@@ -199,26 +200,10 @@ def test_an_errand_that_was_taken_lets_a_question_pass_that_comes_then(rig: Rig,
 def test_readings_beside_what_a_question_has_asked_for_do_not_wait_for_it(rig: Rig) -> None:
     """They are in one batch, and the question is over only when that has been committed."""
     rig.inbox.offer(rig.message(reading(rig, 1), lane=Lane.TELEMETRY))
-    rig.store.way.questions = Claim(60.0)
-    rig.store.way.questions.came()
-    answer = rig.inbox.ask(lambda step: "done")
-    rig.engine.start()
-    try:
-        assert answer.result(10) == "done"
-    finally:
-        rig.store.way.questions.done()
-        rig.engine.stop()
+    assert answered_within_its_question(rig) == "done"
     assert len(stored(rig)) == 1
 
 
 def test_what_a_question_has_asked_for_is_not_held_up_by_it(rig: Rig) -> None:
     """A person's action is part of a request: the engine must not wait for that request to end."""
-    rig.store.way.questions = Claim(60.0)
-    rig.store.way.questions.came()
-    answer = rig.inbox.ask(lambda step: "done")
-    rig.engine.start()
-    try:
-        assert answer.result(10) == "done"
-    finally:
-        rig.store.way.questions.done()
-        rig.engine.stop()
+    assert answered_within_its_question(rig) == "done"

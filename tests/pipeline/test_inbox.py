@@ -121,7 +121,10 @@ def test_when_enough_have_gathered_they_are_worked_on(monkeypatch):
 def test_whoever_was_woken_before_the_wait_does_not_wait():
     inbox = Inbox()
     inbox.wake()
-    inbox.wait(60.0)
+    waiting = threading.Thread(target=inbox.wait, args=[60.0], daemon=True)
+    waiting.start()
+    waiting.join(10)
+    assert not waiting.is_alive()
 
 
 def test_readings_that_have_to_give_way_are_not_said_to_have_stopped(monkeypatch):

@@ -16,14 +16,12 @@ from hub.store import schema
 from hub.store.database import open_store
 from hub.tickets.suppression_rows import RULE as SUPPRESSION
 from hub.vocabulary.decisions import RaiseProblem, Severity
-from hub.vocabulary.elevator import AlarmState, AlarmType
 from hub.vocabulary.events import ElevatorAlarm, ElevatorState, MeterReading, Subject, SubjectType, SupervisionTick
 from hub.vocabulary.facts import DeviceKind
 from hub.vocabulary.ports import Lane
-from hub.vocabulary.units import BalanceUnit
+from support import trial_rule
 from support.rig import SITE, Rig, device
 from support.running import Trial
-from support.waiting import wait_until
 
 CLOCKS_DUE_MS = 61_000
 LIFTS = ("lift-1", "lift-2", "lift-3")
@@ -39,25 +37,11 @@ def rig(database_url) -> Iterator[Rig]:
 
 
 def alarm(rig: Rig, lift: str, key: str = "a1") -> ElevatorAlarm:
-    return ElevatorAlarm(
-        site=SITE, device=lift, source_key=key, occurred_at=rig.now, received_at=rig.now,
-        type=AlarmType.PASSENGER_ALARM, state=AlarmState.ADD,
-    )  # fmt: skip
+    return trial_rule.alarm(key, rig, device=lift)
 
 
 def reading(rig: Rig, number: int = 0) -> MeterReading:
-    return MeterReading(
-        site=SITE, device="m-1", source_key=f"r{number}", occurred_at=rig.now + number, received_at=rig.now,
-        credit=5, unit=BalanceUnit.CNY,
-    )  # fmt: skip
-
-
-def run(rig: Rig, until) -> None:
-    rig.engine.start()
-    try:
-        wait_until(until, 10, lambda: str(rig.sink.acknowledged))
-    finally:
-        rig.engine.stop()
+    return trial_rule.reading(f"r{number}", rig, occurred_at=rig.now + number)
 
 
 def breached(rig: Rig) -> int:
@@ -110,7 +94,7 @@ def test_supervision_that_was_left_for_an_alarm_is_made_up_for(rig: Rig, monkeyp
     rig.passing.decode = decoding
     monkeypatch.setattr(rig.rules, "decide", deciding)
     rig.inbox.offer(message)
-    run(rig, lambda: len(rig.sink.acknowledged) == 2)
+    rig.run_until(lambda: len(rig.sink.acknowledged) == 2)
     assert order == ["left", ElevatorAlarm.__name__, SupervisionTick.__name__]
 
 
@@ -126,7 +110,7 @@ def test_supervision_makes_room_between_its_parts(rig: Rig, monkeypatch) -> None
     monkeypatch.setitem(FOLLOWERS, ElevatorAlarm, (lambda *_: order.append("alarm"),))
     rig.now += 10_000
     rig.inbox.wake()
-    run(rig, lambda: "doors" in order)
+    rig.run_until(lambda: "doors" in order)
     assert order == ["cards", "alarm", "cards", "doors"]
 
 
@@ -150,7 +134,7 @@ def test_what_is_being_decided_on_is_left_for_an_alarm(rig: Rig, monkeypatch, wh
     for each in given:
         rig.inbox.offer(rig.message(each, lane=Lane.TELEMETRY))
     monkeypatch.setattr(rig.rules, "decide", deciding)
-    run(rig, lambda: len(rig.sink.acknowledged) == number + 1)
+    rig.run_until(lambda: len(rig.sink.acknowledged) == number + 1)
     assert decided == [given[0].source_key, "a1", *(each.source_key for each in given)]
 
 
@@ -187,7 +171,7 @@ def test_deadlines_under_way_are_left_for_an_alarm_and_fire_once(rig: Rig, monke
     monkeypatch.setattr(steps, "fire", firing)
     apply = rig.rules.apply
     monkeypatch.setattr(rig.rules, "apply", lambda overlay: order.append("committed") or apply(overlay))
-    run(rig, lambda: len(order) >= 5)
+    rig.run_until(lambda: len(order) >= 5)
     assert order == ["1:acknowledge", "committed", "1:acknowledge", "2:acknowledge", "committed"]
     assert breached(rig) == 2
     assert rig.sink.acknowledged[-1] == came.receipt.packet_id
@@ -237,7 +221,7 @@ def test_however_many_alarms_come_the_rest_gets_its_turn(rig: Rig) -> None:
 
     rig.passing.decode = decoding
     rig.inbox.offer(mine)
-    run(rig, lambda: mine.receipt.packet_id in rig.sink.acknowledged)
+    rig.run_until(lambda: mine.receipt.packet_id in rig.sink.acknowledged)
     assert len(tries) == LEFT_AT_MOST + 1
 
 

@@ -24,6 +24,7 @@ from hub.vocabulary.ports import Lane, RawMessage, Receipt
 from hub.vocabulary.rejected import Rejected, RejectReason
 from hub.vocabulary.rule import Rule
 from hub.vocabulary.units import BalanceUnit
+from support.waiting import wait_until
 
 START: UtcMs = 1_780_000_000_000
 SITE = "lakeside"
@@ -158,6 +159,14 @@ class Rig:
         while self.now < until:
             self.now = min(self.now + tick_ms, until)
             self.engine.step([])
+
+    def run_until(self, condition: Callable[[], object]) -> None:
+        """Let the engine run in its own thread until so much has happened."""
+        self.engine.start()
+        try:
+            wait_until(condition, 10, lambda: f"acknowledged: {self.sink.acknowledged}")
+        finally:
+            self.engine.stop()
 
     def ask(self, run: Callable[[Any], Any]) -> Any:
         """A person's wish, answered within one step."""
