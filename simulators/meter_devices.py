@@ -72,7 +72,10 @@ class ModbusMeter(MeterDevice):
 
 
 class HubJsonMeter(MeterDevice):
-    """Profile hub-json: a reading every minute, after every connect and after every top-up."""
+    """Profile hub-json: a reading every minute, after every connect and after every top-up.
+
+    `misread` says one false balance at once, as a register that is read in the middle of its update does; the next reading is true.
+    """
 
     def __init__(self, device: Device, rng: random.Random, zone: str, uplink: Uplink) -> None:
         super().__init__(device, rng, zone)
@@ -81,7 +84,11 @@ class HubJsonMeter(MeterDevice):
         self._seen_purchases = self.meter.purchases
 
     def actions(self) -> dict[str, Action]:
-        return super().actions() | self.uplink.actions()
+        return super().actions() | self.uplink.actions() | {"misread": self.misread}
+
+    def misread(self, value: float) -> None:
+        """Report this balance once, without the alarm that the meter itself would show at it."""
+        self._report(hundredths(value))
 
     def advance(self, seconds: float) -> None:
         super().advance(seconds)
@@ -96,12 +103,12 @@ class HubJsonMeter(MeterDevice):
                 self._report()
             self.uplink.result(command, ok=known, detail="" if known else f"unknown command {command.get('name')}")
 
-    def _report(self) -> None:
+    def _report(self, misread: int | None = None) -> None:
         meter = self.meter
         self._to_reading_s, self._seen_purchases = READING_EVERY_S, meter.purchases
         self.uplink.send(
             "reading",
-            balance=hub_json.money(meter.balance),
+            balance=hub_json.money(meter.balance if misread is None else misread),
             unit=meter.unit,
             energy_kwh=meter.energy / 100,
             purchases=meter.purchases,

@@ -150,6 +150,24 @@ def test_every_device_says_hello_with_its_state(site, broker, spy):
     assert len(set(everything)) == len(everything)
 
 
+def test_a_misread_balance_is_said_once_without_an_alarm_and_the_next_reading_is_true(site, broker, spy):
+    """What `balance_runs_out_and_topped_up` rests on: one false reading for certain, wherever the meter's own minute lies."""
+    estate = Estate([site], broker, speed=60, traffic=False, only={("s1", "m2")})
+    meter = estate.devices["s1", "m2"]
+    misread: list[bool] = []
+
+    def told():
+        if spy.on("hub/v1/s1/m2/reading") and not misread:
+            misread.append(True)
+            meter.actions()["misread"](value=5)
+        return len(spy.on("hub/v1/s1/m2/reading")) >= 3
+
+    live(estate, told)
+    false = [reading for reading in spy.on("hub/v1/s1/m2/reading") if reading["balance"] == 5]
+    assert [reading["meter_alarm"] for reading in false] == [0]
+    assert spy.on("hub/v1/s1/m2/reading")[-1]["balance"] > 5
+
+
 def test_the_hub_can_ask_for_the_state(site, broker, spy):
     estate = Estate([site], broker, traffic=False, only={("s1", "e1")})
     asked = {"id": "c1", "at": "2026-11-21T00:00:00+00:00", "name": "report_state", "args": {}}
