@@ -17,6 +17,7 @@ from typing import Any, Protocol
 
 import uvicorn
 
+from hub.http_protocol import BoundedHttp
 from hub.store.database import Store
 
 log = logging.getLogger(__name__)
@@ -50,7 +51,14 @@ class ApiServer:
         self._end_streams = end_streams
         self.host, self.port = listener.getsockname()[:2]
         config = uvicorn.Config(
-            app, log_config=None, access_log=False, timeout_graceful_shutdown=2, lifespan="on", server_header=False
+            app,
+            http=BoundedHttp,
+            ws="none",
+            log_config=None,
+            access_log=False,
+            timeout_graceful_shutdown=2,
+            lifespan="on",
+            server_header=False,
         )
         self._server = uvicorn.Server(config)
         self._thread = threading.Thread(target=self._serve, name="api", daemon=True)

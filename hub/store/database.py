@@ -19,7 +19,7 @@ from typing import Any
 
 from sqlalchemy import Connection, Engine, create_engine, event, make_url, select, text
 from sqlalchemy.exc import DBAPIError, SQLAlchemyError
-from sqlalchemy.pool import QueuePool
+from sqlalchemy.pool import PoolProxiedConnection, QueuePool
 
 from hub.right_of_way import RightOfWay
 from hub.store import migrate
@@ -34,7 +34,6 @@ BUSY_TIMEOUT_MS = 5_000
 QUICK_CHECK_MAX_BYTES = 256 * 1024 * 1024
 CLAIM_WAIT_S = 3.0
 ADVISORY_LOCK = 0x70726F70  # 'prop'
-STANDS_LAST = "stands_last"  # of a connection
 
 
 class StoreError(Exception):
@@ -83,7 +82,8 @@ class Store:
         else:
             self.reader = create_engine(self.url, pool_size=8, max_overflow=16, pool_pre_ping=True)
             self.writer = self.reader
-        event.listen(self.reader, "before_cursor_execute", self._let_pass)
+        self._last_reader = self.reader.execution_options()  # the same pool; who reads by it gives way all the time
+        event.listen(self._last_reader, "before_cursor_execute", self._let_pass)
 
     @property
     def engine(self) -> Engine:
@@ -94,18 +94,15 @@ class Store:
     def read(self) -> Iterator[Connection]:
         """A consistent view, with the alarm in it that is under way; nothing is written."""
         self.way.alarms.give_way()
-        with self.reader.connect() as connection:
+        with (self._last_reader if self.way.stands_last else self.reader).connect() as connection:
             if not self.is_sqlite:
                 connection.execution_options(isolation_level="REPEATABLE READ")
-            if self.way.stands_last:
-                connection.execution_options(**{STANDS_LAST: True})
             yield connection
             connection.rollback()
 
-    def _let_pass(self, connection: Connection, *_: object) -> None:
+    def _let_pass(self, *_: object) -> None:
         """Between the statements of a reader that can wait; a writer would keep others out meanwhile."""
-        if connection.get_execution_options().get(STANDS_LAST):
-            self.way.give_way()
+        self.way.give_way()
 
     @contextlib.contextmanager
     def write(self, *, urgent: bool = False) -> Iterator[Connection]:
@@ -252,10 +249,11 @@ def _sqlite_engine(url: str, begin: str) -> Engine:
         ):
             connection.execute(f"PRAGMA {pragma}")
 
-    @event.listens_for(engine, "begin")
-    def _begin(connection: Connection) -> None:
-        connection.exec_driver_sql(begin)
+    def _begin(connection: PoolProxiedConnection) -> None:
+        connection.cursor().execute(begin)
 
+    # Said by the dialect and not by a listener: as soon as there is one, SQLAlchemy looks for listeners with every statement.
+    engine.dialect.do_begin = _begin  # type: ignore[assignment, method-assign]
     return engine
 
 
