@@ -9,13 +9,12 @@ from __future__ import annotations
 import hmac
 import logging
 from collections.abc import Iterator
-from typing import Annotated
+from typing import Annotated, Final
 
 import msgspec
 from fastapi import Depends, FastAPI, Form, Request, Security
 from fastapi.dependencies.models import Dependant
 from fastapi.routing import APIRoute, RouteContext, iter_route_contexts
-from fastapi.security import APIKeyCookie, HTTPAuthorizationCredentials, HTTPBearer
 
 from api.problem_details import ProblemError
 from api.services import Services
@@ -31,11 +30,11 @@ CSRF_HEADER = "X-CSRF-Token"
 SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
 LOOPBACK = frozenset({"127.0.0.1", "::1"})
 
-_bearer = HTTPBearer(auto_error=False, scheme_name="token", description="A machine client's token (`hub token add`).")
-_cookie = APIKeyCookie(name=SESSION_COOKIE, auto_error=False, scheme_name="session", description="The console's own.")
-
-Bearer = Annotated[HTTPAuthorizationCredentials | None, Security(_bearer)]
-Cookie = Annotated[str | None, Security(_cookie)]
+# For the document alone (api/openapi.py): FastAPI's own dependencies for them take as long as looking a token up.
+SCHEMES: Final = {
+    "token": {"type": "http", "scheme": "bearer", "description": "A machine client's token (`hub token add`)."},
+    "session": {"type": "apiKey", "in": "cookie", "name": SESSION_COOKIE, "description": "The console's own."},
+}
 
 
 class Credential(msgspec.Struct, frozen=True):
@@ -75,9 +74,9 @@ class Guard:
     def __init__(self, roles: frozenset[Role]) -> None:
         self.roles = roles
 
-    def __call__(self, request: Request, bearer: Bearer, cookie: Cookie) -> Principal:
+    def __call__(self, request: Request) -> Principal:
         """The caller, or ProblemError."""
-        return self.admit(request, _shown(request, bearer, cookie))
+        return self.admit(request, _shown(request))
 
     def admit(self, request: Request, credential: Credential | None) -> Principal:
         """Check credential, CSRF token and roles."""
@@ -116,13 +115,11 @@ class PageGuard(Guard):
 class FormGuard(PageGuard):
     """For the console's own forms: they come from a page of ours, with the session's CSRF token in a hidden field."""
 
-    def __call__(
-        self, request: Request, bearer: Bearer, cookie: Cookie, csrf: Annotated[str, Form()] = ""
-    ) -> Principal:
+    def __call__(self, request: Request, csrf: Annotated[str, Form()] = "") -> Principal:
         """The caller, or ProblemError."""
         demand_own_page(request)
         request.state.form_csrf = csrf
-        return super().__call__(request, bearer, cookie)
+        return super().__call__(request)
 
     def demand_csrf(self, request: Request, principal: Principal) -> None:
         """The token in the form, or ProblemError."""
@@ -132,13 +129,13 @@ class FormGuard(PageGuard):
 class LoopbackGuard(Guard):
     """For probes on the same machine: no sign-in from loopback, unless a proxy speaks for somebody else."""
 
-    def __call__(self, request: Request, bearer: Bearer, cookie: Cookie) -> Principal:
+    def __call__(self, request: Request) -> Principal:
         """The caller; `loopback` where it is this machine itself."""
         peer = request.client.host if request.client else ""
         forwarded = "x-forwarded-for" in request.headers or "forwarded" in request.headers
         if peer in LOOPBACK and not forwarded:
             return Principal("loopback", frozenset(), frozenset())
-        return super().__call__(request, bearer, cookie)
+        return super().__call__(request)
 
 
 class Open:
@@ -148,9 +145,12 @@ class Open:
         """Let pass."""
 
 
-def _shown(request: Request, bearer: HTTPAuthorizationCredentials | None, cookie: str | None) -> Credential | None:
-    if "authorization" in request.headers:  # a wrong header is not healed by a cookie
-        return Credential(token=bearer.credentials if bearer else "")
+def _shown(request: Request) -> Credential | None:
+    header = request.headers.get("authorization")
+    if header is not None:  # a wrong header is not healed by a cookie
+        scheme, _, token = header.partition(" ")
+        return Credential(token=token.strip() if scheme.lower() == "bearer" else "")
+    cookie = request.cookies.get(SESSION_COOKIE)
     return Credential(session=cookie) if cookie else None
 
 
@@ -199,6 +199,11 @@ def routes_of(app: FastAPI) -> Iterator[RouteContext]:
         if not isinstance(context.original_route, APIRoute):
             raise UnguardedRouteError(f"{context.original_route!r} cannot be guarded")
         yield context
+
+
+def guarded(app: FastAPI) -> Iterator[RouteContext]:
+    """The routes that are not for everybody."""
+    return (route for route in routes_of(app) if any(isinstance(each, Guard) for each in guards_of(route.dependant)))
 
 
 def demand_guards(app: FastAPI) -> None:

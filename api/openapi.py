@@ -10,6 +10,7 @@ from fastapi.openapi.utils import get_openapi
 
 from api import (
     action_schema,
+    auth,
     problem_details,
     shapes,
     shapes_access,
@@ -96,7 +97,8 @@ def install(app: FastAPI) -> None:
 def build(app: FastAPI) -> dict[str, Any]:
     """The document."""
     document = get_openapi(title=app.title, version=app.version, description=DESCRIPTION, routes=app.routes)
-    schemas = document.setdefault("components", {}).setdefault("schemas", {})
+    document.setdefault("components", {})["securitySchemes"] = auth.SCHEMES
+    schemas = document["components"].setdefault("schemas", {})
     ours, components = msgspec.json.schema_components(
         (
             *shapes.ANSWERS,
@@ -127,8 +129,11 @@ def build(app: FastAPI) -> dict[str, Any]:
     acting = document["paths"][ACTIONS]["post"]["requestBody"]["content"]["application/json"]
     acting["schema"] = {"anyOf": [{"$ref": REF.format(name=action_schema.NAME)}, {"type": "null"}]}
     problem = {"application/problem+json": {"schema": {"$ref": REF.format(name="ProblemDetails")}}}
+    guarded = {(route.path, verb.lower()) for route in auth.guarded(app) for verb in route.methods or ()}
     for path, operations in document["paths"].items():
-        for operation in operations.values():
+        for verb, operation in operations.items():
+            if (path, verb) in guarded:
+                operation["security"] = [{name: []} for name in auth.SCHEMES]
             for parameter in operation.get("parameters", ()):
                 parameter["schema"] = _without_null(parameter["schema"])
             if path in OPEN_ON_LOOPBACK:

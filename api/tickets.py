@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import tzinfo
+from functools import cached_property
 from typing import Annotated, Any
 
 import msgspec
@@ -100,8 +101,12 @@ class _Reader:
 
     def __init__(self, services: Services, connection: Connection, principal: Principal) -> None:
         self.services, self.connection, self.principal = services, connection, principal
-        self.quiet = suppression_rows.running(connection)
         self.now = services.now()
+
+    @cached_property
+    def quiet(self) -> Sequence[Suppression]:
+        """What is kept quiet now: read once, and not for an empty list."""
+        return suppression_rows.running(self.connection)
 
     def common(self, row: Row[Any], reached: Sequence[str]) -> dict[str, Any]:
         """What a ticket shows in a list and by itself."""

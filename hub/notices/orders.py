@@ -5,7 +5,7 @@ The key is unique per (rule, subject): a rule that decides the same thing again 
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Final
 
 import msgspec
@@ -13,7 +13,7 @@ from sqlalchemy import Connection, bindparam, select
 
 from hub.store.bulk import InsertNew
 from hub.store.schema import notice_orders, tickets
-from hub.vocabulary.decisions import Notify, Urgency, WithdrawNotices
+from hub.vocabulary.decisions import Notify, TicketKind, Urgency, WithdrawNotices
 from hub.vocabulary.events import Subject
 from hub.vocabulary.instants import DAY_MS, HOUR_MS, UtcMs
 
@@ -73,8 +73,24 @@ _ACTIVE_TICKET: Final = select(tickets.c.id).where(
 
 def order(connection: Connection, notify: Notify, rule: str, now: UtcMs) -> bool:
     """Write the order down; False where the same was ordered before."""
+    return _order_all(connection, [notify], rule, now) > 0
+
+
+def _order_all(connection: Connection, wanted: Iterable[Notify], rule: str, now: UtcMs) -> int:
+    """How many are new. A ticket is looked up once for all that are told of it, and all are written at once."""
+    found: dict[tuple[TicketKind | None, Subject], int | None] = {}
+    rows = []
+    for notify in wanted:
+        about = (notify.kind, notify.subject)
+        if about not in found:
+            found[about] = _active_ticket(connection, notify)
+        rows.append(_row(notify, found[about], rule, now))
+    return _INSERT.run(connection, rows)
+
+
+def _row(notify: Notify, ticket_id: int | None, rule: str, now: UtcMs) -> tuple[object, ...]:
     subject = notify.subject
-    row = (
+    return (
         rule,
         subject.site,
         str(subject.type),
@@ -85,14 +101,13 @@ def order(connection: Connection, notify: Notify, rule: str, now: UtcMs) -> bool
         msgspec.json.encode(notify.params).decode(),
         str(notify.urgency),
         notify.merge,
-        _active_ticket(connection, notify),
+        ticket_id,
         notify.drill,
         now,
         now,
         notify.expires_at or now + EXPIRES_AFTER[notify.urgency],
         WAITING,
     )
-    return _INSERT.run(connection, [row]) > 0
 
 
 def hand_on(connection: Connection, order_id: int, audience: str, key: str, now: UtcMs) -> bool:
@@ -123,12 +138,15 @@ def withdraw(connection: Connection, decision: WithdrawNotices, rule: str, now: 
 def carry_out(connection: Connection, decisions: Sequence[Notify | WithdrawNotices], rule: str, now: UtcMs) -> int:
     """Order and withdraw, one after the other; how many orders are new."""
     new = 0
+    waiting: list[Notify] = []
     for decision in decisions:
         if isinstance(decision, Notify):
-            new += order(connection, decision, rule, now)
-        else:
-            withdraw(connection, decision, rule, now)
-    return new
+            waiting.append(decision)
+            continue
+        new += _order_all(connection, waiting, rule, now)
+        waiting.clear()
+        withdraw(connection, decision, rule, now)
+    return new + _order_all(connection, waiting, rule, now)
 
 
 def _about(subject: Subject) -> dict[str, str]:
