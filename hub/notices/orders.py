@@ -11,6 +11,8 @@ from typing import Final
 import msgspec
 from sqlalchemy import Connection, bindparam, select
 
+from hub.notices.chain import Following
+from hub.notices.plan import Outcome
 from hub.store.bulk import InsertNew
 from hub.store.schema import notice_orders, tickets
 from hub.vocabulary.decisions import Notify, TicketKind, Urgency, WithdrawNotices
@@ -46,6 +48,7 @@ _COLUMNS = (
     "not_before",
     "expires_at",
     "state",
+    "settled_at",
 )
 _INSERT = InsertNew(notice_orders, _COLUMNS)
 # Built once: an alarm orders and withdraws several while others wait.
@@ -107,23 +110,23 @@ def _row(notify: Notify, ticket_id: int | None, rule: str, now: UtcMs) -> tuple[
         now,
         notify.expires_at or now + EXPIRES_AFTER[notify.urgency],
         WAITING,
+        None,
     )
 
 
-def hand_on(connection: Connection, order_id: int, audience: str, key: str, now: UtcMs) -> bool:
-    """The same order to somebody else; False where that was done before."""
+def hand_on(connection: Connection, order_id: int, roles: Sequence[Following], now: UtcMs) -> bool:
+    """The same order to the last of these roles, and for the record to those before, who are nobody; False where that was
+    done before.
+    """
     given = connection.execute(_GIVEN, {"_id": order_id}).one()
-    changed = {
-        "audience": audience,
-        "key": key,
-        "merge": None,
-        "created_at": now,
-        "not_before": now,
-        "expires_at": now + EXPIRES_AFTER[Urgency(given.urgency)],
-        "state": WAITING,
-    }
-    row = tuple(changed.get(name, getattr(given, name)) for name in _COLUMNS)
-    return _INSERT.run(connection, [row]) > 0
+    lasts_ms = EXPIRES_AFTER[Urgency(given.urgency)]
+    again = {"merge": None, "created_at": now, "not_before": now, "expires_at": now + lasts_ms}
+    rows = []
+    for role in roles:
+        then = (WAITING, None) if role is roles[-1] else (str(Outcome.NOBODY), now)
+        own = again | {"audience": role.audience, "key": role.key, "state": then[0], "settled_at": then[1]}
+        rows.append(tuple(own[name] if name in own else getattr(given, name) for name in _COLUMNS))
+    return _INSERT.run(connection, rows) > 0
 
 
 def withdraw(connection: Connection, decision: WithdrawNotices, rule: str, now: UtcMs) -> int:

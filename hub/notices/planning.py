@@ -14,7 +14,7 @@ from sqlalchemy import Connection, Row, bindparam, case, or_, select
 from hub.notices import orders as order_states
 from hub.notices.letters import Sites, text_book, urgency, worst_first, write_notice
 from hub.notices.plan import URGENCY_RANK, OrderTerms, When, order_timing
-from hub.notices.recipients import Directory, Recipient
+from hub.notices.recipients import Directory, Recipient, Wanted
 from hub.notices.text_book import TextBook
 from hub.store.schema import notice_orders
 from hub.vocabulary.instants import UtcMs
@@ -117,7 +117,7 @@ def _address(
     """Write the notices of a group: one per recipient, to the best channel."""
     mine: dict[tuple[int | None, str], tuple[Recipient, list[Row[Any]]]] = {}
     for order in _begin(connection, group):
-        found = directory.resolve(order, sites[order.site])
+        found = directory.resolve(Wanted.of(order), sites[order.site])
         for recipient in found if isinstance(found, tuple) else ():
             key = (recipient.person_id, "" if recipient.person_id else recipient.channels[0].address)
             mine.setdefault(key, (recipient, []))[1].append(order)

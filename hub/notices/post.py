@@ -176,7 +176,7 @@ class Post:
         orders = {each.order_id for each in over}
         with self._lock:
             self._settling |= orders
-        handed_on = any(each.then is not None for each in over)
+        handed_on = any(each.then for each in over)
         self._settle(over).add_done_callback(lambda answer: self._told(orders, answer, handed_on=handed_on))
 
     def _told(self, orders: set[int], answer: Future[Any], *, handed_on: bool) -> None:

@@ -110,6 +110,21 @@ class Place(msgspec.Struct, frozen=True):
     unit: str | None
 
 
+class Wanted(msgspec.Struct, frozen=True):
+    """What decides who is told of an order."""
+
+    site: str
+    subject_type: str
+    subject_id: str
+    urgency: str
+    audience: str
+
+    @classmethod
+    def of(cls, order: Row[Any], audience: str | None = None) -> Wanted:
+        """An order's row; with `audience`, the same order to somebody else."""
+        return cls(order.site, order.subject_type, order.subject_id, order.urgency, audience or order.audience)
+
+
 class Directory:
     """Who can be told now. Lives for one transaction: places, rosters and staff are read once, however many orders ask."""
 
@@ -121,7 +136,7 @@ class Directory:
         self._staff: dict[tuple[str, str], Sequence[Row[Any]]] = {}
         self._on_duty: dict[tuple[str, str | None, str], tuple[Recipient, ...]] = {}
 
-    def resolve(self, order: Row[Any], site: SiteNotices) -> tuple[Recipient, ...] | Absent:
+    def resolve(self, order: Wanted, site: SiteNotices) -> tuple[Recipient, ...] | Absent:
         """Who is to be told of this order."""
         place = self._place_of(order.site, order.subject_type, order.subject_id)
         audience = Audience(order.audience)
@@ -147,12 +162,12 @@ class Directory:
         end, or a notice that is tried again at the change of shifts would reach nobody.
         """
         if Audience(order.audience) is Audience.HOUSEHOLD or person_id is None:
-            found = self.resolve(order, site)
+            found = self.resolve(Wanted.of(order), site)
             mine = found if isinstance(found, tuple) else ()
             return next((each for each in mine if each.person_id == person_id), None)
         about = {"_person": person_id, "_site": order.site, "_notifiers": sorted(site.notifiers)}
         person = next(iter(_grouped(self._connection.execute(_WORKS_HERE, about))), None)
-        return None if person is None else _calls_first(order, person)
+        return None if person is None else _calls_first(Wanted.of(order), person)
 
     def _place_of(self, site: str, subject_type: str, subject_id: str) -> Place:
         key = (site, subject_type, subject_id)
@@ -198,11 +213,11 @@ class Directory:
         return found
 
 
-def _counts(order: Row[Any], way: Channel) -> bool:
+def _counts(order: Wanted, way: Channel) -> bool:
     return reaches(way.channel, order.urgency, order.audience)
 
 
-def _calls_first(order: Row[Any], person: Recipient) -> Recipient:
+def _calls_first(order: Wanted, person: Recipient) -> Recipient:
     """Whatever rank the list has: what only stands there comes after every way that reaches them."""
     ways = sorted(person.channels, key=lambda way: not _counts(order, way))
     return msgspec.structs.replace(person, channels=tuple(ways))

@@ -15,7 +15,7 @@ from hub.notices import orders as order_states
 from hub.notices.chain import Following, following
 from hub.notices.letters import SiteNotices, Sites
 from hub.notices.plan import NOBODY_REACHED, NoticeState, Outcome, outcome
-from hub.notices.recipients import READ_A_LIST, Absent, Directory, reaches
+from hub.notices.recipients import READ_A_LIST, Absent, Directory, Wanted, reaches
 from hub.settings.notifiers import HOUSEKEEPER_LIST
 from hub.store.schema import notice_merges, notice_orders, notices
 from hub.vocabulary.decisions import Urgency
@@ -50,7 +50,9 @@ class Settled(msgspec.Struct, frozen=True, kw_only=True):
     template: str
     outcome: Outcome
     why: str = ""
-    then: Following | None = None  # with nobody reached: the role that is told instead
+    then: tuple[
+        Following, ...
+    ] = ()  # with nobody reached: roles without anybody, and at last the one that is told instead
 
     @property
     def reached_nobody(self) -> bool:
@@ -101,10 +103,24 @@ def _under_way(lanes: tuple[tuple[str, tuple[str, ...]], ...]) -> ColumnElement[
 
 def _why_nobody(directory: Directory, order: Row[Any], site: SiteNotices) -> str:
     try:
-        found = directory.resolve(order, site)
+        found = directory.resolve(Wanted.of(order), site)
     except ValueError as error:
         return f"the order cannot be read: {error}"
     return str(found) if isinstance(found, Absent) else "no address left"
+
+
+def _handed_on(directory: Directory, order: Row[Any], site: SiteNotices) -> tuple[Following, ...]:
+    """The roles after this one as far as to the first in which there is somebody: whoever is next is told at once, and not
+    after a round of the post for each role that is empty.
+    """
+    roles: list[Following] = []
+    then = following(site.chain, order.audience, order.key)
+    while then is not None:
+        roles.append(then)
+        if not isinstance(directory.resolve(Wanted.of(order, then.audience), site), Absent):
+            break
+        then = following(site.chain, then.audience, then.key)
+    return tuple(roles)
 
 
 def _settled(connection: Connection, directory: Directory, order: Row[Any], sites: Sites) -> Settled:
@@ -126,5 +142,5 @@ def _settled(connection: Connection, directory: Directory, order: Row[Any], site
         template=order.template,
         outcome=word,
         why=why,
-        then=following(sites[order.site].chain, order.audience, order.key) if word in NOBODY_REACHED else None,
+        then=_handed_on(directory, order, sites[order.site]) if word in NOBODY_REACHED else (),
     )

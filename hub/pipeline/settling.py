@@ -1,6 +1,6 @@
 """What came of notices, told to the rules: the order is closed and the rules hear of it in one transaction, so that they
 hear of it once, whatever dies between. When nobody could be reached, that is a problem of its own (promise 8), and the
-next role of the site's chain is told in the same transaction.
+next role of the site's chain that has somebody is told in the same transaction; the empty ones before it stand in the record.
 """
 
 from __future__ import annotations
@@ -56,34 +56,41 @@ def _settle_one(step: Step, settled: Settled) -> bool:
         step.raise_problem(
             RaiseProblem(code=NOBODY_REACHED, subject=settled.subject, severity=Severity.HIGH, detail=detail)
         )
-        if settled.then is not None:
-            _tell_the_next(step, settled)
     elif settled.outcome in {Outcome.DELIVERED, Outcome.SENT}:
         step.clear_problem(ClearProblem(code=NOBODY_REACHED, subject=settled.subject))
         _reachable_again(step, settled.subject.site, settled.audience)
+    _happened(step, settled, settled.key, settled.outcome)
+    if settled.then:
+        _tell_the_next(step, settled)
+    return True
+
+
+def _happened(step: Step, settled: Settled, key: str, outcome: Outcome) -> None:
     subject = settled.subject
     step.happen(
         NoticeSettled(
             site=subject.site,
             device=subject.id if subject.type is SubjectType.DEVICE else "",
-            source_key=f"notice-order/{settled.order_id}",
+            source_key=f"notice-order/{settled.order_id}" + key.removeprefix(settled.key),
             occurred_at=step.now,
             received_at=step.now,
             rule=settled.rule,
-            key=settled.key,
+            key=key,
             about=subject,
-            outcome=str(settled.outcome),
+            outcome=str(outcome),
         )
     )
-    return True
 
 
 def _tell_the_next(step: Step, settled: Settled) -> None:
-    assert settled.then is not None
-    then = settled.then
-    if orders.hand_on(step.connection, settled.order_id, then.audience, then.key, step.now):
-        roles = sorted({*_unreachable(step, settled.subject.site), settled.audience})
-        _say(step, settled.subject.site, roles, told=then.audience)
+    *empty, told = settled.then
+    if not orders.hand_on(step.connection, settled.order_id, settled.then, step.now):
+        return
+    for role in empty:
+        _happened(step, settled, role.key, Outcome.NOBODY)
+    passed = {settled.audience, *(role.audience for role in empty)}
+    roles = sorted({*_unreachable(step, settled.subject.site), *passed})
+    _say(step, settled.subject.site, roles, told=told.audience)
 
 
 def _reachable_again(step: Step, site: str, audience: str) -> None:

@@ -17,7 +17,7 @@ from hub.registry.roster import OverrideKind
 from hub.registry.roster_rows import AssignmentEdit, OverrideEdit
 from hub.settings.duty import DEFAULT
 from hub.store.database import open_store
-from hub.store.schema import duty_assignments, notice_orders, people, problems
+from hub.store.schema import duty_assignments, events, notice_orders, people, problems
 from hub.vocabulary.decisions import Audience, Urgency
 from hub.vocabulary.instants import HOUR_MS, SECOND_MS, parse_iso
 from support.notices import NoticeRig, gateway
@@ -244,6 +244,34 @@ def test_when_nobody_of_a_role_is_there_the_next_role_is_told_and_it_is_a_proble
     assert rig.order_states() == ["nobody", "nobody", "sent"]
     assert unreachable(rig) == [("duty_supervisor, technician", "department_manager")]
     far_side.expect("sms", "1栋", to="chen")
+
+
+def test_empty_roles_are_passed_in_the_round_in_which_the_first_is_found_empty_and_rules_hear_of_each(rig, far_side):
+    """Somebody is trapped: whoever is there is not told later by a round for each role without anybody."""
+    chained(rig, dict(DEFAULT))
+    staff(rig, "chen", "department_manager")
+    rig.order("1", **ENTRAPMENT)
+    rig.post.cycle()
+    assert rig.order_states() == ["nobody", "nobody", "waiting"]
+    heard = [msgspec.json.decode(row.body_json) for row in rig.rows(events) if row.kind == "NoticeSettled"]
+    assert [(each["key"], each["outcome"]) for each in heard] == [("1", "nobody"), ("1@tried:technician", "nobody")]
+    assert unreachable(rig) == [("duty_supervisor, technician", "department_manager")]
+    rig.run()
+    far_side.expect("sms", to="chen")
+
+
+def test_the_last_role_of_a_chain_is_asked_in_its_own_turn_although_it_was_empty_too(rig):
+    """Somebody may have come on duty meanwhile; and that nobody at all is there is found as it always was."""
+    chained(rig, {"technician": "security", "security": "duty_supervisor"})
+    rig.order("1", **ENTRAPMENT)
+    rig.post.cycle()
+    assert (audiences(rig), rig.order_states()) == (
+        ["technician", "security", "duty_supervisor"],
+        ["nobody", "nobody", "waiting"],
+    )
+    rig.run()
+    assert rig.order_states() == ["nobody"] * 3
+    assert unreachable(rig) == [("security, technician", "duty_supervisor")]
 
 
 def test_when_every_way_to_a_role_has_failed_the_next_role_is_told(rig, far_side):
