@@ -141,15 +141,15 @@ def withdraw(connection: Connection, decision: WithdrawNotices, rule: str, now: 
 def carry_out(connection: Connection, decisions: Sequence[Notify | WithdrawNotices], rule: str, now: UtcMs) -> int:
     """Order and withdraw, one after the other; how many orders are new."""
     new = 0
-    waiting: list[Notify] = []
+    together: list[Notify] = []
     for decision in decisions:
         if isinstance(decision, Notify):
-            waiting.append(decision)
+            together.append(decision)
             continue
-        new += _order_all(connection, waiting, rule, now)
-        waiting.clear()
+        new += _order_all(connection, together, rule, now)
+        together.clear()
         withdraw(connection, decision, rule, now)
-    return new + _order_all(connection, waiting, rule, now)
+    return new + _order_all(connection, together, rule, now)
 
 
 def _about(subject: Subject) -> dict[str, str]:

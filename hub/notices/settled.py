@@ -50,9 +50,8 @@ class Settled(msgspec.Struct, frozen=True, kw_only=True):
     template: str
     outcome: Outcome
     why: str = ""
-    then: tuple[
-        Following, ...
-    ] = ()  # with nobody reached: roles without anybody, and at last the one that is told instead
+    then: tuple[Following, ...] = ()
+    """With nobody reached: the next roles, as long as they are empty, and at last the one that is told instead."""
 
     @property
     def reached_nobody(self) -> bool:

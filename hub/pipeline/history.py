@@ -20,9 +20,8 @@ from hub.vocabulary.instants import UtcMs
 _COLUMNS = ("site", "device_pk", "kind", "key", "occurred_at", "received_at", "decided_at", "late", "body_json")
 _INSERT = Insert(events, _COLUMNS)
 _KNOWN = select(events.c.key).where(events.c.key.in_(bindparam("_keys", expanding=True)))
-_KNOWN_ONE = select(events.c.key).where(
-    events.c.key == bindparam("_key")
-)  # an alarm: a list costs as much as three statements
+# An alarm comes alone, and to look for a list of one costs as much as three statements.
+_KNOWN_ONE = select(events.c.key).where(events.c.key == bindparam("_key"))
 _encode = msgspec.json.Encoder().encode
 
 
@@ -36,9 +35,8 @@ def known_keys(connection: Connection, keys: Sequence[bytes]) -> set[bytes]:
     """Which of these are stored already."""
     if not keys:
         return set()
-    found = (
-        connection.execute(_KNOWN, {"_keys": keys}) if keys[1:] else connection.execute(_KNOWN_ONE, {"_key": keys[0]})
-    )
+    one = len(keys) == 1
+    found = connection.execute(_KNOWN_ONE, {"_key": keys[0]}) if one else connection.execute(_KNOWN, {"_keys": keys})
     return {bytes(key) for key in found.scalars()}
 
 

@@ -22,6 +22,8 @@ from hub.vocabulary.ports import BusEntry, DeviceEntry
 MQTT_GATEWAY: Final = "mqtt"
 """Gateway of every device that hangs on no bus."""
 
+NO_OPTIONS: Final[Mapping[str, Any]] = MappingProxyType({})
+"""Of nearly all of ten thousand devices: one for all of them."""
 LAN_GATEWAY: Final = "lan"
 """Gateway of door controllers that the hub talks to itself: it never goes as a whole, each is silent for itself."""
 
@@ -185,7 +187,7 @@ def _device_entry(site: SiteConfig, device: DeviceConfig) -> DeviceEntry:
         bus=device.bus,
         unit_id=device.unit_id,
         balance_unit=device.balance_unit.value if device.balance_unit is not None else None,
-        options=options,
+        options=options or NO_OPTIONS,
     )
 
 

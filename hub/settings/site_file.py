@@ -232,7 +232,7 @@ def _read_device(section: Section, estate: _Estate, doors: Once) -> DeviceConfig
         rules=read_limits(section, estate.rules, estate.limits.get(building, estate.site_limits)) or NOTHING,
         access=estate.controllers.read(section, kind, profile, numbers),
         numbers=numbers,
-        lift=read_lift_card(section, kind),
+        lift=read_lift_card(section, kind) or NOTHING,
     )
     section.finish()
     return device

@@ -1,11 +1,15 @@
 """The API's socket: taken before anything else, and answering at once."""
 
 import asyncio
+import gc
 import socket
+from pathlib import Path
 
 import pytest
+from starlette.applications import Starlette
 
-from hub.process import HubError, bound
+from hub.process import FULL_LOOK_AFTER, ApiServer, Hub, HubError, bound
+from hub.store.database import open_store
 
 
 def test_what_is_accepted_sends_at_once():
@@ -33,3 +37,19 @@ def test_what_is_accepted_sends_at_once():
 def test_a_port_in_use_is_one_sentence():
     with bound("127.0.0.1", 0) as listener, pytest.raises(HubError, match=r"Port \d+ of 127\.0\.0\.1 cannot be used"):
         bound("127.0.0.1", listener.getsockname()[1])
+
+
+def test_a_running_hub_is_seldom_stopped_to_look_for_garbage(tmp_path: Path):
+    """Each look through everything stops all threads for longer than an alarm takes."""
+    before = gc.get_threshold()
+    gc.set_threshold(700, 10, 10)
+    store = open_store(f"sqlite:///{tmp_path / 'hub.db'}")
+    hub = Hub(store, ApiServer(Starlette(), bound("127.0.0.1", 0), lambda: None), parts=(), ready=lambda: True)
+    try:
+        hub.start()
+        assert gc.get_threshold() == (700, 10, FULL_LOOK_AFTER)
+        assert gc.get_freeze_count() > 0
+    finally:
+        hub.stop()
+        gc.set_threshold(*before)
+        gc.unfreeze()
