@@ -9,6 +9,7 @@ from __future__ import annotations
 import random
 import threading
 import time
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -71,6 +72,11 @@ def summary(what: str, broker: str, rate: int, taken_ns: list[int], since: tuple
         machine.load(),
         machine.stolen_percent(since),
     )
+
+
+def least_disturbed(runs: Sequence[Latency]) -> Latency:
+    """The run of which the host took least; of equals the slower."""
+    return min(runs, key=lambda run: (run.stolen_percent, -run.p99_ms))
 
 
 class Stream:

@@ -79,7 +79,9 @@ def run_devices(broker: str, counts: tuple[int, ...], messages: int, repeats: in
 
 
 def run_latency(brokers: list[str], rates: tuple[int, ...], alarms: int, repeats: int) -> list[dict[str, Any]]:
-    """(b), with the floor in the same run; of each way and rate the run in the middle by its p99."""
+    """(b), with the floor in the same run. A p99 is a matter of the two slowest of 150 alarms, and a host that takes the machine
+    away for a moment makes those two: of each way and rate the run counts that was disturbed least, of equals the slower.
+    """
     rows: list[dict[str, Any]] = []
     for broker in brokers:
         with folder(f"latency floor over {broker}") as place:
@@ -91,8 +93,8 @@ def run_latency(brokers: list[str], rates: tuple[int, ...], alarms: int, repeats
         for run in made:
             runs.setdefault((run.what, run.readings_per_second), []).append(run)
         for each in runs.values():
-            ordered = sorted(each, key=lambda run: run.p99_ms)
-            rows.append(ordered[len(each) // 2].asdict() | {"p99_all": [run.p99_ms for run in ordered]})
+            rows.append(latency.least_disturbed(each).asdict() | {"p99_all": [run.p99_ms for run in each]})
+            rows[-1]["stolen_all"] = [run.stolen_percent for run in each]
     return rows
 
 

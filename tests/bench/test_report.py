@@ -2,6 +2,7 @@
 
 import pytest
 
+from bench.latency import Latency, least_disturbed
 from bench.report import markdown, verdicts
 
 
@@ -15,7 +16,7 @@ def ingest(contestant, per_second, way="live"):
 def latency(what, rate, p99_ms):
     return {
         "what": what, "broker": "nats", "readings_per_second": rate, "alarms": 300, "p50_ms": 1.0, "p99_ms": p99_ms,
-        "max_ms": 99.0, "load": 1.0, "stolen_percent": 0.2, "p99_all": [p99_ms],
+        "max_ms": 99.0, "load": 1.0, "stolen_percent": 0.2, "p99_all": [p99_ms], "stolen_all": [0.2],
     }  # fmt: skip
 
 
@@ -67,3 +68,11 @@ def test_what_has_no_aim_is_shown_and_not_judged():
         "verdicts": [], "latency": rows,
     })  # fmt: skip
     assert page.count("| nats |") == 3
+
+
+def test_the_run_that_the_host_disturbed_least_counts_and_of_equals_the_slower():
+    runs = [
+        Latency("alarm → GET", "nats", 2_000, 150, 1.0, p99_ms, 99.0, 1.0, stolen_percent)
+        for p99_ms, stolen_percent in ((12.0, 0.4), (15.0, 0.1), (16.0, 0.1), (11.0, 3.0))
+    ]
+    assert least_disturbed(runs).p99_ms == 16.0
