@@ -181,10 +181,11 @@ def _latency(rows: Sequence[Row]) -> str:
     ordered = sorted(rows, key=lambda row: (row["broker"], row["readings_per_second"]))
     text = (
         "## Alarm latency while readings stream (b)\n\nFrom the first byte on the publisher's socket to the frame of the "
-        "opened ticket, or to the answer that contains it, with some six alarms a second and nobody on staff, so that every alarm is "
-        "handed on along the whole chain of roles meanwhile. Of several runs, each on a hub of its own, the one of which the host took "
-        "least counts, of equals the slower. Floor: the same alarms to a plain subscriber that stores nothing, while the bare loop stores the readings. Stolen: processor time that the host gave to its other guests meanwhile; from a "
-        "few hundredths on, a table says more about them than about the hub.\n"
+        "opened ticket, or to the answer that contains it, with some six alarms a second and nobody on staff, so that every "
+        "alarm is handed on along the whole chain of roles meanwhile. Of several runs, each on a hub of its own, the one of "
+        "which the host took least counts, of equals the slower. Floor: the same alarms to a plain subscriber that stores "
+        "nothing, while the bare loop stores the readings. Stolen: processor time that the host gave to its other guests "
+        "meanwhile; from a few hundredths on, a table says more about them than about the hub.\n"
     )
     return f"{text}\n{table(tuple(columns), [[row[name] for name in columns.values()] for row in ordered])}"
 
@@ -270,8 +271,8 @@ def _modbus(found: Row) -> str:
             f"A line of 9,600 baud, 21 registers, 20 ms gap: {found['line']['polls']} polls of {found['line']['limit']} "
             "that fit.\n\nReads of 21 registers over many TCP gateways: bare pymodbus in one event loop, with the answers "
             "dropped; with three values stored by a thread; with all that the hub decodes, into the hub's table (the bare "
-            "loop, which the aim is about); the hub's count when they can be read from its database. Of several runs the one in the "
-            f"middle by the hub's share of the bare loop: {', '.join(map(str, found['gateways_all']))}.\n"
+            "loop, which the aim is about); the hub's count when they can be read from its database. Of several runs the one in "
+            f"the middle by the hub's share of the bare loop: {', '.join(map(str, found['gateways_all']))}.\n"
         ),
         table(
             ("contestant", "gateways", "meters", "reads/s", "CPU ms per 1,000", "load"),
