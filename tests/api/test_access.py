@@ -255,6 +255,12 @@ def test_a_route_without_a_guard_stops_the_app_from_starting(small_hub):
         demand_guards(app)
 
 
+@pytest.mark.parametrize(("scheme", "status"), [("Bearer", 200), ("bearer", 200), ("Basic", 401), ("Token", 401)])
+def test_a_token_counts_as_a_bearer_token_alone(small_hub, scheme, status):
+    client = TestClient(small_hub.app, headers={"Authorization": f"{scheme} {small_hub.token(Role.ADMIN)}"})
+    assert client.get("/api/v1/tickets").status_code == status
+
+
 @pytest.mark.parametrize("header", ["Bearer nonsense", "Bearer ", "Basic YTpi", "nonsense", "Bearer " + "x" * 5000])
 def test_a_wrong_credential_is_the_same_401_whatever_is_wrong(small_hub, client_of, header):
     answer = client_of(small_hub).get("/api/v1/tickets", headers={"Authorization": header})
