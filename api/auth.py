@@ -15,6 +15,7 @@ import msgspec
 from fastapi import Depends, FastAPI, Form, Request, Security
 from fastapi.dependencies.models import Dependant
 from fastapi.routing import APIRoute, RouteContext, iter_route_contexts
+from fastapi.security.utils import get_authorization_scheme_param
 
 from api.problem_details import ProblemError
 from api.services import Services
@@ -148,8 +149,8 @@ class Open:
 def _shown(request: Request) -> Credential | None:
     header = request.headers.get("authorization")
     if header is not None:  # a wrong header is not healed by a cookie
-        scheme, _, token = header.partition(" ")
-        return Credential(token=token.strip() if scheme.lower() == "bearer" else "")
+        scheme, token = get_authorization_scheme_param(header)
+        return Credential(token=token if scheme.lower() == "bearer" else "")
     cookie = request.cookies.get(SESSION_COOKIE)
     return Credential(session=cookie) if cookie else None
 

@@ -13,10 +13,10 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from bench import cards, gateways, ingest, kills, latency, machine, modbus
 from bench.brokers import BROKERS, present
@@ -25,6 +25,7 @@ from bench.ingest import Ingest
 from bench.latency import Latency
 from bench.report import markdown, share, verdicts
 
+T = TypeVar("T")
 HERE = Path(__file__).resolve().parent
 PARTS = ("ingest", "latency", "kills", "devices", "modbus", "cards")
 
@@ -42,9 +43,14 @@ def folder(what: str) -> Iterator[Path]:
         print(f"  {time.monotonic() - began:.0f} s", file=sys.stderr, flush=True)
 
 
+def middle(runs: Sequence[T], by: Callable[[T], float]) -> T:
+    """The run in the middle by this figure."""
+    return sorted(runs, key=by)[len(runs) // 2]
+
+
 def median(runs: list[Ingest]) -> Ingest:
     """The run in the middle by speed."""
-    return sorted(runs, key=lambda run: run.per_second)[len(runs) // 2]
+    return middle(runs, lambda run: run.per_second)
 
 
 def run_ingest(brokers: list[str], messages: int, repeats: int) -> list[dict[str, Any]]:
@@ -93,8 +99,8 @@ def run_latency(brokers: list[str], rates: tuple[int, ...], alarms: int, repeats
         for run in made:
             runs.setdefault((run.what, run.readings_per_second), []).append(run)
         for each in runs.values():
-            rows.append(latency.least_disturbed(each).asdict() | {"p99_all": [run.p99_ms for run in each]})
-            rows[-1]["stolen_all"] = [run.stolen_percent for run in each]
+            every = {"p99_all": [run.p99_ms for run in each], "stolen_all": [run.stolen_percent for run in each]}
+            rows.append(latency.least_disturbed(each).asdict() | every)
     return rows
 
 
@@ -163,9 +169,7 @@ def run_modbus(seconds: int, repeats: int) -> dict[str, Any]:
     for turn in range(repeats):
         with folder(f"modbus gateways, {turn + 1} of {repeats}") as place:
             runs.append(gateways.measure(place, BROKERS["nats"], seconds))
-    ordered = sorted(runs, key=share)
-    found = modbus.measure() | {"gateways": ordered[len(runs) // 2]}
-    return found | {"gateways_all": [share(run) for run in ordered]}
+    return modbus.measure() | {"gateways": middle(runs, share), "gateways_all": sorted(map(share, runs))}
 
 
 def keep(found: dict[str, Any], out: Path | None) -> str:

@@ -20,6 +20,7 @@ class Reader:
     def __init__(self, hub, token: str, after: int | None = None, last_event_id: str | None = None) -> None:
         self.events: list[tuple[str, str | None, object]] = []
         self.over = threading.Event()
+        self.hung_up: Exception | None = None  # with what, where the answer did not come to its end
         self._connection = http.client.HTTPConnection("127.0.0.1", hub.port, timeout=30)
         headers = {"Authorization": f"Bearer {token}"} | ({"Last-Event-ID": last_event_id} if last_event_id else {})
         self._connection.connect()
@@ -48,8 +49,8 @@ class Reader:
                     number = value
                 elif name == "data":
                     data.append(value)
-        except (OSError, ValueError, http.client.HTTPException):
-            pass  # hung up, by us or by the hub: `over` tells the test
+        except (OSError, ValueError, http.client.HTTPException) as error:  # hung up, by us or by the hub
+            self.hung_up = error
         self.over.set()
 
     def named(self, name: str = "message") -> list[object]:

@@ -1,5 +1,6 @@
 """What the hub takes for HTTP: heads are bounded whatever is sent, and what is no HTTP is answered."""
 
+import contextlib
 import socket
 import threading
 from collections.abc import Iterator
@@ -38,19 +39,15 @@ def _answer(server: ApiServer, *pieces: bytes) -> bytes:
         come: list[bytes] = []
 
         def read() -> None:
-            try:
+            with contextlib.suppress(ConnectionResetError):  # it need not read what it has refused
                 while part := connection.recv(65_536):
                     come.append(part)
-            except ConnectionResetError:
-                come.append(b"")
 
         reader = threading.Thread(target=read)
         reader.start()
-        try:
+        with contextlib.suppress(ConnectionResetError, BrokenPipeError):  # it hangs up while we are still sending
             for piece in pieces:
                 connection.sendall(piece)
-        except (ConnectionResetError, BrokenPipeError):
-            come.append(b"")
         reader.join(20)
         assert not reader.is_alive(), "the connection was never closed"
         return b"".join(come)

@@ -14,6 +14,7 @@ from simulators.estate import Estate, EstateError, Player
 from simulators.mqtt import parse_broker
 from simulators.scenario import parse, resolve
 from simulators.site import load_site
+from support.waiting import wait_until_async
 
 SITE = """
 site: {{id: s1, name: S1, timezone: Asia/Shanghai}}
@@ -91,24 +92,25 @@ def spy(broker):
 
 
 def live(estate, until, player=None, limit_s=25.0):
-    """Run the estate until the condition holds."""
+    """Run the estate until the condition holds; what it gave."""
 
     async def main():
         stop = asyncio.Event()
         await estate.start()
         running = asyncio.create_task(estate.run(stop, player))
-        deadline = asyncio.get_running_loop().time() + limit_s
+
+        def still_running_until():
+            assert not running.done(), running
+            return until()
+
         try:
-            while not await until() if asyncio.iscoroutinefunction(until) else not until():
-                assert asyncio.get_running_loop().time() < deadline, "the condition never held"
-                assert not running.done(), running
-                await asyncio.sleep(0.02)
+            return await wait_until_async(still_running_until, limit_s, "the condition never held")
         finally:
             stop.set()
             await running
             await estate.stop()
 
-    asyncio.run(main())
+    return asyncio.run(main())
 
 
 def test_one_story_is_told_in_every_format(site, broker, spy):
@@ -129,12 +131,12 @@ def test_one_story_is_told_in_every_format(site, broker, spy):
             and city == ["09"]
         )
 
-    live(estate, told, player)
+    assert live(estate, told, player)
 
 
 def test_every_device_says_hello_with_its_state(site, broker, spy):
     estate = Estate([site], broker, speed=5)
-    live(
+    assert live(
         estate,
         lambda: (
             all(spy.on(f"hub/v1/s1/{device}/status") for device in ("e1", "m2", "g1"))
@@ -162,7 +164,7 @@ def test_a_misread_balance_is_said_once_without_an_alarm_and_the_next_reading_is
             meter.actions()["misread"](value=5)
         return len(spy.on("hub/v1/s1/m2/reading")) >= 3
 
-    live(estate, told)
+    assert live(estate, told)
     false = [reading for reading in spy.on("hub/v1/s1/m2/reading") if reading["balance"] == 5]
     assert [reading["meter_alarm"] for reading in false] == [0]
     assert spy.on("hub/v1/s1/m2/reading")[-1]["balance"] > 5
@@ -179,7 +181,7 @@ def test_the_hub_can_ask_for_the_state(site, broker, spy):
             spy.client.publish("hub/v1/s1/e1/command", json.dumps(asked), qos=1)
         return spy.on("hub/v1/s1/e1/result")
 
-    live(estate, answered)
+    assert live(estate, answered)
     assert spy.on("hub/v1/s1/e1/result")[0]["command_id"] == "c1"
     assert len(spy.on("hub/v1/s1/e1/state")) > said[0]
 
@@ -200,7 +202,7 @@ def test_a_lost_connection_makes_the_broker_say_so_and_a_reconnect_greets_again(
             now[0] = next(steps)
         return online == [True, False, True]
 
-    live(estate, came_back)
+    assert live(estate, came_back)
     assert len({status["id"] for status in spy.on("hub/v1/s1/e1/status")}) == 3
 
 
