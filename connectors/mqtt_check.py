@@ -9,10 +9,10 @@ import threading
 from collections.abc import Sequence
 
 import msgspec
-from paho.mqtt.client import MQTTMessage
 
 from connectors.codecs.hub_topics import ROOT, SELF
 from connectors.mqtt_link import Link
+from connectors.mqtt_publish import Arrival
 from connectors.mqtt_retry import Cause, LinkEnd, RetryPolicy
 from connectors.mqtt_settings import MqttSettings, Protocol, endpoint
 
@@ -93,10 +93,10 @@ class _Probe:
         self.subscribed, self.refused = True, refused
         link.publish(self._topic, b"{}")
 
-    def on_message(self, link: Link, message: MQTTMessage) -> None:
+    def on_arrival(self, link: Link, arrival: Arrival) -> None:
         """Our own message, or anything retained, which is none of our business."""
-        link.acknowledge_one(message.mid, message.qos)
-        if message.topic == self._topic:
+        link.acknowledge_one(arrival.packet_id, arrival.qos)
+        if arrival.topic == self._topic.encode():
             self.canary_seen = True
             self._done.set()
 

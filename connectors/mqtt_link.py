@@ -20,7 +20,6 @@ from itertools import takewhile
 from typing import Any, Final
 from typing import Protocol as Shape
 
-import paho.mqtt.client as mqtt
 from paho.mqtt.enums import CallbackAPIVersion, MQTTErrorCode, MQTTProtocolVersion
 from paho.mqtt.packettypes import PacketTypes
 from paho.mqtt.properties import Properties
@@ -28,6 +27,7 @@ from paho.mqtt.reasoncodes import ReasonCode
 from paho.mqtt.subscribeoptions import SubscribeOptions
 
 from connectors.mqtt_client import EagerClient
+from connectors.mqtt_publish import Arrival
 from connectors.mqtt_retry import Cause, LinkEnd
 from connectors.mqtt_settings import Endpoint, MqttSettings, Protocol
 
@@ -54,7 +54,7 @@ class LinkOwner(Shape):
     def on_subscribed(self, link: Link, refused: Sequence[str]) -> None:
         """SUBACK came; `refused` are the filters that the broker does not grant."""
 
-    def on_message(self, link: Link, message: mqtt.MQTTMessage) -> None:
+    def on_arrival(self, link: Link, arrival: Arrival) -> None:
         """A message came. Must not raise."""
 
     def on_turn(self, link: Link) -> None:
@@ -99,6 +99,7 @@ class Link:
         self._wake_r, self._wake_w = socket.socketpair()
         self._wake_r.setblocking(False)
         self._wake_w.setblocking(False)
+        self._woken = False
         self._client = self._make_client(client_id)
 
     # --- from any thread --------------------------------------------------------------------------------------
@@ -171,7 +172,10 @@ class Link:
         self.wake()
 
     def wake(self) -> None:
-        """Let the network loop look up now."""
+        """Let the network loop look up now; whoever comes before it has looked up needs no second call."""
+        if self._woken:
+            return
+        self._woken = True
         with contextlib.suppress(OSError):  # full: it looks up anyway; closed: there is nothing to look at any more
             self._wake_w.send(b"\0")
 
@@ -230,6 +234,7 @@ class Link:
         for key, events in selector.select(0 if pending else LOOK_UP_S):
             if key.fileobj is self._wake_r:
                 _drain(self._wake_r)
+                self._woken = False  # before it is looked at what there is to do
             elif events & selectors.EVENT_READ:
                 pending = True
         if pending:
@@ -283,13 +288,13 @@ class Link:
             protocol=MQTTProtocolVersion.MQTTv5 if v5 else MQTTProtocolVersion.MQTTv311,
             reconnect_on_failure=False,
             manual_ack=True,
+            on_arrival=self._on_arrival,
             **options,
         )
         client.connect_timeout = self._settings.connect_timeout_s
         self._seen = 0
         client.on_connect = self._on_connect
         client.on_disconnect = self._on_disconnect
-        client.on_message = self._on_message
         client.on_subscribe = self._on_subscribe
         client.on_publish = self._on_publish
         client.on_socket_register_write = self._on_wants_write
@@ -338,9 +343,9 @@ class Link:
         else:
             self._finish(Cause.CONNECTION_LOST, str(reason))
 
-    def _on_message(self, _client: Any, _data: Any, message: mqtt.MQTTMessage) -> None:
+    def _on_arrival(self, arrival: Arrival) -> None:
         self._seen += 1
-        self._owner.on_message(self, message)
+        self._owner.on_arrival(self, arrival)
 
     def _on_subscribe(self, _client: Any, _data: Any, _mid: int, reasons: Sequence[ReasonCode], _props: Any) -> None:
         refused = [name for name, reason in zip(self._filters, reasons, strict=False) if reason.is_failure]

@@ -16,9 +16,9 @@ from typing import Final
 from typing import Protocol as Shape
 
 import msgspec
-from paho.mqtt.client import MQTTMessage
 
 from connectors.mqtt_link import Link
+from connectors.mqtt_publish import Arrival
 from connectors.mqtt_retry import Cause, LinkEnd, RetryPolicy
 from connectors.mqtt_settings import Endpoint, MqttSettings
 from hub.vocabulary.instants import UtcMs
@@ -253,27 +253,27 @@ class Session:
         self._publish_refused += 1
         log.warning("mqtt: the broker refuses a message of the hub: %s", reason)
 
-    def on_message(self, link: Link, message: MQTTMessage) -> None:
+    def on_arrival(self, link: Link, arrival: Arrival) -> None:
         """Into the intake, whatever it is. Cannot raise (domain/reliability.md P4)."""
         try:
-            self._take(link, message)
+            self._take(link, arrival)
         except Exception:
             # Not acknowledged, so the broker keeps it; a new connection brings it again.
             log.exception("mqtt: a message could not be taken; connecting again to get it once more")
             link.close(Cause.THREAD_FAILED)
 
-    def _take(self, link: Link, message: MQTTMessage) -> None:
-        packet_id = message.mid
-        topic = _topic_of(message)
-        if message.qos and packet_id in link.unacked:
+    def _take(self, link: Link, arrival: Arrival) -> None:
+        packet_id = arrival.packet_id
+        topic = _text_of(arrival.topic)
+        if arrival.qos and packet_id in link.unacked:
             # Some brokers deliver again on the same connection while the first copy is still being worked on.
             self._repeated += 1
             return
         self._received += 1
         receipt = None
-        if message.qos:
+        if arrival.qos:
             link.note_arrival(packet_id)
-            receipt = Receipt(link.epoch, packet_id, message.qos)
+            receipt = Receipt(link.epoch, packet_id, arrival.qos)
         if self._belongs_elsewhere is not None and self._belongs_elsewhere(topic):
             self._elsewhere += 1
             if receipt is not None:
@@ -282,10 +282,10 @@ class Session:
         raw = RawMessage(
             channel="mqtt",
             address=topic,
-            payload=bytes(message.payload),
+            payload=arrival.payload,
             received_at=self._clock(),
             lane=self.lane,
-            retained=bool(message.retain),
+            retained=arrival.retained,
             sink=self,
             receipt=receipt,
         )
@@ -306,10 +306,6 @@ class Session:
             self._deferred.popleft()
 
 
-def _topic_of(message: MQTTMessage) -> str:
-    """The topic as text that every store takes; a topic that is no UTF-8 keeps what can be read of it."""
-    try:
-        topic = str(message.topic)
-    except UnicodeDecodeError as error:
-        topic = bytes(error.object).decode("utf-8", "backslashreplace")
-    return topic.replace("\0", "\\x00")
+def _text_of(topic: bytes) -> str:
+    """As every store takes it; a topic that is no UTF-8 keeps what can be read of it."""
+    return topic.decode("utf-8", "backslashreplace").replace("\0", "\\x00")

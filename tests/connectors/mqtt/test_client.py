@@ -1,23 +1,29 @@
 """The client reads ahead and acknowledges in one piece; whatever the pieces are that the network brings, nothing is lost."""
 
 import socket
+from threading import Thread
 
 import paho.mqtt.client as mqtt
 import pytest
 from paho.mqtt.enums import CallbackAPIVersion, MQTTErrorCode
 
-from connectors.mqtt_client import EagerClient
+from connectors.mqtt_client import READ_AHEAD, EagerClient
+from support.waiting import wait_until
 
 
 @pytest.fixture
 def pair():
     ours, theirs = socket.socketpair()
     ours.setblocking(False)
-    client = EagerClient(CallbackAPIVersion.VERSION2, client_id="x", manual_ack=True)
+    got = []
+    client = EagerClient(
+        CallbackAPIVersion.VERSION2,
+        client_id="x",
+        manual_ack=True,
+        on_arrival=lambda arrival: got.append((arrival.packet_id, arrival.payload)),
+    )
     client._sock = ours
     client.on_socket_register_write = lambda *_: None
-    got = []
-    client.on_message = lambda _client, _data, message: got.append((message.mid, bytes(message.payload)))
     yield client, theirs, got
     client._sock = None
     ours.close()
@@ -41,6 +47,10 @@ def read_all(client):
 
 def test_paho_still_has_what_is_reached_into():
     assert callable(mqtt.Client._sock_recv)
+    assert callable(mqtt.Client._packet_read)
+    client = mqtt.Client(CallbackAPIVersion.VERSION2)
+    assert client._in_packet["command"] == 0
+    assert client._last_bytes_received <= mqtt.time_func()
     assert callable(mqtt.Client._packet_queue)
 
 
@@ -63,6 +73,46 @@ def test_pieces_of_any_size_make_the_same_messages(pair, piece):
         theirs.sendall(stream[start : start + piece])
         read_all(client)
     assert got == [(number, b"payload %d" % number) for number in range(1, 30)]
+
+
+def test_a_message_that_lies_there_whole_is_none_of_pahos_work(pair, monkeypatch):
+    client, theirs, got = pair
+    monkeypatch.setattr(mqtt.Client, "_packet_handle", lambda *_: pytest.fail("paho was asked"))
+    theirs.sendall(publish(1, b"a") + publish(2, b"b" * 300))
+    read_all(client)
+    assert got == [(1, b"a"), (2, b"b" * 300)]
+
+
+def test_what_looks_like_a_message_within_a_message_is_a_part_of_it(pair):
+    client, theirs, got = pair
+    inner = publish(9, b"inner")
+    whole = publish(1, b"before " + inner)
+    for piece in (whole[: -len(inner)], inner):
+        theirs.sendall(piece)
+        read_all(client)
+    assert got == [(1, b"before " + inner)]
+
+
+def test_a_large_message_and_those_behind_it_come_in_their_order(pair):
+    client, theirs, got = pair
+    large = b"x" * (3 * READ_AHEAD)
+    topic = b"\x00\x03t/x"
+    body = topic + (2).to_bytes(2, "big") + large
+    length = bytes((len(body) & 127 | 128, len(body) >> 7 & 127 | 128, len(body) >> 14))
+    stream = publish(1, b"a") + b"\x32" + length + body + publish(3, b"c")
+    sender = Thread(target=theirs.sendall, args=(stream,))
+    sender.start()
+    wait_until(lambda: client.loop_read() == MQTTErrorCode.MQTT_ERR_SUCCESS and len(got) == 3, 10, "three messages")
+    sender.join()
+    assert got == [(1, b"a"), (2, large), (3, b"c")]
+
+
+def test_whatever_comes_shows_that_the_broker_lives(pair):
+    client, theirs, _ = pair
+    client._last_bytes_received = 0.0
+    theirs.sendall(publish(1, b"a"))
+    read_all(client)
+    assert client._last_bytes_received > 0.0, "a busy broker would be taken for a dead one"
 
 
 def test_what_came_before_the_end_is_read_before_the_end_is_noticed(pair):
