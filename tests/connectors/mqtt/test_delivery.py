@@ -2,6 +2,9 @@
 
 from concurrent.futures import ThreadPoolExecutor
 
+from paho.mqtt.packettypes import PacketTypes
+from paho.mqtt.properties import Properties
+
 from connectors.mqtt_retry import Cause
 from hub.vocabulary.ports import Lane, Receipt
 from support.mqtt import MqttClient
@@ -179,3 +182,17 @@ def test_commands_and_acknowledgements_from_many_threads_keep_the_stream_whole(m
     wait_until(lambda: connector.state().lanes[Lane.ALARM].acknowledged == 90)
     assert connector.connected
     assert intake.causes() == [(True, "connected")]
+
+
+def test_a_message_with_properties_arrives_among_those_without(mosquitto_broker, start):
+    """MQTT 5: properties are read by paho, plain messages are not; order and receipts are one for both."""
+    _, intake = start(mosquitto_broker)
+    described = Properties(PacketTypes.PUBLISH)
+    described.ContentType = "application/json"
+    with MqttClient(mosquitto_broker) as device:
+        for payload, properties in ((b"plain", None), (b"described", described), (b"plain again", None)):
+            device.paho.publish(ALARM, payload, qos=1, properties=properties).wait_for_publish(10)
+    wait_until(lambda: len(intake.messages) == 3)
+    assert intake.payloads() == [b"plain", b"described", b"plain again"]
+    packet_ids = [message.receipt.packet_id for message in intake.messages]
+    assert len(set(packet_ids)) == 3
