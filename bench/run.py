@@ -81,10 +81,11 @@ def run_devices(broker: str, counts: tuple[int, ...], messages: int, repeats: in
         for count in counts:
             with folder(f"{count} devices, {turn + 1} of {repeats}") as place:
                 runs[count] += ingest.measure(place, BROKERS[broker], HUB, count, messages, ("live",))
-    every = {count: sorted(run.cpu_ms for run in each) for count, each in runs.items()}
-    return [
-        middle(each, lambda run: run.cpu_ms).asdict() | {"cpu_ms_all": every[count]} for count, each in runs.items()
-    ]
+    rows = []
+    for each in runs.values():
+        every = {"cpu_ms_all": sorted(run.cpu_ms for run in each)}
+        rows.append(middle(each, lambda run: run.cpu_ms).asdict() | every)
+    return rows
 
 
 def run_latency(brokers: list[str], rates: tuple[int, ...], alarms: int, repeats: int) -> list[dict[str, Any]]:

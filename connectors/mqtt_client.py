@@ -33,7 +33,6 @@ class EagerClient(mqtt.Client):
     def __init__(self, *arguments: Any, on_arrival: Callable[[Arrival], None], **options: Any) -> None:
         super().__init__(*arguments, **options)
         self._on_arrival = on_arrival
-        self._v5 = options.get("protocol") == MQTTProtocolVersion.MQTTv5
         self.on_message = lambda _client, _data, message: on_arrival(arrival_of(message))
 
     @property
@@ -51,7 +50,7 @@ class EagerClient(mqtt.Client):
             return MQTTErrorCode.MQTT_ERR_AGAIN
         except OSError:
             return super()._packet_read()  # asks once more, and says what it is
-        found = publish_at(self._buffer, self._at, v5=self._v5)
+        found = publish_at(self._buffer, self._at, v5=self.protocol == MQTTProtocolVersion.MQTTv5)
         if found is None:
             return super()._packet_read()
         arrival, self._at = found

@@ -15,6 +15,7 @@ from collections.abc import Callable, Sequence
 from typing import TypeAlias
 
 from support.brokers import TestBroker
+from support.mqtt_wire import variable_length
 
 Message: TypeAlias = tuple[str, bytes]
 CHUNK = 64
@@ -53,7 +54,7 @@ class LeanPublisher:
         for topic, payload in messages:
             name = topic.encode()
             length = 2 + len(name) + 2 + len(payload)
-            self._heads.append(b"\x32" + _varint(length) + struct.pack(">H", len(name)) + name)
+            self._heads.append(b"\x32" + variable_length(length) + struct.pack(">H", len(name)) + name)
             self._tails.append(payload)
         self.acked.extend(bytes(len(messages)))
         self.sent_ns.extend([0] * len(messages))
@@ -84,7 +85,7 @@ class LeanPublisher:
         body = b"\x00\x04MQTT\x04\xc2\x00\x00" + b"".join(
             struct.pack(">H", len(p.encode())) + p.encode() for p in parts
         )
-        sock.sendall(b"\x10" + _varint(len(body)) + body)
+        sock.sendall(b"\x10" + variable_length(len(body)) + body)
         answer = sock.recv(4)
         if len(answer) < 4:
             raise ConnectionResetError("no CONNACK")
@@ -188,12 +189,3 @@ class LeanPublisher:
 
 def _pause(rate: float | None) -> float:
     return 0.002 if rate is not None else 0.05
-
-
-def _varint(value: int) -> bytes:
-    out = bytearray()
-    while True:
-        value, low = divmod(value, 128)
-        out.append(low | (0x80 if value else 0))
-        if not value:
-            return bytes(out)

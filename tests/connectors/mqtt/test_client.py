@@ -8,6 +8,7 @@ import pytest
 from paho.mqtt.enums import CallbackAPIVersion, MQTTErrorCode
 
 from connectors.mqtt_client import READ_AHEAD, EagerClient
+from support import mqtt_wire
 from support.waiting import wait_until
 
 
@@ -31,10 +32,7 @@ def pair():
 
 
 def publish(packet_id: int, payload: bytes) -> bytes:
-    topic = b"t/x"
-    body = len(topic).to_bytes(2, "big") + topic + packet_id.to_bytes(2, "big") + payload
-    length = bytes((len(body),)) if len(body) < 128 else bytes((len(body) % 128 | 128, len(body) // 128))
-    return b"\x32" + length + body
+    return mqtt_wire.publish(b"t/x", payload, packet_id)
 
 
 def read_all(client):
@@ -96,10 +94,7 @@ def test_what_looks_like_a_message_within_a_message_is_a_part_of_it(pair):
 def test_a_large_message_and_those_behind_it_come_in_their_order(pair):
     client, theirs, got = pair
     large = b"x" * (3 * READ_AHEAD)
-    topic = b"\x00\x03t/x"
-    body = topic + (2).to_bytes(2, "big") + large
-    length = bytes((len(body) & 127 | 128, len(body) >> 7 & 127 | 128, len(body) >> 14))
-    stream = publish(1, b"a") + b"\x32" + length + body + publish(3, b"c")
+    stream = publish(1, b"a") + publish(2, large) + publish(3, b"c")
     sender = Thread(target=theirs.sendall, args=(stream,))
     sender.start()
     wait_until(lambda: client.loop_read() == MQTTErrorCode.MQTT_ERR_SUCCESS and len(got) == 3, 10, "three messages")

@@ -10,27 +10,21 @@ from paho.mqtt.packettypes import PacketTypes
 from paho.mqtt.properties import Properties
 
 from connectors.mqtt_publish import Arrival, arrival_of, publish_at
+from support import mqtt_wire
 
 BEFORE, BEHIND = b"\x40\x02\x00\x07", b"\xd0\x00"  # PUBACK, PINGRESP
 
 
 def packet(arrival: Arrival, *, v5: bool, properties: bytes = b"\x00", dup: bool = False) -> bytes:
-    """The bytes of section 3.3; `properties` with their length."""
-    body = len(arrival.topic).to_bytes(2, "big") + arrival.topic
-    if arrival.qos:
-        body += arrival.packet_id.to_bytes(2, "big")
-    body += (properties if v5 else b"") + arrival.payload
-    return bytes((0x30 | dup << 3 | arrival.qos << 1 | arrival.retained,)) + length_of(len(body)) + body
-
-
-def length_of(number: int) -> bytes:
-    """A variable byte integer."""
-    out = bytearray()
-    while True:
-        number, low = divmod(number, 128)
-        out.append(low | (128 if number else 0))
-        if not number:
-            return bytes(out)
+    """Its bytes; `properties` with their length."""
+    return mqtt_wire.publish(
+        arrival.topic,
+        arrival.payload,
+        arrival.packet_id,
+        retained=arrival.retained,
+        dup=dup,
+        properties=properties if v5 else b"",
+    )
 
 
 @st.composite
