@@ -1,12 +1,14 @@
 """The write-ahead log is carried over beside the writers, and begins anew instead of growing."""
 
+import threading
 from pathlib import Path
 
 import pytest
 from sqlalchemy import func, select
 
+from hub.store import checkpoint
 from hub.store.checkpoint import Checkpoints, carry_over
-from hub.store.database import open_store, set_meta
+from hub.store.database import BUSY_TIMEOUT_MS, WAL_BACKSTOP_PAGES, open_store, set_meta
 from hub.store.schema import meta
 from support.waiting import wait_until
 
@@ -23,8 +25,18 @@ def write(store, number):
         set_meta(connection, f"key {number}", "x" * 4_000)
 
 
+def write_much(store):
+    with store.write() as connection:
+        set_meta(connection, "much", "x" * 4_096 * checkpoint.LONG_PAGES)
+
+
 def log_bytes(store):
     return Path(f"{store.url.database}-wal").stat().st_size
+
+
+def beginnings(store):
+    """How often the log began anew (its header: https://www.sqlite.org/fileformat2.html, 4.1)."""
+    return int.from_bytes(Path(f"{store.url.database}-wal").read_bytes()[12:16], "big")
 
 
 def test_the_log_begins_anew_after_it_was_carried_over(store):
@@ -49,6 +61,81 @@ def test_who_writes_meanwhile_is_not_kept_waiting_and_their_rows_follow_later(st
         write(store, 2)
         assert not carry_over(store), "somebody still reads the older state"
     assert carry_over(store)
+
+
+def test_a_long_log_begins_anew_although_those_who_write_are_never_done(store, monkeypatch):
+    looks = []
+
+    def look(connection, mode):
+        if mode != "PASSIVE":
+            return run(connection, mode)
+        looks.append(mode)
+        with store.write() as writing:  # begins before the look and is done after it
+            set_meta(writing, f"key {len(looks)}", "x")
+            return run(connection, mode)
+
+    write_much(store)
+    before = beginnings(store)
+    run = checkpoint._checkpoint
+    monkeypatch.setattr("hub.store.checkpoint._checkpoint", look)
+    assert carry_over(store)
+    write(store, 0)
+    assert beginnings(store) == before + 1
+    assert len(looks) <= 3, "then they are held"
+
+
+def test_who_reads_a_long_log_is_not_waited_for_and_the_next_round_comes_at_once(store, monkeypatch):
+    def look(connection, mode):
+        used.append((mode, connection.driver_connection, patience_ms(connection)))
+        return run(connection, mode)
+
+    def patience_ms(connection):
+        return connection.cursor().execute("PRAGMA busy_timeout").fetchone()[0]
+
+    write_much(store)
+    used, run = [], checkpoint._checkpoint
+    monkeypatch.setattr("hub.store.checkpoint._checkpoint", look)
+    with store.read() as reading:
+        reading.execute(select(meta.c.key)).all()
+        assert not carry_over(store), "all of it is in the file, but the next writer could not begin anew"
+        write(store, 1)
+    mode, connection, waits_ms = used[-1]
+    assert (mode, waits_ms) == ("RESTART", 0)
+    assert patience_ms(connection) == BUSY_TIMEOUT_MS, "who reads with it next waits as ever"
+    assert carry_over(store)
+
+
+def test_nobody_writes_while_the_log_begins_anew_and_all_do_afterwards(store, monkeypatch):
+    begun, written = [], threading.Event()
+
+    def writer():
+        with store.write(urgent=True) as connection:
+            set_meta(connection, "urgent", "yes")
+        written.set()
+
+    def look(connection, mode):
+        if mode == "RESTART":
+            begun.append(threading.Thread(target=writer))
+            begun[0].start()
+            assert not written.wait(0.1)
+        return run(connection, mode)
+
+    write_much(store)
+    run = checkpoint._checkpoint
+    monkeypatch.setattr("hub.store.checkpoint._checkpoint", look)
+    assert carry_over(store)
+    begun[0].join(10)
+    assert written.is_set()
+
+
+def test_the_log_is_not_cut_off_before_a_commit_would_carry_it_over(store):
+    with store.read() as connection:
+        page = connection.exec_driver_sql("PRAGMA page_size").scalar_one()
+    for engine in (store.reader, store.writer):
+        with engine.connect() as connection:
+            assert (
+                connection.exec_driver_sql("PRAGMA journal_size_limit").scalar_one() > WAL_BACKSTOP_PAGES * page * 1.1
+            )
 
 
 def test_it_is_done_by_itself(store, monkeypatch):
