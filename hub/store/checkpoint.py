@@ -74,7 +74,6 @@ def carry_over(store: Store) -> bool:
 
 def _begin_anew(store: Store, connection: Any) -> bool:
     """With nobody writing; false where somebody reads, who is not waited for."""
-    store.way.give_way()
     with store.nobody_writing():
         _run(connection, "busy_timeout=0")
         try:

@@ -116,7 +116,7 @@ class Store:
     @contextlib.contextmanager
     def nobody_writing(self) -> Iterator[None]:
         """Writers of this process wait so long, urgent ones too: for milliseconds."""
-        self.way.alarms.give_way()
+        self.way.give_way()
         with self._writer_place.taken(urgent=False):
             yield
 

@@ -1,6 +1,7 @@
 """The write-ahead log is carried over beside the writers, and begins anew instead of growing."""
 
 import threading
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -18,6 +19,16 @@ def store(tmp_path):
     found = open_store(f"sqlite:///{tmp_path / 'hub.db'}")
     yield found
     found.close()
+
+
+@pytest.fixture
+def at_each_look(monkeypatch):
+    """What to do instead of a look at the log; it is given the look."""
+
+    def use(instead):
+        monkeypatch.setattr("hub.store.checkpoint._checkpoint", partial(instead, checkpoint._checkpoint))
+
+    return use
 
 
 def write(store, number):
@@ -63,10 +74,10 @@ def test_who_writes_meanwhile_is_not_kept_waiting_and_their_rows_follow_later(st
     assert carry_over(store)
 
 
-def test_a_long_log_begins_anew_although_those_who_write_are_never_done(store, monkeypatch):
+def test_a_long_log_begins_anew_although_those_who_write_are_never_done(store, at_each_look):
     looks = []
 
-    def look(connection, mode):
+    def look(run, connection, mode):
         if mode != "PASSIVE":
             return run(connection, mode)
         looks.append(mode)
@@ -76,16 +87,15 @@ def test_a_long_log_begins_anew_although_those_who_write_are_never_done(store, m
 
     write_much(store)
     before = beginnings(store)
-    run = checkpoint._checkpoint
-    monkeypatch.setattr("hub.store.checkpoint._checkpoint", look)
+    at_each_look(look)
     assert carry_over(store)
     write(store, 0)
     assert beginnings(store) == before + 1
     assert len(looks) <= 3, "then they are held"
 
 
-def test_who_reads_a_long_log_is_not_waited_for_and_the_next_round_comes_at_once(store, monkeypatch):
-    def look(connection, mode):
+def test_who_reads_a_long_log_is_not_waited_for_and_the_next_round_comes_at_once(store, at_each_look):
+    def look(run, connection, mode):
         used.append((mode, connection.driver_connection, patience_ms(connection)))
         return run(connection, mode)
 
@@ -93,8 +103,8 @@ def test_who_reads_a_long_log_is_not_waited_for_and_the_next_round_comes_at_once
         return connection.cursor().execute("PRAGMA busy_timeout").fetchone()[0]
 
     write_much(store)
-    used, run = [], checkpoint._checkpoint
-    monkeypatch.setattr("hub.store.checkpoint._checkpoint", look)
+    used = []
+    at_each_look(look)
     with store.read() as reading:
         reading.execute(select(meta.c.key)).all()
         assert not carry_over(store), "all of it is in the file, but the next writer could not begin anew"
@@ -105,7 +115,7 @@ def test_who_reads_a_long_log_is_not_waited_for_and_the_next_round_comes_at_once
     assert carry_over(store)
 
 
-def test_nobody_writes_while_the_log_begins_anew_and_all_do_afterwards(store, monkeypatch):
+def test_nobody_writes_while_the_log_begins_anew_and_all_do_afterwards(store, at_each_look):
     begun, written = [], threading.Event()
 
     def writer():
@@ -113,7 +123,7 @@ def test_nobody_writes_while_the_log_begins_anew_and_all_do_afterwards(store, mo
             set_meta(connection, "urgent", "yes")
         written.set()
 
-    def look(connection, mode):
+    def look(run, connection, mode):
         if mode == "RESTART":
             begun.append(threading.Thread(target=writer))
             begun[0].start()
@@ -121,8 +131,7 @@ def test_nobody_writes_while_the_log_begins_anew_and_all_do_afterwards(store, mo
         return run(connection, mode)
 
     write_much(store)
-    run = checkpoint._checkpoint
-    monkeypatch.setattr("hub.store.checkpoint._checkpoint", look)
+    at_each_look(look)
     assert carry_over(store)
     begun[0].join(10)
     assert written.is_set()

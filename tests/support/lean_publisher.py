@@ -16,6 +16,7 @@ from typing import TypeAlias
 
 from support.brokers import TestBroker
 from support.mqtt_wire import variable_length
+from support.waiting import wait_until
 
 Message: TypeAlias = tuple[str, bytes]
 CHUNK = 64
@@ -109,7 +110,8 @@ class LeanPublisher:
         while not stop() and (self._next < len(self._heads) or self._index_of or self._again):
             try:
                 if self._socket is None:
-                    self._reconnect()
+                    self._reconnect(stop)
+                    continue
                 due = len(self._heads)
                 if rate is not None:
                     due = min(due, first + int((time.perf_counter() - started) * rate))
@@ -121,13 +123,19 @@ class LeanPublisher:
             if time.monotonic() - quiet_since > SILENCE_S:
                 raise PublisherError(f"no acknowledgement for {SILENCE_S:g} s; {len(self._index_of)} are under way")
 
-    def _reconnect(self) -> None:
+    def _reconnect(self, stop: Callable[[], bool]) -> None:
+        try:
+            wait_until(lambda: stop() or self._connected_again(), SILENCE_S)
+        except AssertionError as error:
+            raise PublisherError(f"no broker for {SILENCE_S:g} s") from error
+
+    def _connected_again(self) -> bool:
         try:
             self.connect()
         except OSError:
-            time.sleep(0.05)
-            raise
+            return False
         self.reconnects += 1
+        return True
 
     def _lost(self) -> None:
         if self._socket is not None:
