@@ -54,7 +54,7 @@ if Path(MEMORY).is_dir() and os.access(MEMORY, os.W_OK) and shutil.disk_usage(ME
     os.environ.setdefault("PYTEST_DEBUG_TEMPROOT", MEMORY)
     tempfile.tempdir = MEMORY
 
-REQUIRE_ALL = os.environ.pop("HUB_REQUIRE_ALL", "") == "1"
+REQUIRE_ALL = os.environ.get("REQUIRE_ALL_TESTS", "") == "1"  # stays there: xdist's workers import this file, too
 
 # No deadline: the machine is shared. CI repeats the same examples, so that red means a change.
 settings.register_profile("local", deadline=None, suppress_health_check=[HealthCheck.too_slow], print_blob=True)
@@ -110,11 +110,11 @@ def _evenly(*kinds: list[list[pytest.Item]]) -> list[list[pytest.Item]]:
 
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_makereport() -> Generator[None, pytest.TestReport, pytest.TestReport]:
-    """With HUB_REQUIRE_ALL=1 a skipped test is a failed one: what is missing must be installed."""
+    """With REQUIRE_ALL_TESTS=1 a skipped test is a failed one: what is missing must be installed."""
     report = yield
     if REQUIRE_ALL and report.skipped and not hasattr(report, "wasxfail"):
         report.outcome = "failed"
-        report.longrepr = f"skipped, but HUB_REQUIRE_ALL is set: {_reason(report.longrepr)}"
+        report.longrepr = f"skipped, but REQUIRE_ALL_TESTS is set: {_reason(report.longrepr)}"
     return report
 
 
@@ -124,7 +124,7 @@ def pytest_make_collect_report() -> Generator[None, pytest.CollectReport, pytest
     report = yield
     if REQUIRE_ALL and report.skipped:
         report.outcome = "failed"
-        report.longrepr = f"skipped, but HUB_REQUIRE_ALL is set: {_reason(report.longrepr)}"
+        report.longrepr = f"skipped, but REQUIRE_ALL_TESTS is set: {_reason(report.longrepr)}"
     return report
 
 

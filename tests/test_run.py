@@ -286,13 +286,16 @@ def test_expected_to_fail():
 
 
 @pytest.mark.parametrize(
-    ("require_all", "outcome"), [("1", "1 failed, 1 xfailed, 1 error"), ("", "2 skipped, 1 xfailed")]
-)
-def test_in_ci_a_skip_is_a_failure_with_its_reason(tmp_path, require_all, outcome):
+    ("require_all", "workers", "outcome"),
+    [("1", "0", "1 failed, 1 xfailed, 1 error"), ("1", "1", "1 failed, 1 xfailed, 1 error"), ("", "1", "2 skipped, 1 xfailed")],
+    ids=["in CI", "in CI, by a worker of xdist", "elsewhere"],
+)  # fmt: skip
+def test_in_ci_a_skip_is_a_failure_with_its_reason(tmp_path, require_all, workers, outcome):
     shutil.copy(ROOT / "tests/conftest.py", tmp_path)
     (tmp_path / "test_skips.py").write_text(SKIPS)
     command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "-c", str(ROOT / "pyproject.toml")]
-    environment = {**os.environ, "HUB_REQUIRE_ALL": require_all}
+    command += ["-n", workers]
+    environment = {**os.environ, "REQUIRE_ALL_TESTS": require_all}
     done = subprocess.run(
         [*command, str(tmp_path)], cwd=ROOT, env=environment, capture_output=True, text=True, check=False
     )
