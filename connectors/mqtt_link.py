@@ -30,6 +30,7 @@ from connectors.mqtt_client import EagerClient
 from connectors.mqtt_publish import Arrival
 from connectors.mqtt_retry import Cause, LinkEnd
 from connectors.mqtt_settings import Endpoint, MqttSettings, Protocol
+from connectors.prompt_tcp import acknowledge_at_once, send_at_once
 
 log = logging.getLogger(__name__)
 
@@ -213,6 +214,7 @@ class Link:
             if sock is None:
                 self._finish(Cause.CONNECTION_LOST, "closed at once")
                 return
+            send_at_once(sock)
             selector.register(self._wake_r, selectors.EVENT_READ)
             selector.register(sock, selectors.EVENT_READ)
             while self._end is None and self._client.socket() is not None:
@@ -239,6 +241,8 @@ class Link:
                 pending = True
         if pending:
             self._read()
+            if self._client.socket() is not None:
+                acknowledge_at_once(sock)
         if self._client.want_write():
             self._client.loop_write()
         self._client.loop_misc()

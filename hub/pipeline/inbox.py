@@ -65,7 +65,7 @@ class Inbox:
             self.way.give_way()
             with self._changed:
                 self._telemetry.append(message)
-                if len(self._telemetry) in (1, ENOUGH):  # between the two whoever waits would wake up for nothing
+                if len(self._telemetry) in (1, self._gathering.enough):  # between the two it would be in vain
                     self._changed.notify()
         self.last_offer_at = message.received_at
 

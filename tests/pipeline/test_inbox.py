@@ -68,7 +68,8 @@ class Waiting:
     """A thread that waits for work; readings gather until there are enough of them, however long that takes."""
 
     def __init__(self, inbox: Inbox, monkeypatch: pytest.MonkeyPatch) -> None:
-        monkeypatch.setattr(inbox._gathering, "left_s", lambda number, *_, **__: 0.0 if number >= ENOUGH else 60.0)
+        of = inbox._gathering
+        monkeypatch.setattr(of, "left_s", lambda number, *_, **__: 0.0 if number >= of.enough else 60.0)
         self.inbox = inbox
         self.rounds = 0
         self._thread = threading.Thread(target=self._wait, daemon=True)
@@ -108,13 +109,16 @@ def test_readings_gather_and_nothing_else_waits_for_that(urgent: Callable[[Inbox
     waiting.until_it_goes_on()
 
 
-def test_when_enough_have_gathered_they_are_worked_on(monkeypatch):
-    waiting = Waiting(filled(0), monkeypatch)
-    for number in range(ENOUGH - 1):
+@pytest.mark.parametrize("enough", [ENOUGH, 20], ids=["enough", "a broker's window"])
+def test_when_enough_have_gathered_they_are_worked_on(enough: int, monkeypatch):
+    inbox = filled(0)
+    inbox._gathering.enough = enough
+    waiting = Waiting(inbox, monkeypatch)
+    for number in range(enough - 1):
         waiting.inbox.offer(message(number, Lane.TELEMETRY))
     waiting.until_it_waits()
     assert waiting.rounds == 0
-    waiting.inbox.offer(message(ENOUGH, Lane.TELEMETRY))
+    waiting.inbox.offer(message(enough, Lane.TELEMETRY))
     waiting.until_it_goes_on()
 
 
