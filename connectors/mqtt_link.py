@@ -210,7 +210,7 @@ class Link:
     def _turn_until_end(self) -> None:
         deadline = time.monotonic() + self._settings.connect_timeout_s
         with selectors.DefaultSelector() as selector:
-            sock = self._client.socket()
+            sock: Any = self._client.socket()
             if sock is None:
                 self._finish(Cause.CONNECTION_LOST, "closed at once")
                 return
