@@ -56,6 +56,7 @@ class ApiServer:
         config = uvicorn.Config(
             app,
             http=BoundedHttp,
+            loop="auto",  # uvloop, but on Windows
             ws="none",
             log_config=None,
             access_log=False,
