@@ -1,6 +1,7 @@
 """The API's socket: taken before anything else, and answering at once."""
 
 import asyncio
+import contextlib
 import gc
 import socket
 import sys
@@ -60,9 +61,8 @@ def test_answers_are_made_on_uvloop():
     server.start()
     try:
         wait_until(lambda: server.serving, 10, "the API serves")
-        http = HubHttp(server.url)
-        assert http.request("GET", "/loop").body == b"uvloop"
-        http.close()
+        with contextlib.closing(HubHttp(server.url)) as http:
+            assert http.request("GET", "/loop").body == b"uvloop"
     finally:
         server.stop()
 

@@ -78,8 +78,7 @@ def test_what_came_is_acknowledged_by_tcp_before_anything_is_stored(link, turn, 
     wait_until(asked_and_answered, 10, "the kernel delays its acknowledgements")
     ours.setblocking(False)
     broker.sendall(mqtt_wire.publish(b"t/x", b"42", 1))
-    while not link._seen:
-        turn()
+    wait_until(lambda: turn() or link._seen, 10, "the message")
     assert at_once()
 
 
