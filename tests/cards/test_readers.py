@@ -138,10 +138,11 @@ def test_a_door_that_opens_without_anybody_let_through_is_forced(site, rig, read
     site.wire.do(lambda: reader.door(shut=False))
     site.settle(lambda: site.of(DoorEvent)[-1].state is not DoorState.CLOSED)
     assert site.of(DoorEvent)[-1].state is DoorState.OPEN, "by whoever was let through"
-    forced = ReaderSite(rig, {1: (other := InveoReader())}, {"gate-7": {"unit_id": 1}})
+    other = InveoReader()
+    other.door(shut=True)
+    forced = ReaderSite(rig, {1: other}, {"gate-7": {"unit_id": 1}})
     try:
-        other.door(shut=True)
-        forced.settle(lambda: forced.of(DoorEvent))
+        forced.settle(lambda: [each.state for each in forced.of(DoorEvent)] == [DoorState.CLOSED])
         forced.wire.do(lambda: other.door(shut=False))
         forced.settle(lambda: forced.of(DoorEvent)[-1].state is not DoorState.CLOSED)
         assert forced.of(DoorEvent)[-1].state is DoorState.FORCED_OPEN
