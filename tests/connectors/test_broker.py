@@ -152,7 +152,8 @@ def test_a_store_whose_description_is_broken_is_reported_because_the_server_only
 def fill(broker):
     """Twenty messages of 20 kB for a hub that is away; their numbers, and those of them that are acknowledged, as it grows.
 
-    A broker with a full store may hang up; the client then comes back and sends again.
+    A broker with a full store may hang up, with acknowledgements on their way; the client then comes back and sends again.
+    So the first message is acknowledged before the others are sent.
     """
     with client(broker, "hub-1", session=True) as hub:
         hub.subscribe("hub/#")
@@ -160,7 +161,13 @@ def fill(broker):
     device.__enter__()
     acknowledged = set()
     device.paho.on_publish = lambda _client, _userdata, number, *_: acknowledged.add(number)
-    return device, {device.paho.publish("hub/x", bytes(20_000), 1).mid for _ in range(20)}, acknowledged
+
+    def send(count):
+        return {device.paho.publish("hub/x", bytes(20_000), 1).mid for _ in range(count)}
+
+    sent = send(1)
+    wait_until(lambda: acknowledged == sent, 10, "the first message acknowledged")
+    return device, sent | send(19), acknowledged
 
 
 def test_a_store_that_fills_up_grows_while_the_disk_has_room_and_loses_nothing(tmp_path):
