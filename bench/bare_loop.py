@@ -1,7 +1,8 @@
 """The baseline: the same libraries with nothing between them. paho manual ack → msgspec → SQLite FULL batch commit → ack.
 
 It checks nothing, decides nothing and remembers nothing; it only keeps the promise that what is acknowledged is stored, in
-a table with the hub's own key. What the hub takes longer is what the hub does.
+a table with the hub's own key. What the hub takes longer is what the hub does. An alarm is stored with the readings that came
+beside it, and its elevator is printed as soon as it is.
 """
 
 from __future__ import annotations
@@ -26,6 +27,8 @@ TABLE = """CREATE TABLE IF NOT EXISTS readings (device_pk INTEGER, at INTEGER, k
 unit INTEGER, energy_wh INTEGER, purchases INTEGER, relay INTEGER, meter_alarm INTEGER, late INTEGER,
 PRIMARY KEY (device_pk, at, key)) WITHOUT ROWID"""
 INSERT = "INSERT INTO readings VALUES (?,?,?,?,?,?,?,?,?,?,?) ON CONFLICT DO NOTHING"
+ALARMS = "CREATE TABLE IF NOT EXISTS alarms (device TEXT, body BLOB, PRIMARY KEY (device, body)) WITHOUT ROWID"
+INSERT_ALARM = "INSERT INTO alarms VALUES (?,?) ON CONFLICT DO NOTHING"
 
 
 class Reading(msgspec.Struct):
@@ -68,6 +71,19 @@ def row(message: mqtt.MQTTMessage) -> tuple[Any, ...]:
     )
 
 
+def store(database: sqlite3.Connection, batch: list[mqtt.MQTTMessage]) -> list[str]:
+    """One commit; the elevators whose alarms are stored now."""
+    alarms = [message for message in batch if message.topic.endswith("/alarm")]
+    readings = [message for message in batch if not message.topic.endswith("/alarm")] if alarms else batch
+    rows = [row(message) for message in readings]
+    told = [(message.topic.split("/")[3], message.payload) for message in alarms]
+    database.execute("BEGIN IMMEDIATE")
+    database.executemany(INSERT, rows)
+    database.executemany(INSERT_ALARM, told)
+    database.execute("COMMIT")
+    return [device for device, _ in told]
+
+
 def main() -> None:
     parser = argparse.ArgumentParser()
     parser.add_argument("--port", type=int, required=True)
@@ -82,6 +98,7 @@ def main() -> None:
     database.execute("PRAGMA wal_autocheckpoint=4000")
     database.execute("PRAGMA cache_size=-32768")
     database.execute(TABLE)
+    database.execute(ALARMS)
 
     inbox: collections.deque[mqtt.MQTTMessage] = collections.deque()
     filled = threading.Event()
@@ -102,7 +119,7 @@ def main() -> None:
         filled.set()
 
     client.on_message = on_message
-    client.on_connect = lambda c, *_: c.subscribe("hub/v1/+/+/reading", 1)
+    client.on_connect = lambda c, *_: c.subscribe([("hub/v1/+/+/reading", 1), ("hub/v1/+/+/alarm", 1)])
     client.on_subscribe = lambda *_: print("ready", flush=True)
     connect: dict[str, Any] = {}
     if v5:
@@ -123,10 +140,8 @@ def main() -> None:
         filled.clear()
         while inbox:
             batch = [inbox.popleft() for _ in range(min(BATCH, len(inbox)))]
-            rows = [row(message) for message in batch]
-            database.execute("BEGIN IMMEDIATE")
-            database.executemany(INSERT, rows)
-            database.execute("COMMIT")
+            for elevator in store(database, batch):
+                print(elevator, flush=True)
             for message in batch:
                 client.ack(message.mid, message.qos)
     client.disconnect()

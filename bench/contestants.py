@@ -8,11 +8,13 @@ import signal
 import sqlite3
 import subprocess
 import sys
+import threading
+import time
 from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 from bench import machine
 from connectors.broker import die_with_parent
@@ -79,7 +81,7 @@ class Contestant(ABC):
 
 
 class BareLoop(Contestant):
-    """`bench.bare_loop` as a process."""
+    """`bench.bare_loop` as a process. `alarms`: when it said of which elevator that its alarm is stored, nanoseconds."""
 
     name = BARE
 
@@ -87,7 +89,9 @@ class BareLoop(Contestant):
         folder.mkdir(parents=True)
         self.database = folder / "bare.db"
         self._broker = broker
+        self.alarms: dict[str, int] = {}
         self._process: subprocess.Popen[str] | None = None
+        self._listener: threading.Thread | None = None
 
     @property
     def pid(self) -> int:
@@ -107,11 +111,19 @@ class BareLoop(Contestant):
         assert self._process.stdout is not None
         said = self._process.stdout.readline()
         assert said == "ready\n", f"the bare loop says {said!r}"
+        self._listener = threading.Thread(target=self._listen, args=[self._process.stdout])
+        self._listener.start()
+
+    def _listen(self, said: IO[str]) -> None:
+        for line in said:
+            self.alarms.setdefault(line.rstrip("\n"), time.time_ns())
 
     def stop(self) -> None:
         if self._process is not None:
             self._process.terminate()
             self._process.wait(30)
+            if self._listener is not None:
+                self._listener.join(30)
             assert self._process.stdout is not None
             self._process.stdout.close()
             self._process = None

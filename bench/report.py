@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from bench.contestants import BARE, HUB
+from bench.latency import STORED
 
 Row = dict[str, Any]
 
@@ -41,11 +42,18 @@ def verdicts(found: Row) -> list[Row]:
 
     for (broker, way), ratio in ratios(found.get("ingest", ())).items():
         aim(f"(a) durable ingest over {broker}, {way}", "≥ 0.5 of the bare loop", ratio, met=ratio >= 0.5)
+    bare = {
+        (row["broker"], row["readings_per_second"]): row["p99_ms"]
+        for row in found.get("latency", ())
+        if row["what"] == STORED
+    }
     for row in found.get("latency", ()):
         allowed = {2_000: 20, 5_000: 40}.get(row["readings_per_second"])
         if allowed is not None and row["what"].startswith("alarm"):  # neither the floor nor the storm
             what = f"(b) {row['what']} over {row['broker']} at {row['readings_per_second']:,} readings/s"
-            aim(what, f"p99 ≤ {allowed} ms", f"{row['p99_ms']} ms", met=row["p99_ms"] <= allowed)
+            floor = bare.get((row["broker"], row["readings_per_second"]))
+            got = f"{row['p99_ms']} ms" + ("" if floor is None else f" (stored by the bare loop: {floor} ms)")
+            aim(what, f"p99 ≤ {allowed} ms", got, met=row["p99_ms"] <= allowed)
     for row in found.get("kills", ()):
         got = f"{row['lost']} lost, {row['duplicated']} twice, {row['unexpected']} unexpected"
         clean = not (row["lost"] or row["duplicated"] or row["unexpected"])
@@ -183,9 +191,9 @@ def _latency(rows: Sequence[Row]) -> str:
         "## Alarm latency while readings stream (b)\n\nFrom the first byte on the publisher's socket to the frame of the "
         "opened ticket, or to the answer that contains it, with some six alarms a second and nobody on staff, so that every "
         "alarm is handed on along the whole chain of roles meanwhile. Of several runs, each on a hub of its own, the one of "
-        "which the host took least counts, of equals the slower. Floor: the same alarms to a plain subscriber that stores "
-        "nothing, while the bare loop stores the readings. Stolen: processor time that the host gave to its other guests "
-        "meanwhile; from a few hundredths on, a table says more about them than about the hub.\n"
+        "which the host took least counts, of equals the slower. Floors: the same alarms to a plain subscriber that stores "
+        "nothing, and stored by the bare loop with the readings: the least that broker, disk and host take. Stolen: "
+        "processor time that the host gave to its other guests meanwhile; from a few hundredths on, a table says more about them than about the hub.\n"
     )
     return f"{text}\n{table(tuple(columns), [[row[name] for name in columns.values()] for row in ordered])}"
 

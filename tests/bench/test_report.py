@@ -2,7 +2,7 @@
 
 import pytest
 
-from bench.latency import Latency, least_disturbed
+from bench.latency import PLAIN, STORED, Latency, least_disturbed
 from bench.report import markdown, verdicts
 
 
@@ -59,7 +59,7 @@ def test_an_aim_is_met_exactly_up_to_its_bound(found, met):
 def test_what_has_no_aim_is_shown_and_not_judged():
     rows = [
         latency("alarm → GET", 500, 500.0),
-        latency("floor: broker and a plain subscriber", 5_000, 500.0),
+        latency(PLAIN, 5_000, 500.0),
         latency("storm of 29 alarms/s → feed (SSE)", 2_000, 500.0),
     ]
     assert verdicts({"latency": rows}) == []
@@ -68,6 +68,12 @@ def test_what_has_no_aim_is_shown_and_not_judged():
         "verdicts": [], "latency": rows,
     })  # fmt: skip
     assert page.count("| nats |") == 3
+
+
+def test_an_alarm_stands_beside_what_the_bare_loop_took_in_the_same_run():
+    rows = [latency("alarm → GET", 2_000, 15.0), latency(STORED, 2_000, 7.5), latency(STORED, 5_000, 9.0)]
+    [found] = verdicts({"latency": rows})
+    assert found["got"] == "15.0 ms (stored by the bare loop: 7.5 ms)"
 
 
 def test_the_run_that_the_host_disturbed_least_counts_and_of_equals_the_slower():
