@@ -71,17 +71,31 @@ def row(message: mqtt.MQTTMessage) -> tuple[Any, ...]:
     )
 
 
+def opened(path: str) -> sqlite3.Connection:
+    """The database, kept as the hub keeps its own."""
+    database = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
+    database.execute("PRAGMA journal_mode=WAL")
+    database.execute("PRAGMA synchronous=FULL")
+    database.execute("PRAGMA wal_autocheckpoint=4000")
+    database.execute("PRAGMA cache_size=-32768")
+    database.execute(TABLE)
+    database.execute(ALARMS)
+    return database
+
+
 def store(database: sqlite3.Connection, batch: list[mqtt.MQTTMessage]) -> list[str]:
     """One commit; the elevators whose alarms are stored now."""
-    alarms = [message for message in batch if message.topic.endswith("/alarm")]
-    readings = [message for message in batch if not message.topic.endswith("/alarm")] if alarms else batch
-    rows = [row(message) for message in readings]
-    told = [(message.topic.split("/")[3], message.payload) for message in alarms]
+    readings, alarms = [], []
+    for message in batch:
+        if message.topic.endswith("/alarm"):
+            alarms.append((message.topic.split("/")[3], message.payload))
+        else:
+            readings.append(row(message))
     database.execute("BEGIN IMMEDIATE")
-    database.executemany(INSERT, rows)
-    database.executemany(INSERT_ALARM, told)
+    database.executemany(INSERT, readings)
+    database.executemany(INSERT_ALARM, alarms)
     database.execute("COMMIT")
-    return [device for device, _ in told]
+    return [elevator for elevator, _ in alarms]
 
 
 def main() -> None:
@@ -92,14 +106,7 @@ def main() -> None:
     parser.add_argument("--database", required=True)
     parser.add_argument("--mqtt", choices=["3.1.1", "5"], required=True)
     given = parser.parse_args()
-    database = sqlite3.connect(given.database, isolation_level=None, check_same_thread=False)
-    database.execute("PRAGMA journal_mode=WAL")
-    database.execute("PRAGMA synchronous=FULL")
-    database.execute("PRAGMA wal_autocheckpoint=4000")
-    database.execute("PRAGMA cache_size=-32768")
-    database.execute(TABLE)
-    database.execute(ALARMS)
-
+    database = opened(given.database)
     inbox: collections.deque[mqtt.MQTTMessage] = collections.deque()
     filled = threading.Event()
     stopping = threading.Event()

@@ -18,11 +18,11 @@ from hub.store.database import open_store
 from support.hub_http import HubHttp
 from support.waiting import wait_until
 
-LOOPS = [asyncio.new_event_loop]
+LOOPS, FASTEST = [asyncio.new_event_loop], b"asyncio.windows_events"
 if sys.platform != "win32":
     import uvloop
 
-    LOOPS.append(uvloop.new_event_loop)
+    LOOPS, FASTEST = [*LOOPS, uvloop.new_event_loop], b"uvloop"
 
 
 @pytest.mark.parametrize("loop", LOOPS, ids=lambda loop: loop.__module__)
@@ -49,8 +49,7 @@ def test_what_is_accepted_sends_at_once(loop):
         assert runner.run(no_delay()) == 1
 
 
-@pytest.mark.skipif(sys.platform == "win32", reason="there is no uvloop for Windows")
-def test_answers_are_made_on_uvloop():
+def test_answers_are_made_on_uvloop_where_there_is_one():
     """A fifth to a quarter of an answer's processor time."""
 
     async def loop_of(_request: Request) -> PlainTextResponse:
@@ -62,7 +61,7 @@ def test_answers_are_made_on_uvloop():
     try:
         wait_until(lambda: server.serving, 10, "the API serves")
         with contextlib.closing(HubHttp(server.url)) as http:
-            assert http.request("GET", "/loop").body == b"uvloop"
+            assert http.request("GET", "/loop").body == FASTEST
     finally:
         server.stop()
 
