@@ -2,6 +2,7 @@
 
 Pure: registers and a monotonic time in, findings out. What a maintainer must keep: whatever stood in the reader when nobody
 looked (start, broken bus, its own restart) is never fresh, because it has no time stamp and could open a door hours later.
+Number and reset flag come in two replies: a restart between them is seen one look before the card that it found lying there.
 Source: domain/access.md 2.6.
 """
 
@@ -46,6 +47,7 @@ class ReaderWatch:
     def __init__(self, profile: ReaderProfile) -> None:
         self._profile = profile
         self._looked_at: int | None = None
+        self._restarted = False  # the look before saw a restart, maybe only after it had read the number
         self._last: tuple[int, ...] | None = None
         self._last_at = 0
         self._sequence: int | None = None
@@ -57,14 +59,15 @@ class ReaderWatch:
         profile = self._profile
         restarted = profile.restarted is not None and bool(registers_at(segments, profile.restarted.at)[0])
         gap = self._looked_at is None or now - self._looked_at > profile.stale_after_ms
-        self._looked_at = now
+        doubtful = gap or restarted or self._restarted
+        self._looked_at, self._restarted = now, restarted
         if profile.number is None:
             return Look(restarted=restarted)
         registers = registers_at(segments, profile.number.span)
         bits = None if profile.number.bits is None else registers_at(segments, profile.number.bits)[0]
         if profile.new is not None:
             flag = bool(registers_at(segments, profile.new.at)[0])
-            return self._flagged(registers, bits, flag, fresh=not (gap or restarted), restarted=restarted, now=now)
+            return self._flagged(registers, bits, flag, fresh=not doubtful, restarted=restarted, now=now)
         assert profile.sequence is not None
         return self._counted(registers, bits, registers_at(segments, profile.sequence)[0], gap=gap, now=now)
 
