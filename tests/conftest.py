@@ -26,6 +26,8 @@ from support.fixtures import (
     postgres_server,
     postgres_url,
     rumqttd_broker,
+    sqlite_store,
+    store,
     tls_files,
     wait_until,
 )
@@ -44,6 +46,8 @@ __all__ = [
     "postgres_server",
     "postgres_url",
     "rumqttd_broker",
+    "sqlite_store",
+    "store",
     "tls_files",
     "wait_until",
 ]

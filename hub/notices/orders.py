@@ -14,6 +14,7 @@ from sqlalchemy import Connection, bindparam, select
 from hub.notices.chain import Following
 from hub.notices.plan import Outcome
 from hub.store.bulk import InsertNew
+from hub.store.prepared import Prepared
 from hub.store.schema import notice_orders, tickets
 from hub.vocabulary.decisions import Notify, TicketKind, Urgency, WithdrawNotices
 from hub.vocabulary.events import Subject
@@ -65,12 +66,14 @@ _WITHDRAW: Final = (
     .values(state=WITHDRAWN, settled_at=bindparam("_now"))
 )
 _GIVEN: Final = select(notice_orders).where(notice_orders.c.id == bindparam("_id"))
-_ACTIVE_TICKET: Final = select(tickets.c.id).where(
-    tickets.c.kind == bindparam("_kind"),
-    tickets.c.site == bindparam("_site"),
-    tickets.c.subject_type == bindparam("_subject_type"),
-    tickets.c.subject_id == bindparam("_subject_id"),
-    tickets.c.active,
+_ACTIVE_TICKET: Final = Prepared(
+    select(tickets.c.id).where(
+        tickets.c.kind == bindparam("_kind"),
+        tickets.c.site == bindparam("_site"),
+        tickets.c.subject_type == bindparam("_subject_type"),
+        tickets.c.subject_id == bindparam("_subject_id"),
+        tickets.c.active,
+    )
 )
 
 
@@ -166,5 +169,5 @@ def _active_ticket(connection: Connection, notify: Notify) -> int | None:
     if notify.kind is None:
         return None
     about = {**_about(notify.subject), "_kind": str(notify.kind)}
-    found: int | None = connection.execute(_ACTIVE_TICKET, about).scalar_one_or_none()
+    found: int | None = _ACTIVE_TICKET.scalar_one_or_none(connection, about)
     return found

@@ -16,12 +16,13 @@ import msgspec
 from sqlalchemy import Connection, bindparam, select
 
 from hub.store.bulk import Insert
+from hub.store.prepared import Prepared
 from hub.store.schema import feed, feed_head
 from hub.vocabulary.instants import UtcMs
 
 RING_SIZE = 2_000
 _INSERT = Insert(feed, ("seq", "site", "at", "type", "body_json"))
-_BUMP = (
+_BUMP = Prepared(
     feed_head.update()
     .where(feed_head.c.id == 1)
     .values(seq=feed_head.c.seq + bindparam("_count"))
@@ -48,7 +49,7 @@ def append(connection: Connection, changes: Sequence[tuple[str, UtcMs, str, Any]
     """Number and store `(site, at, type, body)`; part of the caller's transaction."""
     if not changes:
         return []
-    last = connection.execute(_BUMP, {"_count": len(changes)}).scalar_one()
+    last = _BUMP.scalar_one_or_none(connection, {"_count": len(changes)})
     first = last - len(changes) + 1
     rows = [
         FeedRow(first + i, site, at, kind, msgspec.json.encode(body).decode())

@@ -12,6 +12,7 @@ import msgspec
 from sqlalchemy import Connection, bindparam, select
 
 from hub.store.bulk import Insert
+from hub.store.prepared import Prepared
 from hub.store.schema import events
 from hub.vocabulary.events import Event
 from hub.vocabulary.facts import DeviceFacts
@@ -21,7 +22,7 @@ _COLUMNS = ("site", "device_pk", "kind", "key", "occurred_at", "received_at", "d
 _INSERT = Insert(events, _COLUMNS)
 _KNOWN = select(events.c.key).where(events.c.key.in_(bindparam("_keys", expanding=True)))
 # An alarm comes alone, and to look for a list of one costs as much as three statements.
-_KNOWN_ONE = select(events.c.key).where(events.c.key == bindparam("_key"))
+_KNOWN_ONE = Prepared(select(events.c.key).where(events.c.key == bindparam("_key")))
 _encode = msgspec.json.Encoder().encode
 
 
@@ -35,9 +36,9 @@ def known_keys(connection: Connection, keys: Sequence[bytes]) -> set[bytes]:
     """Which of these are stored already."""
     if not keys:
         return set()
-    one = len(keys) == 1
-    found = connection.execute(_KNOWN_ONE, {"_key": keys[0]}) if one else connection.execute(_KNOWN, {"_keys": keys})
-    return {bytes(key) for key in found.scalars()}
+    if len(keys) == 1:
+        return set() if _KNOWN_ONE.one_or_none(connection, {"_key": keys[0]}) is None else set(keys)
+    return {bytes(key) for key in connection.execute(_KNOWN, {"_keys": keys}).scalars()}
 
 
 class EventLog:

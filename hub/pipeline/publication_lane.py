@@ -8,14 +8,14 @@ from datetime import tzinfo
 from typing import Any, Final
 
 import msgspec
-from sqlalchemy import Connection, select
+from sqlalchemy import Connection
 
 from hub.pipeline import feed_queries, publications
 from hub.pipeline.publication_plan import Outcome, Progress, Verdict, after_attempt, is_failing
 from hub.pipeline.publications import Attempt, Publication
 from hub.pipeline.watch import Condition, Trouble
 from hub.store.schema import tickets
-from hub.tickets.rows import views
+from hub.tickets.rows import TICKETS, views
 from hub.tickets.view import ticket_view
 from hub.vocabulary.events import Subject, SubjectType
 from hub.vocabulary.instants import DAY_MS, HOUR_MS, MINUTE_MS, UtcMs
@@ -127,7 +127,7 @@ class Lane:
         clears = self.progress.state is PublicationState.REMOVING
         since = (self.progress.delivered_at or self.publication.created_at) - CLEARED_SINCE_MS
         mine = tickets.c.active | (tickets.c.updated_at >= since)
-        rows = connection.execute(select(tickets).where(tickets.c.site == self.site, mine).order_by(tickets.c.id)).all()
+        rows = connection.execute(TICKETS.where(tickets.c.site == self.site, mine).order_by(tickets.c.id)).all()
         changes = []
         for ticket in views(rows):
             body = ticket_view(ticket, zone)

@@ -18,6 +18,7 @@ from sqlalchemy import Column, Table, bindparam, select
 from sqlalchemy.exc import IntegrityError
 
 from hub.store.database import Store
+from hub.store.prepared import Prepared
 from hub.store.schema import sessions, tokens, users
 from hub.vocabulary.instants import HOUR_MS, UtcMs
 from hub.vocabulary.roles import Role
@@ -26,10 +27,12 @@ SESSION_MS = 12 * HOUR_MS
 TOKEN_PREFIX = "hub_"  # noqa: S105
 
 # Built once: asked with every request.
-_BY_TOKEN = select(tokens.c.name, tokens.c.roles, tokens.c.sites).where(
-    tokens.c.digest == bindparam("_digest"), tokens.c.revoked_at.is_(None)
+_BY_TOKEN = Prepared(
+    select(tokens.c.name, tokens.c.roles, tokens.c.sites).where(
+        tokens.c.digest == bindparam("_digest"), tokens.c.revoked_at.is_(None)
+    )
 )
-_BY_SESSION = (
+_BY_SESSION = Prepared(
     select(users.c.name, users.c.roles, users.c.sites, sessions.c.csrf)
     .join_from(sessions, users, sessions.c.user_id == users.c.id)
     .where(
@@ -191,14 +194,14 @@ def _principal(name: str, roles: str, sites: str, csrf: str | None = None) -> Pr
 def by_token(store: Store, token: str) -> Principal | None:
     """Whose token it is; None when it is unknown or revoked."""
     with store.read() as connection:
-        row = connection.execute(_BY_TOKEN, {"_digest": _digest(token)}).one_or_none()
+        row = _BY_TOKEN.one_or_none(connection, {"_digest": _digest(token)})
     return None if row is None else _principal(f"token:{row.name}", row.roles, row.sites)
 
 
 def by_session(store: Store, secret: str, now: UtcMs) -> Principal | None:
     """Whose console session it is; None when it is unknown, over, or its person was disabled."""
     with store.read() as connection:
-        row = connection.execute(_BY_SESSION, {"_digest": _digest(secret), "_now": now}).one_or_none()
+        row = _BY_SESSION.one_or_none(connection, {"_digest": _digest(secret), "_now": now})
     return None if row is None else _principal(row.name, row.roles, row.sites, row.csrf)
 
 

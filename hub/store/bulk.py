@@ -6,6 +6,7 @@ called once for every statement and lets other threads in each time: there many 
 
 from __future__ import annotations
 
+import sqlite3
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from itertools import chain
@@ -13,6 +14,8 @@ from typing import Any
 
 from sqlalchemy import Connection, Table, func
 from sqlalchemy.dialects import postgresql, sqlite
+
+from hub.store.prepared import as_usual, driver_of
 
 SQLITE_ROWS = 32
 """Rows in one statement; so many times the widest table stays far below SQLite's limit of 32,766 parameters."""
@@ -50,9 +53,9 @@ class _Compiled(ABC):
         written = 0
         for at in range(0, together, SQLITE_ROWS):
             values = tuple(chain.from_iterable(rows[at : at + SQLITE_ROWS]))
-            written += connection.exec_driver_sql(self._together(text), values).rowcount
+            written += _written(connection, self._together(text), [values])
         if together < len(rows):
-            written += connection.exec_driver_sql(text, list(rows[together:])).rowcount
+            written += _written(connection, text, rows[together:])
         return written
 
     def _together(self, text: str) -> str:
@@ -71,6 +74,17 @@ class _Compiled(ABC):
         )
         assert tuple(compiled.positiontup or ()) == self._columns, f"{compiled.positiontup} is not {self._columns}"
         return str(compiled)
+
+
+def _written(connection: Connection, text: str, values: Sequence[tuple[Any, ...]]) -> int:
+    """Execute on SQLite, once for each tuple; the number of rows that were written."""
+    driver = driver_of(connection)
+    if driver is None:
+        return connection.exec_driver_sql(text, list(values)).rowcount
+    try:
+        return driver.executemany(text, values).rowcount
+    except sqlite3.Error as error:
+        raise as_usual(error, text, connection) from error
 
 
 class Insert(_Compiled):

@@ -98,6 +98,7 @@ class Store:
         with (self._last_reader if self.way.stands_last else self.reader).connect() as connection:
             if not self.is_sqlite:
                 connection.execution_options(isolation_level="REPEATABLE READ")
+            connection.begin()
             yield connection
             connection.rollback()
 

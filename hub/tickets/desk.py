@@ -13,6 +13,7 @@ from zoneinfo import ZoneInfo
 import msgspec
 from sqlalchemy import Connection, bindparam, select
 
+from hub.store.prepared import Prepared
 from hub.store.schema import ticket_numbers, tickets
 from hub.tickets import clock_rows, drills, escalation, lifecycle, rows
 from hub.tickets.escalation import Moment
@@ -36,7 +37,7 @@ OF_THE_CAR: Final = frozenset(
 )
 
 _NUMBERS: Final = ticket_numbers.c.site == bindparam("_site"), ticket_numbers.c.year == bindparam("_year")
-_BUMP: Final = (
+_BUMP: Final = Prepared(
     ticket_numbers.update().where(*_NUMBERS).values(last=ticket_numbers.c.last + 1).returning(ticket_numbers.c.last)
 )
 
@@ -334,7 +335,7 @@ class Desk:
         facts = self._names.site(site)
         zone = ZoneInfo(facts.timezone if facts else "UTC")
         year = datetime.fromtimestamp(self._now / 1000, zone).year
-        number = self._connection.execute(_BUMP, {"_site": site, "_year": year}).scalar_one_or_none()
+        number = _BUMP.scalar_one_or_none(self._connection, {"_site": site, "_year": year})
         if number is None:
             number = 1
             self._connection.execute(ticket_numbers.insert().values(site=site, year=year, last=number))

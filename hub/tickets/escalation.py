@@ -40,7 +40,7 @@ def offsets_s(spec: ClockSpec) -> tuple[int, ...]:
 
 def first_due(spec: ClockSpec, started_at: UtcMs) -> UtcMs:
     """When the clock's first moment is."""
-    return started_at + offsets_s(spec)[0] * SECOND_MS
+    return started_at + min(spec.warnings, default=spec.within_s) * SECOND_MS
 
 
 def fallen(spec: ClockSpec, started_at: UtcMs, due_at: UtcMs) -> Fallen:

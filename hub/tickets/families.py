@@ -86,7 +86,7 @@ class Families:
             whole = rows.active_of(self._connection, ticket.kind, site_of(ticket.subject))
         if whole is None or not mass.struck(whole):
             return
-        loose = select(tickets).where(
+        loose = rows.TICKETS.where(
             tickets.c.kind == ticket.kind,
             tickets.c.site == ticket.subject.site,
             tickets.c.subject_type == str(SubjectType.DEVICE),

@@ -5,23 +5,23 @@ Newest first; the cursor is the id of the last ticket seen, so that new tickets 
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from functools import cache
 from typing import Any
 
 import msgspec
-from sqlalchemy import ColumnElement, Connection, Row, Select, bindparam, select
+from sqlalchemy import ColumnElement, Connection, Row, bindparam, select
 
+from hub.store.prepared import Prepared
 from hub.store.schema import ticket_clocks, ticket_milestones, ticket_timeline, tickets
+from hub.tickets.rows import TICKETS
 
 ACKNOWLEDGED = "acknowledged"
 REOPENED = "reopened"
 
-# A row is a tuple, whose own `count` hides the column's: it is read as `times`.
-_TICKETS = select(*(column.label("times") if column.name == "count" else column for column in tickets.c))
 # Built once: putting a statement together costs as much as running it.
-_NEWEST_FIRST = _TICKETS.order_by(tickets.c.id.desc())
-_ONE = _TICKETS.where(tickets.c.id == bindparam("ticket_id"))
+_NEWEST_FIRST = TICKETS.order_by(tickets.c.id.desc())
+_ONE = TICKETS.where(tickets.c.id == bindparam("ticket_id"))
 _PHASES: Mapping[str, ColumnElement[bool]] = {"active": tickets.c.active, "closed": ~tickets.c.active}
 _CONDITIONS: Mapping[str, ColumnElement[bool]] = {
     "kind": tickets.c.kind == bindparam("kind"),
@@ -34,11 +34,9 @@ _CONDITIONS: Mapping[str, ColumnElement[bool]] = {
     "state": tickets.c.state == bindparam("state"),
     **_PHASES,
 }
-_MILESTONES = (
-    select(ticket_milestones.c.ticket_id, ticket_milestones.c.name)
-    .where(ticket_milestones.c.ticket_id.in_(bindparam("ticket_ids", expanding=True)))
-    .order_by(ticket_milestones.c.id)
-)
+_REACHED = select(ticket_milestones.c.ticket_id, ticket_milestones.c.name).order_by(ticket_milestones.c.id)
+_MILESTONES = _REACHED.where(ticket_milestones.c.ticket_id.in_(bindparam("ticket_ids", expanding=True)))
+_MILESTONES_OF_ONE = Prepared(_REACHED.where(ticket_milestones.c.ticket_id == bindparam("ticket_id")))
 
 
 class TicketFilter(msgspec.Struct, frozen=True, kw_only=True):
@@ -77,13 +75,16 @@ def page(connection: Connection, wanted: TicketFilter, before: int | None, limit
     }
     about = {name: value for name, value in asked.items() if value is not None}
     conditions = frozenset(about) if phase is None else frozenset({phase, *about})
-    return connection.execute(_page(conditions), {**about, "limit": limit}).all()
+    return _page(conditions)(connection, {**about, "limit": limit})
 
 
 @cache
-def _page(conditions: frozenset[str]) -> Select[Any]:
-    """The statement for these conditions: a console asks the same ones again and again."""
-    return _NEWEST_FIRST.where(*(_CONDITIONS[name] for name in sorted(conditions))).limit(bindparam("limit"))
+def _page(conditions: frozenset[str]) -> Callable[[Connection, Mapping[str, Any]], Sequence[Any]]:
+    """Asks under these conditions: a console does the same again and again."""
+    statement = _NEWEST_FIRST.where(*(_CONDITIONS[name] for name in sorted(conditions))).limit(bindparam("limit"))
+    if "sites" in conditions:  # a list
+        return lambda connection, values: connection.execute(statement, values).all()
+    return Prepared(statement).all
 
 
 def one(connection: Connection, ticket_id: int) -> Row[Any] | None:
@@ -112,7 +113,11 @@ def milestones(connection: Connection, ticket_ids: Collection[int]) -> Mapping[i
     found: dict[int, list[str]] = {}
     if not ticket_ids:
         return found
-    for row in connection.execute(_MILESTONES, {"ticket_ids": list(ticket_ids)}):
+    if len(ticket_ids) == 1:
+        rows = _MILESTONES_OF_ONE.all(connection, {"ticket_id": next(iter(ticket_ids))})
+    else:
+        rows = connection.execute(_MILESTONES, {"ticket_ids": list(ticket_ids)}).all()
+    for row in rows:
         found.setdefault(row.ticket_id, []).append(row.name)
     return found
 

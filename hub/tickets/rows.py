@@ -1,6 +1,7 @@
 """Tickets as rows: reading one back, writing what a move left behind.
 
-Rule: statements are built once. An alarm issues all of these while others wait, and to build one costs more than to run it.
+Rule: statements are built once, those of an alarm's own way prepared as well: others wait while it issues them, and to build one
+costs more than to run it.
 """
 
 from __future__ import annotations
@@ -9,8 +10,10 @@ from collections.abc import Iterable, Sequence
 from typing import Any, Final
 
 import msgspec
-from sqlalchemy import Connection, Row, Select, bindparam, func, select
+from sqlalchemy import Connection, Row, bindparam, func, select
 
+from hub.store.bulk import Insert
+from hub.store.prepared import Prepared
 from hub.store.schema import ticket_milestones, ticket_timeline, tickets
 from hub.tickets.ticket import Entry, Ticket, standing
 from hub.vocabulary.decisions import Severity
@@ -19,25 +22,47 @@ from hub.vocabulary.instants import UtcMs
 
 _decode_json = msgspec.json.Decoder().decode
 
-_BY_ID: Final = select(tickets).where(tickets.c.id == bindparam("_id"))
-_ACTIVE: Final = select(tickets).where(
-    tickets.c.kind == bindparam("_kind"),
-    tickets.c.site == bindparam("_site"),
-    tickets.c.subject_type == bindparam("_subject_type"),
-    tickets.c.subject_id == bindparam("_subject_id"),
-    tickets.c.active,
+TICKETS: Final = select(*(column.label("times") if column.name == "count" else column for column in tickets.c))
+"""All of a ticket's row. A row is a tuple, whose own `count` hides the column's: it is read as `times`."""
+
+_BY_ID: Final = Prepared(TICKETS.where(tickets.c.id == bindparam("_id")))
+_ACTIVE: Final = Prepared(
+    TICKETS.where(
+        tickets.c.kind == bindparam("_kind"),
+        tickets.c.site == bindparam("_site"),
+        tickets.c.subject_type == bindparam("_subject_type"),
+        tickets.c.subject_id == bindparam("_subject_id"),
+        tickets.c.active,
+    )
 )
-_REACHED: Final = (
+_REACHED: Final = Prepared(
     select(ticket_milestones.c.name)
     .where(ticket_milestones.c.ticket_id == bindparam("_id"))
     .order_by(ticket_milestones.c.id)
 )
-_BELOW: Final = select(tickets).where(tickets.c.parent_id == bindparam("_id")).order_by(tickets.c.id)
+_BELOW: Final = TICKETS.where(tickets.c.parent_id == bindparam("_id")).order_by(tickets.c.id)
 _ACTIVE_BELOW: Final = select(func.count()).where(tickets.c.parent_id == bindparam("_id"), tickets.c.active)
-_INSERT: Final = tickets.insert()
+_INSERT: Final = Prepared(
+    tickets.insert().returning(tickets.c.id), given=[column.name for column in tickets.c if column is not tickets.c.id]
+)
 _UPDATE: Final = tickets.update().where(tickets.c.id == bindparam("_id"))
-_ENTER: Final = ticket_timeline.insert()
-_REACH: Final = ticket_milestones.insert()
+_ENTER: Final = Insert(
+    ticket_timeline,
+    (
+        "ticket_id",
+        "entry",
+        "name",
+        "reason",
+        "by",
+        "occurred_at",
+        "recorded_at",
+        "state_from",
+        "state_to",
+        "data_json",
+        "event_key",
+    ),
+)
+_REACH: Final = Insert(ticket_milestones, ("ticket_id", "name", "at", "by"))
 
 
 def json_text(value: Any) -> str:
@@ -46,7 +71,7 @@ def json_text(value: Any) -> str:
 
 
 def ticket_of(row: Row[Any], milestones: frozenset[str] = frozenset()) -> Ticket:
-    """A row of `tickets` as a value."""
+    """A row of TICKETS as a value."""
     return Ticket(
         id=row.id,
         number=row.number,
@@ -63,7 +88,7 @@ def ticket_of(row: Row[Any], milestones: frozenset[str] = frozenset()) -> Ticket
         opened_at=row.opened_at,
         updated_at=row.updated_at,
         ended_at=row.ended_at,
-        count=row._mapping["count"],  # noqa: SLF001  a row is a tuple, and tuples count
+        count=row.times,
         assignee=row.assignee,
         fields=_decode_json(row.fields_json),
         drill=bool(row.drill),
@@ -112,7 +137,7 @@ def by_id(connection: Connection, ticket_id: int) -> Ticket | None:
 
 def reached(connection: Connection, ticket_id: int) -> frozenset[str]:
     """Names of the milestones of a ticket that stand."""
-    return standing(connection.execute(_REACHED, {"_id": ticket_id}).scalars())
+    return standing(row.name for row in _REACHED.all(connection, {"_id": ticket_id}))
 
 
 def active_of(connection: Connection, kind: str, subject: Subject) -> Ticket | None:
@@ -129,8 +154,8 @@ def _about(kind: str, subject: Subject) -> dict[str, Any]:
     }
 
 
-def _found(connection: Connection, statement: Select[Any], about: dict[str, Any]) -> Ticket | None:
-    row = connection.execute(statement, about).one_or_none()
+def _found(connection: Connection, statement: Prepared, about: dict[str, Any]) -> Ticket | None:
+    row = statement.one_or_none(connection, about)
     return None if row is None else ticket_of(row, reached(connection, row.id))
 
 
@@ -146,7 +171,7 @@ def active_below(connection: Connection, parent_id: int) -> int:
 
 
 def views(rows: Sequence[Row[Any]]) -> list[Ticket]:
-    """Rows of a list; milestones are not loaded."""
+    """Rows of TICKETS; milestones are not loaded."""
     return [ticket_of(row) for row in rows]
 
 
@@ -155,9 +180,7 @@ def views(rows: Sequence[Row[Any]]) -> list[Ticket]:
 
 def insert(connection: Connection, ticket: Ticket) -> int:
     """Store a new ticket; its id."""
-    key = connection.execute(_INSERT, row_of(ticket)).inserted_primary_key
-    assert key is not None
-    return int(key[0])
+    return int(_INSERT.scalar_one_or_none(connection, row_of(ticket)))
 
 
 def update(connection: Connection, ticket: Ticket) -> None:
@@ -167,24 +190,22 @@ def update(connection: Connection, ticket: Ticket) -> None:
 
 def enter(connection: Connection, ticket_id: int, entry: Entry, recorded_at: UtcMs, event_key: bytes | None) -> None:
     """Write an entry into the ticket's timeline."""
-    values = {
-        "ticket_id": ticket_id,
-        "entry": entry.entry,
-        "name": entry.name,
-        "reason": entry.reason,
-        "by": entry.by,
-        "occurred_at": entry.occurred_at,
-        "recorded_at": recorded_at,
-        "state_from": entry.state_from,
-        "state_to": entry.state_to,
-        "data_json": json_text(entry.data),
-        "event_key": event_key,
-    }
-    connection.execute(_ENTER, values)
+    row = (
+        ticket_id,
+        entry.entry,
+        entry.name,
+        entry.reason,
+        entry.by,
+        entry.occurred_at,
+        recorded_at,
+        entry.state_from,
+        entry.state_to,
+        json_text(entry.data),
+        event_key,
+    )
+    _ENTER.run(connection, [row])
 
 
 def reach(connection: Connection, ticket_id: int, names: Iterable[str], at: UtcMs, by: str) -> None:
     """Write down milestones that the ticket has reached."""
-    reached_now = [{"ticket_id": ticket_id, "name": name, "at": at, "by": by} for name in names]
-    if reached_now:
-        connection.execute(_REACH, reached_now)
+    _REACH.run(connection, [(ticket_id, name, at, by) for name in names])

@@ -7,6 +7,7 @@ from typing import Any
 
 from sqlalchemy import Connection, Row, select
 
+from hub.store.prepared import Prepared
 from hub.store.schema import suppressions, tickets
 from hub.tickets.suppression import EndReason, Suppressed, Suppression
 from hub.vocabulary.events import Subject, SubjectType
@@ -18,7 +19,7 @@ RULE = "suppression"
 _WITH_TICKET = select(
     suppressions, tickets.c.number.label("ticket_number"), tickets.c.subject_name, tickets.c.kind.label("of_kind")
 ).join(tickets, tickets.c.id == suppressions.c.ticket_id, isouter=True)
-_RUNNING = select(suppressions).where(suppressions.c.ended_at.is_(None)).order_by(suppressions.c.id)
+_RUNNING = Prepared(select(suppressions).where(suppressions.c.ended_at.is_(None)).order_by(suppressions.c.id))
 
 
 def suppression_of(row: Row[Any]) -> Suppression:
@@ -42,7 +43,7 @@ def suppression_of(row: Row[Any]) -> Suppression:
 
 def running(connection: Connection) -> list[Suppression]:
     """Those that have not ended, oldest first."""
-    return [suppression_of(row) for row in connection.execute(_RUNNING)]
+    return [suppression_of(row) for row in _RUNNING.all(connection)]
 
 
 def begin(connection: Connection, new: Suppression) -> Suppression:

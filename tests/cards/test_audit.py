@@ -34,13 +34,6 @@ def fill(connection: Connection, count: int = 5) -> Head:
     return end
 
 
-@pytest.fixture
-def store(database_url: str) -> Iterator[Store]:
-    opened = open_store(database_url)
-    yield opened
-    opened.close()
-
-
 def problems(store: Store, expected: Head | None = None) -> list[tuple[int, str]]:
     with store.read() as connection:
         return [(each.seq, each.problem) for each in audit.verify(connection, CHAINS, expected)[1]]

@@ -1,20 +1,11 @@
 """What a start rehearses leaves nothing behind: no row in any table, nothing due, nothing on the feed, nothing in memory."""
 
-import pytest
 from sqlalchemy import event, func, select
 
 from hub.pipeline.rehearsal import rehearse
 from hub.store import schema
-from hub.store.database import open_store
 from hub.vocabulary.facts import DeviceKind
 from support.rig import START, Rig, device
-
-
-@pytest.fixture
-def store(database_url):
-    found = open_store(database_url)
-    yield found
-    found.close()
 
 
 def rows(store):

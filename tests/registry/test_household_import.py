@@ -11,7 +11,6 @@ from hub.importing import import_sheet
 from hub.registry.household_import import SiteEntry, understand
 from hub.registry.sheet import LARGEST_FILE, Sheet, SheetError, read_sheet
 from hub.settings import NotifierTypes, load
-from hub.store.database import open_store
 from hub.store.schema import household_members, households, people, person_channels
 from hub.vocabulary.facts import NotifierFacts
 from support.configuration import HUB_YAML, PROFILES, RULES, SITE_YAML, write_configuration
@@ -32,13 +31,6 @@ def settings(tmp_path):
     path = write_configuration(tmp_path, HUB_YAML, lakeside=SITE_YAML + NOTIFIERS)
     types = NotifierTypes({"fake": NotifierFacts(secrets=("key",))})
     return load(path, {"K": "secret"}, PROFILES, RULES, types)
-
-
-@pytest.fixture
-def store(database_url):
-    opened = open_store(database_url)
-    yield opened
-    opened.close()
 
 
 @pytest.fixture

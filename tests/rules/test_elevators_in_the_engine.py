@@ -7,7 +7,6 @@ from pathlib import Path
 
 import msgspec
 import pytest
-from sqlalchemy import select
 
 from hub.store.database import Store, open_store
 from hub.store.schema import tickets as table
@@ -54,7 +53,7 @@ def wait_until(rig: Rig, moment: int) -> None:
 
 
 def tickets(store: Store, subject: str) -> list[Ticket]:
-    statement = select(table).where(table.c.subject_id == subject, table.c.kind == "entrapment").order_by(table.c.id)
+    statement = rows.TICKETS.where(table.c.subject_id == subject, table.c.kind == "entrapment").order_by(table.c.id)
     with store.read() as connection:
         return [rows.ticket_of(row) for row in connection.execute(statement)]
 

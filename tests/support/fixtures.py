@@ -15,6 +15,8 @@ from support.postgres import PostgresServer
 if TYPE_CHECKING:
     from playwright.sync_api import Browser
 
+    from hub.store.database import Store
+
 
 @pytest.fixture
 def free_port() -> Callable[[], int]:
@@ -124,6 +126,26 @@ def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str
     url = server.new_database(server.template("migrated", _migrate))
     yield url
     server.drop_database(url)
+
+
+@pytest.fixture
+def store(database_url: str) -> Iterator["Store"]:
+    """An open database without rows, on SQLite and on PostgreSQL."""
+    from hub.store.database import open_store
+
+    opened = open_store(database_url)
+    yield opened
+    opened.close()
+
+
+@pytest.fixture
+def sqlite_store(migrated_sqlite: Path, tmp_path: Path) -> Iterator["Store"]:
+    """The same for what concerns SQLite alone."""
+    from hub.store.database import open_store
+
+    opened = open_store(f"sqlite:///{shutil.copy(migrated_sqlite, tmp_path / 'hub.db')}")
+    yield opened
+    opened.close()
 
 
 def _migrate(url: str) -> None:
