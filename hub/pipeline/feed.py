@@ -49,7 +49,7 @@ def append(connection: Connection, changes: Sequence[tuple[str, UtcMs, str, Any]
     """Number and store `(site, at, type, body)`; part of the caller's transaction."""
     if not changes:
         return []
-    last = _BUMP.scalar_one_or_none(connection, {"_count": len(changes)})
+    last = _BUMP.scalar_one(connection, {"_count": len(changes)})
     first = last - len(changes) + 1
     rows = [
         FeedRow(first + i, site, at, kind, msgspec.json.encode(body).decode())

@@ -13,7 +13,7 @@ from typing import Any, Final, cast
 
 from sqlalchemy import Connection, Select
 from sqlalchemy.dialects import sqlite
-from sqlalchemy.exc import DBAPIError, MultipleResultsFound
+from sqlalchemy.exc import DBAPIError, MultipleResultsFound, NoResultFound
 from sqlalchemy.sql.dml import ReturningInsert, ReturningUpdate
 
 NO_VALUES: Final[Mapping[str, Any]] = {}
@@ -84,6 +84,13 @@ class Prepared:
         if len(rows) > 1:
             raise MultipleResultsFound(f"{len(rows)} rows: {self._text}")
         return rows[0] if rows else None
+
+    def scalar_one(self, connection: Connection, values: Mapping[str, Any] = NO_VALUES) -> Any:
+        """The only column of the row. Raises NoResultFound, MultipleResultsFound."""
+        row = self.one_or_none(connection, values)
+        if row is None:
+            raise NoResultFound(f"no row: {self._text}")
+        return row[0]
 
     def scalar_one_or_none(self, connection: Connection, values: Mapping[str, Any] = NO_VALUES) -> Any:
         """The only column of the row; None where there is no row. Raises MultipleResultsFound."""

@@ -180,7 +180,7 @@ def views(rows: Sequence[Row[Any]]) -> list[Ticket]:
 
 def insert(connection: Connection, ticket: Ticket) -> int:
     """Store a new ticket; its id."""
-    return int(_INSERT.scalar_one_or_none(connection, row_of(ticket)))
+    return int(_INSERT.scalar_one(connection, row_of(ticket)))
 
 
 def update(connection: Connection, ticket: Ticket) -> None:

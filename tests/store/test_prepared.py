@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 from sqlalchemy import bindparam, select, text
-from sqlalchemy.exc import IntegrityError, MultipleResultsFound, OperationalError, StatementError
+from sqlalchemy.exc import IntegrityError, MultipleResultsFound, NoResultFound, OperationalError, StatementError
 
 from hub.right_of_way import Claim
 from hub.store.bulk import Insert
@@ -61,7 +61,7 @@ def test_values_are_given_by_name_and_rows_have_their_columns_by_name(store: Sto
         assert [each.high for each in TRUTHS.all(connection)] == [False, True]
         assert all(type(each.high) is bool for each in TRUTHS.all(connection)), "as the column's type says"
     with store.write() as connection:
-        assert BUMP.scalar_one_or_none(connection, {"_site": "a"}) == 8
+        assert BUMP.scalar_one(connection, {"_site": "a"}) == 8
         assert BUMP.scalar_one_or_none(connection, {"_site": "c"}) is None
 
 
@@ -71,6 +71,8 @@ def test_what_cannot_be_answered_is_an_error_either_way(store: Store) -> None:
     with store.read() as connection:
         with pytest.raises(MultipleResultsFound):
             ALL.one_or_none(connection)
+        with pytest.raises(NoResultFound):
+            ONE.scalar_one(connection, {"_site": "c"})
         with pytest.raises((KeyError, StatementError), match="_site"):
             ONE.all(connection, {"site": "b"})
 
