@@ -3,11 +3,14 @@
 import threading
 
 import pytest
-from sqlalchemy import text
+from sqlalchemy import Integer, bindparam, select, text
 
 from hub.right_of_way import Claim, Hold, RightOfWay
 from hub.store.database import open_store
+from hub.store.prepared import Prepared
 from support.waiting import wait_until
+
+ECHO = Prepared(select(bindparam("_number", type_=Integer).label("number")))
 
 
 class Watch:
@@ -109,8 +112,17 @@ def test_the_way_is_free_where_nobody_claims_it(whose):
     assert not way.is_free
 
 
+def plainly(connection, number):
+    return connection.execute(text(f"SELECT {number}")).scalar_one()
+
+
+def prepared(connection, number):
+    return ECHO.scalar_one(connection, {"_number": number})
+
+
+@pytest.mark.parametrize("ask", [plainly, prepared])
 @pytest.mark.parametrize("whose", ["alarms", "news", "questions"])
-def test_who_stands_last_lets_others_pass_between_two_statements_of_one_look(database_url, whose):
+def test_who_stands_last_lets_others_pass_between_two_statements_of_one_look(database_url, whose, ask):
     store = open_store(database_url)
     claim = Claim(60.0)
     setattr(store.way, whose, claim)
@@ -119,9 +131,9 @@ def test_who_stands_last_lets_others_pass_between_two_statements_of_one_look(dat
     def look() -> None:
         store.way.stand_last()
         with store.read() as connection:
-            found.append(connection.execute(text("SELECT 1")).scalar_one())
+            found.append(ask(connection, 1))
             claim.came()
-            found.append(connection.execute(text("SELECT 2")).scalar_one())
+            found.append(ask(connection, 2))
 
     looking = threading.Thread(target=look)
     looking.start()
@@ -129,7 +141,7 @@ def test_who_stands_last_lets_others_pass_between_two_statements_of_one_look(dat
     assert found == [1]
     if whose != "alarms":  # nobody begins to look beside an alarm
         with store.read() as connection:
-            assert connection.execute(text("SELECT 3")).scalar_one() == 3, "others do not wait"
+            assert ask(connection, 3) == 3, "others do not wait"
     claim.done()
     looking.join(10)
     assert found == [1, 2]

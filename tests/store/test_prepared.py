@@ -3,19 +3,16 @@
 from __future__ import annotations
 
 import sqlite3
-import threading
 from typing import Any
 
 import pytest
 from sqlalchemy import bindparam, select, text
 from sqlalchemy.exc import IntegrityError, MultipleResultsFound, NoResultFound, OperationalError, StatementError
 
-from hub.right_of_way import Claim
 from hub.store.bulk import Insert
 from hub.store.database import Store
 from hub.store.prepared import Prepared, driver_of
 from hub.store.schema import feed_head, ticket_numbers, tickets
-from support.waiting import wait_until
 
 YEAR = 2026
 ADD = Prepared(
@@ -126,26 +123,6 @@ def test_the_driver_is_used_within_transactions_and_by_those_who_need_not_stand_
         connection.rollback()
         assert driver_of(connection) is None, "no transaction has begun"
         assert ALL.all(connection) == []
-
-
-def test_who_stands_last_gives_way_before_a_prepared_statement_too(store: Store) -> None:
-    store.way.news = claim = Claim(60.0)
-    found: list[int] = []
-
-    def look() -> None:
-        store.way.stand_last()
-        with store.read() as connection:
-            found.append(len(ALL.all(connection)))
-            claim.came()
-            found.append(len(ALL.all(connection)))
-
-    looking = threading.Thread(target=look)
-    looking.start()
-    wait_until(lambda: claim._free._cond._waiters, 10, "it gives way")  # type: ignore[attr-defined]
-    assert found == [0]
-    claim.done()
-    looking.join(10)
-    assert found == [0, 0]
 
 
 def test_a_statement_with_a_list_is_refused_when_it_is_made() -> None:
