@@ -15,6 +15,7 @@ import pytest
 from connectors import broker as module
 from connectors.broker import BrokerError, EmbeddedBroker, mqtt_answers
 from connectors.broker_store import store_limit
+from support.freezing import freeze
 from support.mqtt import MqttClient
 from support.ports import free_port
 from support.waiting import wait_until
@@ -256,7 +257,7 @@ def test_while_an_orphan_still_holds_the_store_no_second_server_opens_it(tmp_pat
     command = [sys.executable, "-c", HUB, str(tmp_path), "0"]
     with subprocess.Popen(command, stdout=subprocess.PIPE, cwd=Path(__file__).parents[2]) as hub:
         orphan = int(hub.stdout.readline())
-        os.kill(orphan, signal.SIGSTOP)  # a server that is too busy to end in time
+        freeze(orphan)  # a server that is too busy to end in time
         hub.kill()
     broker = EmbeddedBroker(tmp_path)
     try:

@@ -17,6 +17,7 @@ from typing import ClassVar, Literal
 
 from connectors.broker import die_with_parent
 from support.certificates import TlsFiles
+from support.freezing import freeze, thaw
 from support.ports import free_port
 from support.waiting import wait_until
 
@@ -84,10 +85,10 @@ class TestBroker:
 
     def freeze(self) -> None:
         """Keeps the sockets open and answers nothing, until thaw()."""
-        os.kill(self.pid, signal.SIGSTOP)
+        freeze(self.pid)
 
     def thaw(self) -> None:
-        os.kill(self.pid, signal.SIGCONT)
+        thaw(self.pid)
 
     def _end(self, how: signal.Signals) -> None:
         process, self._process = self._process, None

@@ -26,6 +26,7 @@ from connectors.broker import die_with_parent
 from support.brokers import TestBroker
 from support.estate_files import PASSWORD_VARIABLE, SiteFile, mqtt_section, site_file, write_estate
 from support.forked import ForkedProcess, run_hub, start_hub
+from support.freezing import freeze, thaw
 from support.hub_http import HubHttp, LiveFeed
 from support.waiting import wait_until
 
@@ -207,10 +208,10 @@ class RunningHub:
         self.wait_ready()
 
     def freeze(self) -> None:
-        os.kill(self.pid, signal.SIGSTOP)
+        freeze(self.pid)
 
     def thaw(self) -> None:
-        os.kill(self.pid, signal.SIGCONT)
+        thaw(self.pid)
 
     def log(self) -> str:
         """Everything that it has written to stderr, over all its lives."""
