@@ -20,9 +20,7 @@ from hub.vocabulary.instants import UtcMs
 
 _COLUMNS = ("site", "device_pk", "kind", "key", "occurred_at", "received_at", "decided_at", "late", "body_json")
 _INSERT = Insert(events, _COLUMNS)
-_KNOWN = select(events.c.key).where(events.c.key.in_(bindparam("_keys", expanding=True)))
-# An alarm comes alone, and to look for a list of one costs as much as three statements.
-_KNOWN_ONE = Prepared(select(events.c.key).where(events.c.key == bindparam("_key")))
+_KNOWN = Prepared(select(events.c.key).where(events.c.key.in_(bindparam("_keys", expanding=True))))
 _encode = msgspec.json.Encoder().encode
 
 
@@ -36,9 +34,7 @@ def known_keys(connection: Connection, keys: Sequence[bytes]) -> set[bytes]:
     """Which of these are stored already."""
     if not keys:
         return set()
-    if len(keys) == 1:
-        return set() if _KNOWN_ONE.one_or_none(connection, {"_key": keys[0]}) is None else set(keys)
-    return {bytes(key) for key in connection.execute(_KNOWN, {"_keys": keys}).scalars()}
+    return {bytes(row.key) for row in _KNOWN.all(connection, {"_keys": keys})}
 
 
 class EventLog:

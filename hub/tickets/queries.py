@@ -5,7 +5,7 @@ Newest first; the cursor is the id of the last ticket seen, so that new tickets 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from functools import cache
 from typing import Any
 
@@ -34,9 +34,11 @@ _CONDITIONS: Mapping[str, ColumnElement[bool]] = {
     "state": tickets.c.state == bindparam("state"),
     **_PHASES,
 }
-_REACHED = select(ticket_milestones.c.ticket_id, ticket_milestones.c.name).order_by(ticket_milestones.c.id)
-_MILESTONES = _REACHED.where(ticket_milestones.c.ticket_id.in_(bindparam("ticket_ids", expanding=True)))
-_MILESTONES_OF_ONE = Prepared(_REACHED.where(ticket_milestones.c.ticket_id == bindparam("ticket_id")))
+_MILESTONES = Prepared(
+    select(ticket_milestones.c.ticket_id, ticket_milestones.c.name)
+    .where(ticket_milestones.c.ticket_id.in_(bindparam("ticket_ids", expanding=True)))
+    .order_by(ticket_milestones.c.id)
+)
 
 
 class TicketFilter(msgspec.Struct, frozen=True, kw_only=True):
@@ -75,16 +77,13 @@ def page(connection: Connection, wanted: TicketFilter, before: int | None, limit
     }
     about = {name: value for name, value in asked.items() if value is not None}
     conditions = frozenset(about) if phase is None else frozenset({phase, *about})
-    return _page(conditions)(connection, {**about, "limit": limit})
+    return _page(conditions).all(connection, {**about, "limit": limit})
 
 
 @cache
-def _page(conditions: frozenset[str]) -> Callable[[Connection, Mapping[str, Any]], Sequence[Any]]:
-    """Asks under these conditions: a console does the same again and again."""
-    statement = _NEWEST_FIRST.where(*(_CONDITIONS[name] for name in sorted(conditions))).limit(bindparam("limit"))
-    if "sites" in conditions:  # a list
-        return lambda connection, values: connection.execute(statement, values).all()
-    return Prepared(statement).all
+def _page(conditions: frozenset[str]) -> Prepared:
+    """The question under these conditions: a console asks the same again and again."""
+    return Prepared(_NEWEST_FIRST.where(*(_CONDITIONS[name] for name in sorted(conditions))).limit(bindparam("limit")))
 
 
 def one(connection: Connection, ticket_id: int) -> Row[Any] | None:
@@ -113,11 +112,7 @@ def milestones(connection: Connection, ticket_ids: Collection[int]) -> Mapping[i
     found: dict[int, list[str]] = {}
     if not ticket_ids:
         return found
-    if len(ticket_ids) == 1:
-        rows = _MILESTONES_OF_ONE.all(connection, {"ticket_id": next(iter(ticket_ids))})
-    else:
-        rows = connection.execute(_MILESTONES, {"ticket_ids": list(ticket_ids)}).all()
-    for row in rows:
+    for row in _MILESTONES.all(connection, {"ticket_ids": list(ticket_ids)}):
         found.setdefault(row.ticket_id, []).append(row.name)
     return found
 

@@ -12,7 +12,7 @@ from sqlalchemy.exc import IntegrityError, MultipleResultsFound, NoResultFound, 
 from hub.store.bulk import Insert
 from hub.store.database import Store
 from hub.store.prepared import Prepared, driver_of
-from hub.store.schema import feed_head, ticket_numbers, tickets
+from hub.store.schema import feed_head, ticket_numbers
 
 YEAR = 2026
 ADD = Prepared(
@@ -32,6 +32,19 @@ ONE = Prepared(
 ALL = Prepared(select(ticket_numbers.c.last).order_by(ticket_numbers.c.last))
 TRUTHS = Prepared(
     select((ticket_numbers.c.last > 7).label("high"), ticket_numbers.c.site).order_by(ticket_numbers.c.last)
+)
+IN_ORDER = select(ticket_numbers.c.site).order_by(ticket_numbers.c.last)
+AMONG = Prepared(
+    IN_ORDER.where(
+        ticket_numbers.c.site.in_(bindparam("_sites", expanding=True)),
+        ticket_numbers.c.last >= bindparam("_least"),
+        ticket_numbers.c.year.in_([YEAR - 1, YEAR, YEAR + 1]),
+    )
+)
+BESIDES = Prepared(
+    IN_ORDER.where(
+        ticket_numbers.c.site.not_in(bindparam("_sites", expanding=True)), ticket_numbers.c.site.not_in(["h"])
+    )
 )
 MANY = Insert(ticket_numbers, ("site", "year", "last"))
 
@@ -125,9 +138,21 @@ def test_the_driver_is_used_within_transactions_and_by_those_who_need_not_stand_
         assert ALL.all(connection) == []
 
 
-def test_a_statement_with_a_list_is_refused_when_it_is_made() -> None:
-    with pytest.raises(ValueError, match="_ids"):
-        Prepared(select(tickets.c.id).where(tickets.c.id.in_(bindparam("_ids", expanding=True))))
+@pytest.mark.parametrize("number", [0, 1, 2, 3, 5, 8])
+def test_lists_of_any_length_find_what_is_in_them_and_what_is_not(store: Store, number: int) -> None:
+    names = "abcdefgh"
+    for last, name in enumerate(names):
+        add(store, name, last)
+    wanted, others = names[:number], [name for name in names[number:] if name != "h"]
+    with store.read() as connection:
+        assert [each.site for each in AMONG.all(connection, {"_sites": wanted, "_least": 1})] == list(wanted[1:])
+        assert [each.site for each in BESIDES.all(connection, {"_sites": list(wanted)})] == others
+
+
+def test_a_write_with_a_list_is_refused_when_it_is_made() -> None:
+    touched = ticket_numbers.update().where(ticket_numbers.c.site.in_(["a", "b"])).values(last=0)
+    with pytest.raises(ValueError, match="a write with a list"):
+        Prepared(touched.returning(ticket_numbers.c.last))
 
 
 def test_constants_of_a_statement_need_not_be_given(sqlite_store: Store) -> None:
