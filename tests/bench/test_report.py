@@ -2,6 +2,7 @@
 
 import pytest
 
+from bench import run as bench_run
 from bench.latency import PLAIN, STORED, Latency, least_disturbed
 from bench.report import markdown, verdicts
 
@@ -82,3 +83,37 @@ def test_the_run_that_the_host_disturbed_least_counts_and_of_equals_the_slower()
         for p99_ms, stolen_percent in ((12.0, 0.4), (15.0, 0.1), (16.0, 0.1), (11.0, 3.0))
     ]
     assert least_disturbed(runs).p99_ms == 16.0
+
+
+def run(what, stolen_percent, rate=2_000):
+    return Latency(what, "nats", rate, 150, 1.0, 12.0, 99.0, 1.0, stolen_percent)
+
+
+@pytest.mark.parametrize(
+    ("stolen", "hub_turns", "floor_turns"),
+    [
+        ([0.2, 5.0, 5.0, 5.0], 3, 3),
+        ([5.0, 5.0, 5.0, 1.0, 0.0], 4, 3),
+        ([5.0, 5.0, 1.1, 1.1, 5.0, 1.1, 0.0], 6, 3),
+    ],
+)
+def test_turns_are_taken_until_each_with_an_aim_had_a_quiet_run(monkeypatch, stolen, hub_turns, floor_turns):
+    """What has no aim may be as loud as it likes."""
+    of_hub, of_floor = iter(stolen), []
+
+    def hub(_folder, _broker, _rates, _alarms):
+        return [run("alarm → GET", next(of_hub)), run("alarm → feed (SSE)", 0.0), run("alarm → GET", 9.0, 500)]
+
+    def floor(_folder, _broker, _rates, _alarms):
+        of_floor.append(run(PLAIN, 9.0))
+        return of_floor[-1:]
+
+    monkeypatch.setattr(bench_run.latency, "of_hub", hub)
+    monkeypatch.setattr(bench_run.latency, "of_floor", floor)
+    rows = {
+        (row["what"], row["readings_per_second"]): row
+        for row in bench_run.run_latency(["nats"], (500, 2_000), 150, 3, 6)
+    }
+    assert rows["alarm → GET", 2_000]["stolen_all"] == stolen[:hub_turns]
+    assert rows["alarm → GET", 2_000]["stolen_percent"] == min(stolen[:hub_turns])
+    assert len(of_floor) == floor_turns
