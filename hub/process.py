@@ -9,7 +9,6 @@ from __future__ import annotations
 import gc
 import logging
 import socket
-import sys
 import threading
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
@@ -24,9 +23,6 @@ log = logging.getLogger(__name__)
 
 STOP_WITHIN_S = 10.0
 READY_WITHIN_S = 30.0
-TURN_S = 0.002
-"""How long one thread computes while another one waits, where neither knows which is urgent (hub/right_of_way.py). Python's own
-5 ms add up; half a millisecond costs readings a third of their rate."""
 FULL_LOOK_AFTER = 100
 """So many looks for younger garbage between two looks through everything that came after the start, each of which stops all
 threads for 10 to 16 ms. With Python's own 10 they come every ten seconds beside 2,000 readings a second, and find 80 kB."""
@@ -128,7 +124,6 @@ class Hub:
 
     def start(self) -> None:
         """Start everything; what was started is stopped again when a part cannot start."""
-        sys.setswitchinterval(TURN_S)
         try:
             for part in (*self.parts, self.api):
                 self._started.append(part)

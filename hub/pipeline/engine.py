@@ -24,6 +24,7 @@ from hub.pipeline.deadlines import goes_before
 from hub.pipeline.inbox import Inbox, Item, Task, is_prompt
 from hub.pipeline.rehearsal import rehearse
 from hub.pipeline.step import Step
+from hub.pipeline.turns import Turns
 from hub.store.database import Store, explain
 from hub.tickets.lifecycle import Refused
 from hub.vocabulary.events import Event, MeterReading, SupervisionTick
@@ -87,6 +88,7 @@ class Engine:
         self._decoders = decoders
         self._clock = clock
         self._intake_ready = intake_ready
+        self._turns = Turns()
         self._thread = threading.Thread(target=self._loop, name="engine", daemon=True)
         self._stopping = threading.Event()
         self._started_at = clock()
@@ -122,6 +124,7 @@ class Engine:
                 self._wait()
                 self._inbox.let_questions_pass()
                 kept = self._inbox.take(BATCH_LIMIT)
+                self._turns.follow(self._inbox.readings)
             try:
                 self.step(kept, gives_way=self._left < LEFT_AT_MOST)
             except _AlarmCameError:

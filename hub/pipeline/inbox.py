@@ -166,6 +166,11 @@ class Inbox:
     def _readings_at_once(self, limit: int) -> int:
         return limit if len(self._telemetry) > BACKLOG else ENOUGH
 
+    @property
+    def readings(self) -> int:
+        """How many of them wait."""
+        return len(self._telemetry)
+
     def depth(self) -> int:
         """How many items wait."""
         return len(self._alarms) + len(self._inside) + len(self._errands) + len(self._telemetry)

@@ -61,7 +61,8 @@ def reader() -> InveoReader:
 @pytest.fixture
 def site(rig: Rig, reader: InveoReader) -> Iterator[ReaderSite]:
     running = ReaderSite(rig, {1: reader}, {"gate-7": {"unit_id": 1}})
-    running.settle(lambda: running.of(DeviceStatus) and not reader.points.coils[reader.RESET])
+    settled = running.wire.settled(reader)
+    running.settle(lambda: running.of(DeviceStatus) and settled())
     yield running
     running.stop()
 

@@ -63,7 +63,7 @@ def test_a_card_opens_the_gate_until_it_is_lost(nats_broker: TestBroker, start_h
         mine, yours = issue(MINE), issue(YOURS)
         doors = hub.get(f"/cards/{mine}/doors")["items"]
         assert [(each["reported"], each["reason"]) for each in doors] == [("confirmed", "hub_decides")]
-        wait_until(lambda: not reader.points.coils[reader.RESET], 20)  # the hub has found it
+        wait_until(wire.settled(reader), 20)
 
         wire.do(lambda: reader.present(MINE))
         presented = time.monotonic()

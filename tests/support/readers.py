@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from functools import cache
 from typing import Any
 
@@ -17,12 +17,13 @@ from hub.vocabulary.facts import AccessFacts, DeviceFacts, DeviceKind
 from hub.vocabulary.ports import BusEntry, DeviceEntry
 from hub.vocabulary.readers import DoorOpening, FailPolicy, HubAway
 from simulators.modbus import BusServer
-from simulators.readers import Device
+from simulators.readers import Device, InveoReader
 from support.door_site import DoorSite, Hands
 from support.loopback import LoopThread
 from support.rig import SITE, Rig, device
 
 BUS = "doors"
+SOME_LOOKS = 6  # requests: a look is two of them, and the hub may write meanwhile
 SECURE = DoorOpening(
     fail_policy=FailPolicy.FAIL_SECURE,
     hub_away=HubAway.STAYS_LOCKED,
@@ -53,6 +54,17 @@ class ReaderWire(LoopThread):
     def close(self) -> None:
         """Power off: every connection breaks."""
         self.call(self.server.close())
+
+    def settled(self, reader: InveoReader) -> Callable[[], bool]:
+        """Whether the hub has found this reader and looked at it a few times since: what is presented from then on has a time."""
+        found: list[int] = []
+
+        def looked() -> bool:
+            if not found and not reader.points.coils[reader.RESET]:
+                found.append(self.server.requests)
+            return bool(found) and self.server.requests >= found[0] + SOME_LOOKS
+
+        return lambda: self.do(looked)  # type: ignore[no-any-return]
 
     async def _shut(self) -> None:
         await self.server.close()
