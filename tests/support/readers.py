@@ -64,7 +64,7 @@ class ReaderWire(LoopThread):
                 found.append(self.server.requests)
             return bool(found) and self.server.requests >= found[0] + SOME_LOOKS
 
-        return lambda: self.do(looked)  # type: ignore[no-any-return]
+        return lambda: self.do(looked)
 
     async def _shut(self) -> None:
         await self.server.close()
