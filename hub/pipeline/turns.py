@@ -14,7 +14,7 @@ from typing import Final
 from hub.pipeline.gathering import ENOUGH
 
 SHORT_S: Final = 0.0005
-LONG_S: Final = 0.002  # with short ones readings come a third slower from a backlog; Python's own 5 ms add up
+LONG_S: Final = 0.002  # with short ones readings are stored up to a third slower; Python's own 5 ms add up
 BEHIND: Final = ENOUGH
 """So many readings are left where a batch has just been taken: another whole one."""
 
