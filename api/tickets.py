@@ -169,10 +169,10 @@ def ticket_page(
     limit: int,
 ) -> shapes.TicketList:
     """A page of tickets as this caller sees them; times in each site's zone, as on the feed."""
-    rows = queries.page(connection, wanted, cursor, limit + 1)
-    reached = queries.milestones(connection, [row.id for row in rows])
+    found = queries.page(connection, wanted, cursor, limit + 1)
+    reached = rows.milestones(connection, [row.id for row in found])
     reader = _Reader(services, connection, principal)
-    shown, following = one_page(rows, limit)
+    shown, following = one_page(found, limit)
     items = [shapes.Ticket(**reader.common(row, reached.get(row.id, ()))) for row in shown]
     return shapes.TicketList(items=items, next=following)
 

@@ -87,7 +87,7 @@ class Prepared:
     def _for_lengths(self, lengths: tuple[int, ...]) -> _Spelled:
         if lengths not in self._spelled:
             statement = cast("Select[Any]", self._statement)
-            nothing = dict.fromkeys(self._required)
+            nothing = dict.fromkeys(self._required)  # lists are spelled out only where all the rest is given, too
             lists = {key: [None] * length for key, length in zip(self._lists.values(), lengths, strict=True)}
             compiled = statement.params({**nothing, **lists}).compile(
                 dialect=self._dialect, compile_kwargs={"render_postcompile": True}

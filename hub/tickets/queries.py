@@ -5,7 +5,7 @@ Newest first; the cursor is the id of the last ticket seen, so that new tickets 
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from functools import cache
 from typing import Any
 
@@ -14,14 +14,13 @@ from sqlalchemy import ColumnElement, Connection, Row, bindparam, select
 
 from hub.store.prepared import Prepared
 from hub.store.schema import ticket_clocks, ticket_milestones, ticket_timeline, tickets
-from hub.tickets.rows import TICKETS
+from hub.tickets.rows import BY_ID, TICKETS
 
 ACKNOWLEDGED = "acknowledged"
 REOPENED = "reopened"
 
 # Built once: putting a statement together costs as much as running it.
 _NEWEST_FIRST = TICKETS.order_by(tickets.c.id.desc())
-_ONE = TICKETS.where(tickets.c.id == bindparam("ticket_id"))
 _PHASES: Mapping[str, ColumnElement[bool]] = {"active": tickets.c.active, "closed": ~tickets.c.active}
 _CONDITIONS: Mapping[str, ColumnElement[bool]] = {
     "kind": tickets.c.kind == bindparam("kind"),
@@ -34,11 +33,6 @@ _CONDITIONS: Mapping[str, ColumnElement[bool]] = {
     "state": tickets.c.state == bindparam("state"),
     **_PHASES,
 }
-_MILESTONES = Prepared(
-    select(ticket_milestones.c.ticket_id, ticket_milestones.c.name)
-    .where(ticket_milestones.c.ticket_id.in_(bindparam("ticket_ids", expanding=True)))
-    .order_by(ticket_milestones.c.id)
-)
 
 
 class TicketFilter(msgspec.Struct, frozen=True, kw_only=True):
@@ -88,7 +82,8 @@ def _page(conditions: frozenset[str]) -> Prepared:
 
 def one(connection: Connection, ticket_id: int) -> Row[Any] | None:
     """The ticket's row."""
-    return connection.execute(_ONE, {"ticket_id": ticket_id}).one_or_none()
+    row: Row[Any] | None = BY_ID.one_or_none(connection, {"_id": ticket_id})
+    return row
 
 
 def history(connection: Connection, ticket_id: int) -> TicketHistory | None:
@@ -105,16 +100,6 @@ def history(connection: Connection, ticket_id: int) -> TicketHistory | None:
         connection.execute(milestones.order_by(ticket_milestones.c.id)).all(),
         connection.execute(clocks.order_by(ticket_clocks.c.due_at, ticket_clocks.c.name)).all(),
     )
-
-
-def milestones(connection: Connection, ticket_ids: Collection[int]) -> Mapping[int, Sequence[str]]:
-    """Names of the milestones of each of these tickets, in the order in which they were reached."""
-    found: dict[int, list[str]] = {}
-    if not ticket_ids:
-        return found
-    for row in _MILESTONES.all(connection, {"ticket_ids": list(ticket_ids)}):
-        found.setdefault(row.ticket_id, []).append(row.name)
-    return found
 
 
 def is_acknowledged(reached: Sequence[str]) -> bool:

@@ -6,7 +6,7 @@ costs more than to run it.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Any, Final
 
 import msgspec
@@ -25,7 +25,7 @@ _decode_json = msgspec.json.Decoder().decode
 TICKETS: Final = select(*(column.label("times") if column.name == "count" else column for column in tickets.c))
 """All of a ticket's row. A row is a tuple, whose own `count` hides the column's: it is read as `times`."""
 
-_BY_ID: Final = Prepared(TICKETS.where(tickets.c.id == bindparam("_id")))
+BY_ID: Final = Prepared(TICKETS.where(tickets.c.id == bindparam("_id")))
 _ACTIVE: Final = Prepared(
     TICKETS.where(
         tickets.c.kind == bindparam("_kind"),
@@ -36,8 +36,8 @@ _ACTIVE: Final = Prepared(
     )
 )
 _REACHED: Final = Prepared(
-    select(ticket_milestones.c.name)
-    .where(ticket_milestones.c.ticket_id == bindparam("_id"))
+    select(ticket_milestones.c.ticket_id, ticket_milestones.c.name)
+    .where(ticket_milestones.c.ticket_id.in_(bindparam("_ids", expanding=True)))
     .order_by(ticket_milestones.c.id)
 )
 _BELOW: Final = TICKETS.where(tickets.c.parent_id == bindparam("_id")).order_by(tickets.c.id)
@@ -132,12 +132,22 @@ def row_of(ticket: Ticket) -> dict[str, Any]:
 
 def by_id(connection: Connection, ticket_id: int) -> Ticket | None:
     """The ticket with this id."""
-    return _found(connection, _BY_ID, {"_id": ticket_id})
+    return _found(connection, BY_ID, {"_id": ticket_id})
 
 
 def reached(connection: Connection, ticket_id: int) -> frozenset[str]:
     """Names of the milestones of a ticket that stand."""
-    return standing(row.name for row in _REACHED.all(connection, {"_id": ticket_id}))
+    return standing(milestones(connection, [ticket_id]).get(ticket_id, ()))
+
+
+def milestones(connection: Connection, ticket_ids: Collection[int]) -> Mapping[int, Sequence[str]]:
+    """Names of the milestones of each of these tickets, in the order in which they were reached."""
+    found: dict[int, list[str]] = {}
+    if not ticket_ids:
+        return found
+    for row in _REACHED.all(connection, {"_ids": list(ticket_ids)}):
+        found.setdefault(row.ticket_id, []).append(row.name)
+    return found
 
 
 def active_of(connection: Connection, kind: str, subject: Subject) -> Ticket | None:

@@ -69,9 +69,9 @@ def test_acknowledging_shows_the_hubs_answer_and_silences_the_alarm(small_hub, o
     assert page.locator("li.ticket [data-slot=assignee]").inner_text() == "li"
     found = small_hub.services.store
     with found.read() as connection:
-        from hub.tickets import queries
+        from hub.tickets import queries, rows
 
-        assert queries.is_acknowledged(queries.milestones(connection, [ticket])[ticket])
+        assert queries.is_acknowledged(rows.milestones(connection, [ticket])[ticket])
 
 
 def test_a_keyboard_is_enough(small_hub, open_wall):

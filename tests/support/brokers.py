@@ -12,6 +12,7 @@ import socket
 import subprocess
 import sys
 import sysconfig
+from abc import ABC, abstractmethod
 from pathlib import Path
 from typing import ClassVar, Literal
 
@@ -29,7 +30,7 @@ class BrokerUnavailableError(Exception):
     """This machine has no such broker; the message says what to install."""
 
 
-class TestBroker:
+class TestBroker(ABC):
     """A broker with one user. `durable`: queued messages survive kill()."""
 
     __test__ = False
@@ -113,9 +114,9 @@ class TestBroker:
     def _ports(self) -> list[int]:
         return [self.port]
 
+    @abstractmethod
     def _command(self) -> list[str]:
         """Writes the configuration; the first word is an absolute path."""
-        raise NotImplementedError
 
 
 def _takes_connections(port: int) -> bool:
