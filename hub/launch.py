@@ -131,12 +131,16 @@ def _log(handler: logging.Handler) -> None:
 
 @contextlib.contextmanager
 def open_database(settings: Settings) -> Iterator[Store]:
-    """The database of the configuration, also while a hub runs on it."""
-    from hub.store.database import open_store
+    """The database of the configuration, also while a hub runs on it. Raises StoreError, also for what fails meanwhile."""
+    from sqlalchemy.exc import InterfaceError, OperationalError
+
+    from hub.store.database import StoreError, explain, open_store
 
     store = open_store(settings.database)
     try:
         yield store
+    except (OperationalError, InterfaceError) as error:
+        raise StoreError(explain(error, settings.database)) from error
     finally:
         store.close()
 

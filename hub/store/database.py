@@ -13,11 +13,11 @@ import sqlite3
 import sys
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import Connection, Engine, create_engine, event, make_url, select, text
+from sqlalchemy import URL, Connection, Engine, create_engine, event, make_url, select, text
 from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 from sqlalchemy.pool import PoolProxiedConnection, QueuePool
 
@@ -32,6 +32,9 @@ PAGE_CACHE_KIB = 32_768
 WAL_BACKSTOP_PAGES = 25_000  # 100 MB; hub.store.checkpoint keeps the log below
 WAL_KEPT_BYTES = 128 * 1024 * 1024  # above the backstop: each time the log is cut off, two commits take 15 ms longer
 BUSY_TIMEOUT_MS = 5_000
+ASK_AGAIN_MS = 10
+"""A writer's own wait for another process. SQLite asks ever more rarely, ten times a second at last, and so misses the moments
+between the transactions of a hub that has much to do; asked anew, it begins with every millisecond."""
 QUICK_CHECK_MAX_BYTES = 256 * 1024 * 1024
 CLAIM_WAIT_S = 3.0
 ADVISORY_LOCK = 0x70726F70  # 'prop'
@@ -78,8 +81,8 @@ class Store:
         self.reader: Engine
         self.writer: Engine
         if self.is_sqlite:
-            self.reader = _sqlite_engine(self.url.render_as_string(False), begin="BEGIN")
-            self.writer = _sqlite_engine(self.url.render_as_string(False), begin="BEGIN IMMEDIATE")
+            self.reader = _sqlite_engine(self.url, _begin_reading, BUSY_TIMEOUT_MS, cache_kib=4_096)
+            self.writer = _sqlite_engine(self.url, _begin_writing, ASK_AGAIN_MS, cache_kib=PAGE_CACHE_KIB)
         else:
             self.reader = create_engine(self.url, pool_size=8, max_overflow=16, pool_pre_ping=True)
             self.writer = self.reader
@@ -159,7 +162,7 @@ def open_store(url: str) -> Store:
         if make_url(url).get_backend_name() == "sqlite":
             _prepare_sqlite_place(url)
         store = Store(url)
-        migrate.bring_up_to_date(store.writer, is_sqlite=store.is_sqlite)
+        migrate.bring_up_to_date(store.writer, seen_by=store.reader)
     except StoreError:
         raise
     except migrate.NewerDatabaseError as error:
@@ -190,6 +193,7 @@ def explain(error: BaseException, url: str = "") -> str:
         ("readonly", "cannot be written: no permission"),
         ("unable to open", "cannot be opened: the folder is missing or there is no permission"),
         ("Permission denied", "cannot be opened: no permission"),
+        ("is locked", "is held by another process that writes: try again in a moment"),
         ("connection", "cannot be reached"),
     )
     for word, sentence in known:
@@ -235,7 +239,7 @@ def _check_sqlite(path: Path) -> None:
         raise StoreError(f"{path} is damaged ({why}): restore a backup (`hub restore`), nothing was changed.")
 
 
-def _sqlite_engine(url: str, begin: str) -> Engine:
+def _sqlite_engine(url: URL, begin: Callable[[PoolProxiedConnection], None], busy_ms: int, *, cache_kib: int) -> Engine:
     engine = create_engine(
         url,
         poolclass=QueuePool,
@@ -250,20 +254,35 @@ def _sqlite_engine(url: str, begin: str) -> Engine:
         for pragma in (
             "journal_mode=WAL",
             "synchronous=FULL",
-            f"busy_timeout={BUSY_TIMEOUT_MS}",
             "foreign_keys=ON",
-            f"cache_size=-{PAGE_CACHE_KIB if 'IMMEDIATE' in begin else 4096}",
+            f"cache_size=-{cache_kib}",
             f"wal_autocheckpoint={WAL_BACKSTOP_PAGES}",
             f"journal_size_limit={WAL_KEPT_BYTES}",
+            f"busy_timeout={busy_ms}",
         ):
             connection.execute(f"PRAGMA {pragma}")
 
-    def _begin(connection: PoolProxiedConnection) -> None:
-        connection.cursor().execute(begin)
-
     # Said by the dialect and not by a listener: as soon as there is one, SQLAlchemy looks for listeners with every statement.
-    engine.dialect.do_begin = _begin  # type: ignore[assignment, method-assign]
+    engine.dialect.do_begin = begin  # type: ignore[assignment, method-assign]
     return engine
+
+
+def _begin_reading(connection: PoolProxiedConnection) -> None:
+    connection.cursor().execute("BEGIN")
+
+
+def _begin_writing(connection: PoolProxiedConnection) -> None:
+    """Raises sqlite3.OperationalError where another process holds the database for longer than `BUSY_TIMEOUT_MS`."""
+    cursor = connection.cursor()
+    until = time.monotonic() + BUSY_TIMEOUT_MS / 1000
+    while True:
+        try:
+            cursor.execute("BEGIN IMMEDIATE")
+        except sqlite3.OperationalError as error:
+            if error.sqlite_errorcode & 0xFF != sqlite3.SQLITE_BUSY or time.monotonic() >= until:
+                raise
+        else:
+            return
 
 
 def _lock_file(path: Path) -> Any:

@@ -75,9 +75,9 @@ def create_at(engine: Engine, revision: str) -> None:
     command.upgrade(_config(engine), revision)
 
 
-def bring_up_to_date(engine: Engine, *, is_sqlite: bool) -> None:
-    """Run what is missing. Raises NewerDatabaseError."""
-    current = current_revision(engine)
+def bring_up_to_date(engine: Engine, *, seen_by: Engine) -> None:
+    """Run what is missing; where nothing is, nobody who writes is waited for. Raises NewerDatabaseError."""
+    current = current_revision(seen_by)
     if current == head_revision():
         return
     if current is not None and current not in known_revisions():

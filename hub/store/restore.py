@@ -138,7 +138,7 @@ def _fill(engine: Engine, archive: zipfile.ZipFile, manifest: Manifest) -> None:
             _fill_table(connection, archive, entry)
         if connection.dialect.name == "postgresql":
             _continue_sequences(connection, manifest)
-    migrate.bring_up_to_date(engine, is_sqlite=engine.dialect.name == "sqlite")
+    migrate.bring_up_to_date(engine, seen_by=engine)
 
 
 def _fill_table(connection: Connection, archive: zipfile.ZipFile, entry: TableEntry) -> None:

@@ -7,7 +7,7 @@ import pytest
 from typer.testing import CliRunner, Result
 
 from hub import cli
-from hub.store import accounts
+from hub.store import accounts, database
 from hub.store.database import Store
 from hub.vocabulary.roles import Role
 from support.commands import store_of
@@ -85,3 +85,15 @@ def test_nobody_of_this_name_is_said_in_one_sentence(hub: Hub) -> None:
         result = hub(kind, does, "nobody")
         assert (result.exit_code, result.stdout) == (1, "")
         assert result.stderr == f"There is no {kind} called 'nobody'.\n"
+
+
+def test_a_database_that_somebody_holds_is_one_sentence(
+    hub: Hub, store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(database, "BUSY_TIMEOUT_MS", 100)
+    with store.write():
+        refused = hub("token", "add", "billing-2", "--role", "finance")
+    assert (refused.exit_code, refused.stdout) == (1, "")
+    assert refused.stderr.count("\n") == 1
+    assert "is held by another process that writes: try again in a moment" in refused.stderr
+    assert "billing-2" not in hub("token", "list").stdout
