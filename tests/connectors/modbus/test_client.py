@@ -30,7 +30,7 @@ def ask(port, span, *, unit=1, framing=Framing.TCP, timeout_ms=150, times=1):
     async def talk():
         link = PymodbusClient(BusAddress(framing=framing, host="127.0.0.1", port=port), lambda ms: None)
         try:
-            cause = await link.connect(1000)
+            cause = await link.connect(10_000)
             assert cause is None, cause
             return [await link.read(unit, span, timeout_ms) for _ in range(times)]
         finally:
@@ -74,7 +74,7 @@ def test_a_server_of_the_library_itself_is_read():
         port = server.transport.sockets[0].getsockname()[1]
         link = PymodbusClient(BusAddress(framing=Framing.TCP, host="127.0.0.1", port=port), lambda ms: None)
         try:
-            assert await link.connect(1000) is None
+            assert await link.connect(10_000) is None
             return await link.read(1, Span(3, 0, 4), 1000), await link.read(1, Span(3, 50, 2), 1000)
         finally:
             link.close()
@@ -136,7 +136,7 @@ def test_every_request_has_its_own_time_however_long_the_one_before_it_had():
 
     async def talk(port):
         link = PymodbusClient(BusAddress(framing=Framing.TCP, host="127.0.0.1", port=port), lambda ms: None)
-        assert await link.connect(1000) is None
+        assert await link.connect(10_000) is None
         async with asyncio.timeout(20):
             found = [await link.read(1, Span(3, 0, 1), timeout_ms) for timeout_ms, _ in waits]
         link.close()
@@ -156,7 +156,7 @@ def test_a_reply_in_pieces_and_two_replies_at_once_are_one_answer_each():
 
     async def talk(server):
         link = PymodbusClient(BusAddress(framing=Framing.TCP, host="127.0.0.1", port=server.port), late.append)
-        assert await link.connect(1000) is None
+        assert await link.connect(10_000) is None
         receive = link._client.ctx.data_received
         found = []
         for number, cut in enumerate(range(18), start=1):
@@ -182,7 +182,7 @@ def test_what_looks_like_the_reply_inside_of_another_frame_is_none():
 
     async def talk(server):
         link = PymodbusClient(BusAddress(framing=Framing.TCP, host="127.0.0.1", port=server.port), lambda ms: None)
-        assert await link.connect(1000) is None
+        assert await link.connect(10_000) is None
         asked = asyncio.ensure_future(link.read(1, Span(3, 0, 4), 100))
         await asyncio.sleep(0)  # it has asked
         good = struct.pack(">HHHBBB4H", 1, 0, 11, 1, 3, 8, 1, 2, 3, 4)
@@ -303,7 +303,7 @@ def test_whatever_bytes_come_only_a_fitting_reply_is_an_answer_and_the_link_goes
         believed = []
         link = PymodbusClient(BusAddress(framing=Framing.TCP, host="127.0.0.1", port=port), lambda ms: None)
         for _ in range(150):
-            assert await link.connect(1000) is None
+            assert await link.connect(10_000) is None
             outcome = await link.read(1, Span(3, 0, 4), 25)
             believed += [(len(sent) - 1, outcome.registers)] if isinstance(outcome, Answer) else []
         link.close()

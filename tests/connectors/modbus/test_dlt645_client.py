@@ -25,7 +25,7 @@ def ask(answer, *questions, echo=False, timeout_ms=300):
     async def talk(port):
         client = Dlt645Client(BusAddress(framing=Framing.DLT645_TCP, host="127.0.0.1", port=port), late.append)
         try:
-            assert await client.connect(1000) is None
+            assert await client.connect(10_000) is None
             return [
                 await client.read(int(address, 16), Span(0x11, item, 1 if item == 0x04000503 else 2), timeout_ms)
                 for address, item in questions
@@ -157,7 +157,7 @@ def test_a_meter_whose_twin_was_taken_away_is_believed_again():
 def test_a_connection_that_breaks_ends_the_wait():
     async def talk(server):
         client = Dlt645Client(parse_address(f"dlt645+tcp://127.0.0.1:{server.port}"), lambda ms: None)
-        assert await client.connect(1000) is None
+        assert await client.connect(10_000) is None
         waiting = asyncio.create_task(client.read(int(A, 16), Span(0x11, AMOUNT, 2), 20_000))
         await asyncio.to_thread(wait_until, lambda: bool(server.asked), 10)
         await asyncio.to_thread(server.hang_up)

@@ -37,7 +37,7 @@ def read(url, *spans):
     async def talk():
         client = Dlt645Client(parse_address(url), lambda ms: None)
         try:
-            assert await client.connect(5000) is None
+            assert await client.connect(10_000) is None
             return [await client.read(int(METER, 16), span, 5000) for span in spans]
         finally:
             client.close()
@@ -87,7 +87,7 @@ def test_a_serial_line_is_read_until_it_is_pulled_out():
 
     async def talk():
         client = Dlt645Client(parse_address(url), lambda ms: None)
-        assert await client.connect(1000) is None
+        assert await client.connect(10_000) is None
         first = await client.read(int(METER, 16), Span(0x11, 0x03330201, 1), 5000)
         os.close(ours)
         second = await client.read(int(METER, 16), Span(0x11, 0x03330201, 1), 5000)

@@ -29,7 +29,7 @@ def test_every_link_over_tcp_is_kept_alive_within_a_minute(make, framing):
     async def talk(port):
         client = make(BusAddress(framing=framing, host="127.0.0.1", port=port), lambda ms: None)
         try:
-            assert await client.connect(1000) is None
+            assert await client.connect(10_000) is None
             link = transport_of(client).get_extra_info("socket")
             kept = link.getsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE)
             return kept, link.getsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPIDLE)
