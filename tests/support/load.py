@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import datetime
 import random
+import time
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -23,6 +24,9 @@ NEVER_SILENT = {"elevator_s": 0, "meter_s": 0, "access_controller_s": 0}
 STEP_MS = 100
 """Between one reading and the next. Devices that send what they have kept: all of it lies some hours back, and comes much faster
 than it happened (at the pace of time it would be a clock that was set back, which the hub would put right)."""
+REDELIVERED_WITHIN_S = 15.0
+"""A broker that was killed remembers now and then that it had delivered something, and repeats it only once its `ack_wait` is over
+(2 s in tests), when all else has long come: one time in a hundred after a kill of NATS. Only then is a loss a loss."""
 
 
 def estate(meters: int, elevators: int) -> SiteFile:
@@ -120,7 +124,7 @@ def stored_readings(hub: RunningHub, meters: int) -> Counter[tuple[str, int]]:
 
 
 def settle(hub: RunningHub, publisher: LeanPublisher, work: Workload, timeout: float = 60) -> Ledger:
-    """Once a last alarm has come through behind everything else and nothing is unacknowledged: the ledger."""
+    """Once nothing comes in any more and nothing is unacknowledged: the ledger."""
     publisher.run()
 
     def drained() -> bool:
@@ -138,7 +142,13 @@ def settle(hub: RunningHub, publisher: LeanPublisher, work: Workload, timeout: f
         return drained() and len(last) > 2 and last[-1] == last[-2] == last[-3]
 
     wait_until(quiet, timeout, lambda: f"still coming in: {last[-3:]} {hub.ready()}\n{hub.log_tail()}")
-    return ledger(hub, publisher, work)
+    found = ledger(hub, publisher, work)
+    deadline = time.monotonic() + REDELIVERED_WITHIN_S
+    while found.lost and time.monotonic() < deadline:
+        last.clear()
+        wait_until(quiet, timeout)
+        found = ledger(hub, publisher, work)
+    return found
 
 
 def ledger(hub: RunningHub, publisher: LeanPublisher, work: Workload) -> Ledger:
