@@ -8,7 +8,7 @@ and those who write are never done. So the little that came meanwhile is carried
 Rule: beside writers nobody looks at a log that may be in the file already. SQLite before 3.51.3 takes what a commit writes at that
 moment, with which the log begins anew, for carried over: it is committed, and gone (https://www.sqlite.org/wal.html#walresetbug;
 seen here with 3.40.1 after ten seconds of looks in a row). Something committed since says that it is not, and it cannot begin anew
-before this thread has carried that over.
+before that is carried over: by this thread, or by a commit that meets the backstop.
 """
 
 from __future__ import annotations
@@ -97,11 +97,11 @@ class WriteAheadLog:
     def _begin_anew(self) -> bool:
         """With nobody writing; false where somebody reads, who is not waited for."""
         with self._store.nobody_writing():
-            self._run("busy_timeout=0")
+            _run(self._connection, "busy_timeout=0")
             try:
                 found = self._look("RESTART")  # holds the place of those who write, also against other processes
             finally:
-                self._run(f"busy_timeout={BUSY_TIMEOUT_MS}")
+                _run(self._connection, f"busy_timeout={BUSY_TIMEOUT_MS}")
         self._begins_anew = found.is_whole and not found.busy
         return self._begins_anew
 
@@ -122,11 +122,8 @@ class WriteAheadLog:
 
     def _version(self) -> int:
         """Another one as soon as anybody else has committed something (https://www.sqlite.org/pragma.html#pragma_data_version)."""
-        version: int = self._run("data_version")[0]
+        version: int = _run(self._connection, "data_version")[0]
         return version
-
-    def _run(self, pragma: str) -> Any:
-        return _run(self._connection, pragma)
 
 
 def _checkpoint(connection: Any, mode: str) -> _Found:

@@ -178,7 +178,7 @@ def test_while_others_go_on_writing_it_is_looked_again_before_they_are_held(stor
 
     def thrice():  # now and then one meets a commit and finds it not carried over: the next follows at once then
         looks.clear()
-        return log.carry_over() and looks == ["PASSIVE"] * checkpoint.LOOKS
+        return log.carry_over() and len(looks) == checkpoint.LOOKS
 
     monkeypatch.setattr("hub.store.checkpoint.SOON_S", 10)
     monkeypatch.setattr("hub.store.checkpoint.LONG_PAGES", 1_000_000)
@@ -187,10 +187,11 @@ def test_while_others_go_on_writing_it_is_looked_again_before_they_are_held(stor
     writer = threading.Thread(target=go_on)
     writer.start()
     try:
-        wait_until(thrice, 30)
+        assert wait_until(thrice, 30, lambda: f"looked {looks}")
     finally:
         over.set()
         writer.join(10)
+    assert looks == ["PASSIVE"] * 3, "each after something that was written since the one before"
 
 
 def test_who_reads_a_long_log_is_not_waited_for_and_the_next_round_comes_at_once(store, log, at_each_look):

@@ -141,13 +141,15 @@ def settle(hub: RunningHub, publisher: LeanPublisher, work: Workload, timeout: f
         last.append(len(hub.tickets()) + sum(len(hub.readings(f"m-{number}")) for number in range(0, work.meters, 7)))
         return drained() and len(last) > 2 and last[-1] == last[-2] == last[-3]
 
-    wait_until(quiet, timeout, lambda: f"still coming in: {last[-3:]} {hub.ready()}\n{hub.log_tail()}")
-    found = ledger(hub, publisher, work)
+    def found_then() -> Ledger:
+        last.clear()
+        wait_until(quiet, timeout, lambda: f"still coming in: {last[-3:]} {hub.ready()}\n{hub.log_tail()}")
+        return ledger(hub, publisher, work)
+
+    found = found_then()
     deadline = time.monotonic() + REDELIVERED_WITHIN_S
     while found.lost and time.monotonic() < deadline:
-        last.clear()
-        wait_until(quiet, timeout)
-        found = ledger(hub, publisher, work)
+        found = found_then()
     return found
 
 

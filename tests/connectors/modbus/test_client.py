@@ -162,7 +162,7 @@ def test_a_reply_in_pieces_and_two_replies_at_once_are_one_answer_each():
         for number, cut in enumerate(range(18), start=1):
             good = struct.pack(">HHHBBB4H", number, 0, 11, 1, 3, 8, 1, 2, 3, number)
             asked = asyncio.ensure_future(link.read(1, Span(3, 0, 4), 5000))
-            await asyncio.sleep(0)  # it has asked
+            await asyncio.to_thread(wait_until, lambda: len(server.asked) == len(found) + 1, 4, "it has not asked")
             for piece in {0: (good, good), 17: (good + good,)}.get(cut, (good[:cut], good[cut:])):
                 receive(piece)
             found.append(await asked)
@@ -183,10 +183,11 @@ def test_what_looks_like_the_reply_inside_of_another_frame_is_none():
     async def talk(server):
         link = PymodbusClient(BusAddress(framing=Framing.TCP, host="127.0.0.1", port=server.port), lambda ms: None)
         assert await link.connect(10_000) is None
-        asked = asyncio.ensure_future(link.read(1, Span(3, 0, 4), 100))
-        await asyncio.sleep(0)  # it has asked
+        asked = asyncio.ensure_future(link.read(1, Span(3, 0, 4), 1000))
+        await asyncio.to_thread(wait_until, lambda: bool(server.asked), 10, "it has not asked")
         good = struct.pack(">HHHBBB4H", 1, 0, 11, 1, 3, 8, 1, 2, 3, 4)
         for piece in (struct.pack(">HHHBBB", 77, 0, 3 + len(good), 1, 3, len(good)), good):
+            assert not asked.done(), "it still waits"
             link._client.ctx.data_received(piece)
         found = await asked
         link.close()
@@ -194,7 +195,7 @@ def test_what_looks_like_the_reply_inside_of_another_frame_is_none():
 
     with WireServer(lambda asked: None) as server:
         found = asyncio.run(talk(server))
-        wait_until(lambda: server.asked, 10, "nothing was asked")
+        assert server.asked
     assert found == Silence()
 
 
