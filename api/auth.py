@@ -13,6 +13,7 @@ from typing import Annotated, Final
 
 import msgspec
 from fastapi import Depends, FastAPI, Form, Request, Security
+from fastapi.concurrency import run_in_threadpool
 from fastapi.dependencies.models import Dependant
 from fastapi.routing import APIRoute, RouteContext, iter_route_contexts
 from fastapi.security.utils import get_authorization_scheme_param
@@ -60,8 +61,15 @@ def services_of(request: Request) -> Services:
     return services
 
 
-def authenticate(services: Services, credential: Credential) -> Principal | None:
+async def authenticate(services: Services, credential: Credential) -> Principal | None:
     """Whose credential it is now; None when it is unknown, over, or was taken away. Reads the database."""
+    if services.store.is_sqlite:  # a glance at a file takes less than the way to another thread
+        return look_up(services, credential)
+    return await run_in_threadpool(look_up, services, credential)
+
+
+def look_up(services: Services, credential: Credential) -> Principal | None:
+    """The same; whoever asks waits for the database."""
     if credential.token is not None:
         return by_token(services.store, credential.token)
     if credential.session is not None:
@@ -75,13 +83,10 @@ class Guard:
     def __init__(self, roles: frozenset[Role]) -> None:
         self.roles = roles
 
-    def __call__(self, request: Request) -> Principal:
-        """The caller, or ProblemError."""
-        return self.admit(request, _shown(request))
-
-    def admit(self, request: Request, credential: Credential | None) -> Principal:
-        """Check credential, CSRF token and roles."""
-        principal = authenticate(services_of(request), credential) if credential else None
+    async def __call__(self, request: Request) -> Principal:
+        """The caller, or ProblemError: looks at credential, CSRF token and roles."""
+        credential = _shown(request)
+        principal = await authenticate(services_of(request), credential) if credential else None
         if principal is None or credential is None:
             raise self.unknown(credential)
         if credential.session is not None and request.method not in SAFE_METHODS:
@@ -116,11 +121,11 @@ class PageGuard(Guard):
 class FormGuard(PageGuard):
     """For the console's own forms: they come from a page of ours, with the session's CSRF token in a hidden field."""
 
-    def __call__(self, request: Request, csrf: Annotated[str, Form()] = "") -> Principal:
+    async def __call__(self, request: Request, csrf: Annotated[str, Form()] = "") -> Principal:
         """The caller, or ProblemError."""
         demand_own_page(request)
         request.state.form_csrf = csrf
-        return super().__call__(request)
+        return await super().__call__(request)
 
     def demand_csrf(self, request: Request, principal: Principal) -> None:
         """The token in the form, or ProblemError."""
@@ -130,13 +135,13 @@ class FormGuard(PageGuard):
 class LoopbackGuard(Guard):
     """For probes on the same machine: no sign-in from loopback, unless a proxy speaks for somebody else."""
 
-    def __call__(self, request: Request) -> Principal:
+    async def __call__(self, request: Request) -> Principal:
         """The caller; `loopback` where it is this machine itself."""
         peer = request.client.host if request.client else ""
         forwarded = "x-forwarded-for" in request.headers or "forwarded" in request.headers
         if peer in LOOPBACK and not forwarded:
             return Principal("loopback", frozenset(), frozenset())
-        return super().__call__(request)
+        return await super().__call__(request)
 
 
 class Open:

@@ -252,7 +252,7 @@ class FeedStream:
         return _frame(f'{{"seq":{newest}}}', "resync", newest)
 
     async def _still_signed_in(self) -> bool:
-        found = await run_in_threadpool(authenticate, self._services, self._credential)
+        found = await authenticate(self._services, self._credential)
         if found is None or not found.roles:
             return False
         self._principal = found

@@ -193,15 +193,13 @@ def _principal(name: str, roles: str, sites: str, csrf: str | None = None) -> Pr
 
 def by_token(store: Store, token: str) -> Principal | None:
     """Whose token it is; None when it is unknown or revoked."""
-    with store.read() as connection:
-        row = _BY_TOKEN.one_or_none(connection, {"_digest": _digest(token)})
+    row = store.glance(_BY_TOKEN, {"_digest": _digest(token)})
     return None if row is None else _principal(f"token:{row.name}", row.roles, row.sites)
 
 
 def by_session(store: Store, secret: str, now: UtcMs) -> Principal | None:
     """Whose console session it is; None when it is unknown, over, or its person was disabled."""
-    with store.read() as connection:
-        row = _BY_SESSION.one_or_none(connection, {"_digest": _digest(secret), "_now": now})
+    row = store.glance(_BY_SESSION, {"_digest": _digest(secret), "_now": now})
     return None if row is None else _principal(row.name, row.roles, row.sites, row.csrf)
 
 

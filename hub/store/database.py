@@ -13,7 +13,7 @@ import sqlite3
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -23,12 +23,14 @@ from sqlalchemy.pool import PoolProxiedConnection, QueuePool
 
 from hub.right_of_way import RightOfWay
 from hub.store import migrate
+from hub.store.prepared import Prepared
 from hub.store.schema import meta
 
 if sys.platform != "win32":
     import fcntl
 
 PAGE_CACHE_KIB = 32_768
+GLANCE_CACHE_KIB = 512  # who may sign in is a handful of pages
 WAL_BACKSTOP_PAGES = 25_000  # 100 MB; hub.store.checkpoint keeps the log below
 WAL_KEPT_BYTES = 128 * 1024 * 1024  # above the backstop: each time the log is cut off, two commits take 15 ms longer
 BUSY_TIMEOUT_MS = 5_000
@@ -69,6 +71,29 @@ class _WriterPlace:
                 self._changed.notify_all()
 
 
+class _Glance:
+    """One connection of SQLite, kept ready and in no transaction: each statement sees what is committed when it is made."""
+
+    def __init__(self, engine: Engine) -> None:
+        self._engine = engine
+        self._lock = threading.Lock()
+        self._connection: Connection | None = None
+
+    def one_or_none(self, statement: Prepared, values: Mapping[str, Any]) -> Any:
+        with self._lock:
+            if self._connection is None:
+                self._connection = self._engine.connect()
+                self._connection.begin()  # to SQLAlchemy; SQLite hears nothing of it
+            return statement.one_or_none(self._connection, values)
+
+    def close(self) -> None:
+        with self._lock:
+            if self._connection is not None:
+                self._connection.close()
+                self._connection = None
+        self._engine.dispose()
+
+
 class Store:
     """An open database at the schema's newest revision."""
 
@@ -80,9 +105,13 @@ class Store:
         self._claim: Any = None
         self.reader: Engine
         self.writer: Engine
+        self._glance: _Glance | None = None
         if self.is_sqlite:
             self.reader = _sqlite_engine(self.url, _begin_reading, BUSY_TIMEOUT_MS, cache_kib=4_096)
             self.writer = _sqlite_engine(self.url, _begin_writing, ASK_AGAIN_MS, cache_kib=PAGE_CACHE_KIB)
+            self._glance = _Glance(
+                _sqlite_engine(self.url, _begin_nothing, BUSY_TIMEOUT_MS, cache_kib=GLANCE_CACHE_KIB)
+            )
         else:
             self.reader = create_engine(self.url, pool_size=8, max_overflow=16, pool_pre_ping=True)
             self.writer = self.reader
@@ -104,6 +133,16 @@ class Store:
             connection.begin()
             yield connection
             connection.rollback()
+
+    def glance(self, statement: Prepared, values: Mapping[str, Any]) -> Any:
+        """The row as it is committed now, or None; gives way to nobody. `values` as the driver takes them.
+
+        With SQLite it takes less than the way to another thread; with PostgreSQL it waits for the network.
+        """
+        if self._glance is not None:
+            return self._glance.one_or_none(statement, values)
+        with self.reader.connect() as connection:
+            return statement.one_or_none(connection, values)
 
     def _let_pass(self, *_: object) -> None:
         """Between the statements of a reader that can wait; a writer would keep others out meanwhile."""
@@ -148,6 +187,8 @@ class Store:
                     self._claim.execute(text("SELECT pg_advisory_unlock(:key)"), {"key": ADVISORY_LOCK})
             self._claim.close()
             self._claim = None
+        if self._glance is not None:
+            self._glance.close()
         self.reader.dispose()
         self.writer.dispose()
 
@@ -269,6 +310,10 @@ def _sqlite_engine(url: URL, begin: Callable[[PoolProxiedConnection], None], bus
 
 def _begin_reading(connection: PoolProxiedConnection) -> None:
     connection.cursor().execute("BEGIN")
+
+
+def _begin_nothing(_: PoolProxiedConnection) -> None:
+    """A statement by itself is a transaction."""
 
 
 def _begin_writing(connection: PoolProxiedConnection) -> None:

@@ -1,5 +1,6 @@
 """Denied by default: every route × every role × every site, and nobody at all, against a table written by hand."""
 
+import asyncio
 from datetime import date
 
 import pytest
@@ -7,6 +8,7 @@ from fastapi import FastAPI
 from sqlalchemy import Connection, select
 from starlette.testclient import TestClient
 
+from api import auth
 from api.app import create_app
 from api.auth import UnguardedRouteError, demand_guards, routes_of
 from hub.cards import numbers
@@ -270,12 +272,25 @@ def test_a_wrong_credential_is_the_same_401_whatever_is_wrong(small_hub, client_
     assert "nonsense" not in answer.text
 
 
-def test_a_revoked_token_ends_at_once(small_hub, client_of):
-    token = small_hub.token(Role.ADMIN, name="gone-soon")
-    client = TestClient(small_hub.app, headers={"Authorization": f"Bearer {token}"})
+def test_a_revoked_token_ends_at_once(hub):
+    token = hub.token(Role.ADMIN, name="gone-soon")
+    client = TestClient(hub.app, headers={"Authorization": f"Bearer {token}"})
     assert client.get("/api/v1/tickets").status_code == 200
-    accounts.revoke_token(small_hub.store, "gone-soon", small_hub.now())
+    accounts.revoke_token(hub.store, "gone-soon", hub.now())
     assert client.get("/api/v1/tickets").status_code == 401
+
+
+def test_nobody_waits_while_another_one_is_signed_in_over_the_network(hub, client_of, monkeypatch):
+    on_the_loop = []
+
+    def look_up(*given):
+        on_the_loop.append(asyncio._get_running_loop() is not None)
+        return before(*given)
+
+    before = auth.look_up
+    monkeypatch.setattr(auth, "look_up", look_up)
+    assert client_of(hub, Role.ADMIN).get("/api/v1/tickets").status_code == 200
+    assert on_the_loop == [hub.store.is_sqlite], "a glance at a file takes less than the way to another thread"
 
 
 @pytest.mark.parametrize(
