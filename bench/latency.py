@@ -10,7 +10,8 @@ from __future__ import annotations
 import random
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -24,6 +25,7 @@ from support.hub_json import alarm
 from support.lean_publisher import LeanPublisher
 from support.load import estate
 from support.mqtt import MqttClient
+from support.running_hub import RunningHub
 from support.waiting import wait_until
 
 METERS = 1_000
@@ -145,9 +147,9 @@ def through_the_feed(feed: LiveFeed, left: dict[str, int]) -> list[int]:
     return [came[name] - at for name, at in left.items()]
 
 
-def by_get(url: str, token: str, publisher: LeanPublisher, first: int, count: int, chance: random.Random) -> list[int]:
+def by_get(hub: RunningHub, publisher: LeanPublisher, first: int, count: int, chance: random.Random) -> list[int]:
     """Publish one, ask for it until it is there, then the next."""
-    http = HubHttp(url, token)
+    http = HubHttp(hub.url, hub.token)
     taken = []
     for number in range(first, first + count):
         publisher.add([alarm(f"e-{number}", "a1")])
@@ -165,39 +167,47 @@ def by_get(url: str, token: str, publisher: LeanPublisher, first: int, count: in
     return taken
 
 
+@contextmanager
+def hub_running(
+    folder: Path, make_broker: MakeBroker, elevators: int
+) -> Iterator[tuple[TestBroker, RunningHub, LeanPublisher]]:
+    """A broker, the hub at it, and who publishes the alarms of so many elevators."""
+    broker = make_broker(folder / "broker")
+    broker.start()
+    contestant = HubProcess(folder / "hub", broker, [estate(METERS, elevators)])
+    try:
+        contestant.start()
+        publisher = LeanPublisher(broker, "alarms")
+        publisher.connect()
+        yield broker, contestant.hub, publisher
+        publisher.close()
+    finally:
+        contestant.stop()
+        broker.stop()
+
+
 def of_hub(folder: Path, make_broker: MakeBroker, rates: tuple[int, ...], alarms: int) -> list[Latency]:
     """One hub; for each rate a feed phase and a phase of asking, and once a storm of alarms."""
     chance, asked = random.Random(1), alarms
-    broker = make_broker(folder / "broker")
-    broker.start()
-    hub = HubProcess(folder / "hub", broker, [estate(METERS, (alarms + asked) * len(rates) + alarms)])
     done = []
-    try:
-        assert hub.hub.token
-        hub.start()
-        publisher = LeanPublisher(broker, "alarms")
-        publisher.connect()
+    with hub_running(folder, make_broker, (alarms + asked) * len(rates) + alarms) as (broker, hub, publisher):
         start, sent, elevator = start_ms(), 0, 0
         for rate in rates:
             stream = Stream(broker, rate, SETTLE_S + (alarms + asked) * (GAP_S + 0.05) * 1.3 + 10, sent, start)
             sent += stream.count
-            with stream, hub.hub.stream() as feed:
+            with stream, hub.stream() as feed:
                 since = machine.processor_time()
                 left = send(publisher, elevator, alarms, chance)
                 done.append(summary("alarm → feed (SSE)", broker.name, rate, through_the_feed(feed, left), since))
                 since = machine.processor_time()
-                asked_ns = by_get(hub.hub.url, hub.hub.token, publisher, elevator + alarms, asked, chance)
+                asked_ns = by_get(hub, publisher, elevator + alarms, asked, chance)
                 done.append(summary("alarm → GET", broker.name, rate, asked_ns, since))
             elevator += alarms + asked
         stream = Stream(broker, STORM_RATE, SETTLE_S + alarms * STORM_GAP_S * 1.5 + 10, sent, start)
-        with stream, hub.hub.stream() as feed:
+        with stream, hub.stream() as feed:
             since = machine.processor_time()
             left = send(publisher, elevator, alarms, chance, STORM_GAP_S)
             done.append(summary(STORM, broker.name, STORM_RATE, through_the_feed(feed, left), since))
-        publisher.close()
-    finally:
-        hub.stop()
-        broker.stop()
     return done
 
 

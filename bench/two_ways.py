@@ -17,54 +17,37 @@ from typing import Final
 
 from bench import machine
 from bench.brokers import BROKERS, present
-from bench.contestants import HubProcess
 from bench.ingest import start_ms
-from bench.latency import GAP_S, METERS, SETTLE_S, Stream, by_get, send, summary, through_the_feed
-from support.lean_publisher import LeanPublisher
-from support.load import estate
+from bench.latency import GAP_S, SETTLE_S, Stream, by_get, hub_running, send, summary, through_the_feed
 
 TURN_S: Final = 3
 SECOND_NS: Final = 1_000_000_000
 
 
 def by_way(left_ns: Iterable[int], taken_ns: Iterable[int]) -> dict[int, list[int]]:
-    """What alarms took, by the way (0, 1) that held when each left (time.time_ns())."""
-    found: dict[int, list[int]] = {0: [], 1: []}
+    """What alarms took, by the way (0, 1) that held when each left (time.time_ns()); a way in which none left is missing."""
+    found: dict[int, list[int]] = {}
     for left, taken in zip(left_ns, taken_ns, strict=True):
-        found[left // (TURN_S * SECOND_NS) % 2].append(taken)
+        found.setdefault(left // (TURN_S * SECOND_NS) % 2, []).append(taken)
     return found
 
 
 def measure(folder: Path, broker_name: str, rate: int, alarms: int) -> Iterator[str]:
     """A line for each way, first of the feed, then of GET."""
     chance = random.Random(1)
-    broker = BROKERS[broker_name](folder / "broker")
-    broker.start()
-    hub = HubProcess(folder / "hub", broker, [estate(METERS, 2 * alarms)])
-    try:
-        assert hub.hub.token
-        hub.start()
-        publisher = LeanPublisher(broker, "alarms")
-        publisher.connect()
+    with hub_running(folder, BROKERS[broker_name], 2 * alarms) as (broker, hub, publisher):
         seconds = SETTLE_S + 2 * alarms * (GAP_S + 0.05) * 1.3 + 10
-        with Stream(broker, rate, seconds, 0, start_ms()), hub.hub.stream() as feed:
+        with Stream(broker, rate, seconds, 0, start_ms()), hub.stream() as feed:
             since = machine.processor_time()
             left = send(publisher, 0, alarms, chance)
             yield from _lines("feed", broker_name, rate, by_way(left.values(), through_the_feed(feed, left)), since)
             since = machine.processor_time()
-            left_ns, taken_ns = [], []
-            for elevator in range(alarms, 2 * alarms):
-                taken_ns += by_get(hub.hub.url, hub.hub.token, publisher, elevator, 1, chance)
-                left_ns.append(publisher.sent_ns[-1])
-            yield from _lines("GET", broker_name, rate, by_way(left_ns, taken_ns), since)
-        publisher.close()
-    finally:
-        hub.stop()
-        broker.stop()
+            asked_ns = by_get(hub, publisher, alarms, alarms, chance)
+            yield from _lines("GET", broker_name, rate, by_way(publisher.sent_ns[-alarms:], asked_ns), since)
 
 
 def _lines(what: str, broker: str, rate: int, taken: dict[int, list[int]], since: tuple[int, int]) -> Iterator[str]:
-    for way, taken_ns in taken.items():
+    for way, taken_ns in sorted(taken.items()):
         found = summary(what, broker, rate, taken_ns, since)
         yield (
             f"{broker} {rate}/s {what} way {way}: {found.alarms} alarms, p50 {found.p50_ms}, p99 {found.p99_ms}, "

@@ -84,7 +84,7 @@ def _written(connection: Connection, text: str, values: Sequence[tuple[Any, ...]
     try:
         return driver.executemany(text, values).rowcount
     except sqlite3.Error as error:
-        raise as_usual(error, text, connection) from error
+        raise as_usual(error, text, connection.dialect) from error
 
 
 class Insert(_Compiled):

@@ -15,7 +15,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 from sqlalchemy import URL, Connection, Engine, create_engine, event, make_url, select, text
 from sqlalchemy.exc import DBAPIError, SQLAlchemyError
@@ -30,7 +30,6 @@ if sys.platform != "win32":
     import fcntl
 
 PAGE_CACHE_KIB = 32_768
-GLANCE_CACHE_KIB = 512  # who may sign in is a handful of pages
 WAL_BACKSTOP_PAGES = 25_000  # 100 MB; hub.store.checkpoint keeps the log below
 WAL_KEPT_BYTES = 128 * 1024 * 1024  # above the backstop: each time the log is cut off, two commits take 15 ms longer
 BUSY_TIMEOUT_MS = 5_000
@@ -77,21 +76,20 @@ class _Glance:
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
         self._lock = threading.Lock()
-        self._connection: Connection | None = None
+        self._connection: PoolProxiedConnection | None = None
 
     def one_or_none(self, statement: Prepared, values: Mapping[str, Any]) -> Any:
         with self._lock:
             if self._connection is None:
-                self._connection = self._engine.connect()
-                self._connection.begin()  # to SQLAlchemy; SQLite hears nothing of it
-            return statement.one_or_none(self._connection, values)
+                self._connection = self._engine.raw_connection()
+                self._connection.detach()  # kept, and not one of those that readers wait for
+            return statement.row_of(cast("sqlite3.Connection", self._connection.dbapi_connection), values)
 
     def close(self) -> None:
         with self._lock:
             if self._connection is not None:
                 self._connection.close()
                 self._connection = None
-        self._engine.dispose()
 
 
 class Store:
@@ -109,9 +107,7 @@ class Store:
         if self.is_sqlite:
             self.reader = _sqlite_engine(self.url, _begin_reading, BUSY_TIMEOUT_MS, cache_kib=4_096)
             self.writer = _sqlite_engine(self.url, _begin_writing, ASK_AGAIN_MS, cache_kib=PAGE_CACHE_KIB)
-            self._glance = _Glance(
-                _sqlite_engine(self.url, _begin_nothing, BUSY_TIMEOUT_MS, cache_kib=GLANCE_CACHE_KIB)
-            )
+            self._glance = _Glance(self.reader)
         else:
             self.reader = create_engine(self.url, pool_size=8, max_overflow=16, pool_pre_ping=True)
             self.writer = self.reader
@@ -310,10 +306,6 @@ def _sqlite_engine(url: URL, begin: Callable[[PoolProxiedConnection], None], bus
 
 def _begin_reading(connection: PoolProxiedConnection) -> None:
     connection.cursor().execute("BEGIN")
-
-
-def _begin_nothing(_: PoolProxiedConnection) -> None:
-    """A statement by itself is a transaction."""
 
 
 def _begin_writing(connection: PoolProxiedConnection) -> None:

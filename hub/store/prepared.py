@@ -11,7 +11,7 @@ from collections import namedtuple
 from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Any, Final, NamedTuple, cast
 
-from sqlalchemy import Connection, Select
+from sqlalchemy import Connection, Dialect, Select
 from sqlalchemy.dialects import sqlite
 from sqlalchemy.exc import DBAPIError, MultipleResultsFound, NoResultFound
 from sqlalchemy.sql.dml import ReturningInsert, ReturningUpdate
@@ -27,9 +27,9 @@ def driver_of(connection: Connection) -> sqlite3.Connection | None:
     return cast("sqlite3.Connection", connection.connection.dbapi_connection)
 
 
-def as_usual(error: sqlite3.Error, text: str, connection: Connection) -> BaseException:
+def as_usual(error: sqlite3.Error, text: str, dialect: Dialect) -> BaseException:
     """What the driver raised, as SQLAlchemy raises it: nobody need know which way a statement went."""
-    return DBAPIError.instance(text, None, error, sqlite3.Error, dialect=connection.dialect)
+    return DBAPIError.instance(text, None, error, sqlite3.Error, dialect=dialect)
 
 
 class _Spelled(NamedTuple):
@@ -73,6 +73,9 @@ class Prepared:
         driver = driver_of(connection)
         if driver is None:
             return connection.execute(self._statement, values).all()
+        return self._rows_of(driver, values)
+
+    def _rows_of(self, driver: sqlite3.Connection, values: Mapping[str, Any]) -> Sequence[Any]:
         values = {**self._constants, **values}
         lists = [_to_a_power_of_two(values[name]) for name in self._lists]
         text, names = self._for_lengths(tuple(map(len, lists)))
@@ -81,7 +84,7 @@ class Prepared:
         try:
             rows = driver.execute(text, [values[name] for name in names]).fetchall()
         except sqlite3.Error as error:
-            raise as_usual(error, text, connection) from error
+            raise as_usual(error, text, self._dialect) from error
         return [self._row._make(self._converted(row)) for row in rows]
 
     def _for_lengths(self, lengths: tuple[int, ...]) -> _Spelled:
@@ -105,7 +108,13 @@ class Prepared:
 
     def one_or_none(self, connection: Connection, values: Mapping[str, Any] = NO_VALUES) -> Any:
         """The row, or None. Raises MultipleResultsFound."""
-        rows = self.all(connection, values)
+        return self._only(self.all(connection, values))
+
+    def row_of(self, driver: sqlite3.Connection, values: Mapping[str, Any]) -> Any:
+        """The same of SQLite's own connection, in a transaction or in none."""
+        return self._only(self._rows_of(driver, values))
+
+    def _only(self, rows: Sequence[Any]) -> Any:
         if len(rows) > 1:
             raise MultipleResultsFound(f"{len(rows)} rows: {self._statement}")
         return rows[0] if rows else None
