@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from sqlalchemy import BigInteger, Column, Integer, MetaData, Table, Text
+from sqlalchemy import BigInteger, Column, Integer, MetaData, Table, Text, text
 
 metadata = MetaData(
     naming_convention={
@@ -16,5 +16,9 @@ metadata = MetaData(
 
 # SQLite hands out row ids only to INTEGER keys; PostgreSQL's would be 32 bits wide.
 SerialKey = BigInteger().with_variant(Integer, "sqlite")
+
+ACTIVE_IN_SQLITE = text("active = 1")
+"""Of an index of what is active: SQLAlchemy asks SQLite for `active = 1`, and SQLite uses an index only where that is word for
+word its condition."""
 
 meta = Table("meta", metadata, Column("key", Text, primary_key=True), Column("value", Text, nullable=False))

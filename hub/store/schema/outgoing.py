@@ -13,7 +13,7 @@ from sqlalchemy import (
     text,
 )
 
-from hub.store.schema.base import SerialKey, metadata
+from hub.store.schema.base import ACTIVE_IN_SQLITE, SerialKey, metadata
 
 feed_head = Table(
     "feed_head",
@@ -69,7 +69,7 @@ problems = Table(
         "subject_type",
         "subject_id",
         unique=True,
-        sqlite_where=text("active"),
+        sqlite_where=ACTIVE_IN_SQLITE,
         postgresql_where=text("active"),
     ),
 )

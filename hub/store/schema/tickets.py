@@ -17,7 +17,7 @@ from sqlalchemy import (
     text,
 )
 
-from hub.store.schema.base import SerialKey, metadata
+from hub.store.schema.base import ACTIVE_IN_SQLITE, SerialKey, metadata
 
 tickets = Table(
     "tickets",
@@ -55,12 +55,17 @@ tickets = Table(
         "subject_type",
         "subject_id",
         unique=True,
-        sqlite_where=text("active"),
+        sqlite_where=ACTIVE_IN_SQLITE,
         postgresql_where=text("active"),
     ),
     Index(None, "site", "id"),
     Index("ix_tickets_site_kind_opened_at", "site", "kind", "opened_at"),
     Index(None, "parent_id"),
+    # Few of many thousands are active: those lists never look through all that has ever been. Of two that serve
+    # alike SQLite takes the one that was made last.
+    Index("ix_tickets_active_site_id", "site", "id", sqlite_where=ACTIVE_IN_SQLITE, postgresql_where=text("active")),
+    Index("ix_tickets_active_id", "id", sqlite_where=ACTIVE_IN_SQLITE, postgresql_where=text("active")),
+    Index(None, "subject_id", "id"),
 )
 
 ticket_timeline = Table(

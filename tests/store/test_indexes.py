@@ -1,0 +1,117 @@
+"""What alarms and lists ask is found by an index: what it takes does not grow with the years that lie behind.
+
+SQLite takes the first plan that serves, whatever lies in the tables, so its plans are asked for; PostgreSQL looks at the rows.
+"""
+
+from __future__ import annotations
+
+import pytest
+from sqlalchemy import create_engine, insert, make_url, select
+from sqlalchemy.exc import IntegrityError
+
+from hub.notices.orders import _ACTIVE_TICKET
+from hub.pipeline import problems
+from hub.store import schema
+from hub.store.database import Store, open_store
+from hub.store.migrate import create_at
+from hub.store.prepared import Prepared
+from hub.tickets import queries, rows
+
+TICKET = {
+    "kind": "entrapment",
+    "site": "lakeside",
+    "subject_type": "device",
+    "subject_id": "lift-1",
+    "subject_name": "1",
+    "place": "b1",
+    "state": "reported",
+    "severity": "critical",
+    "reason": "r",
+    "title": "t",
+    "occurred_at": 1,
+    "opened_at": 1,
+    "updated_at": 1,
+    "count": 1,
+    "fields_json": "{}",
+    "drill": False,
+    "revision": 1,
+}
+PROBLEM = {
+    "site": "lakeside",
+    "code": "c",
+    "subject_type": "device",
+    "subject_id": "lift-1",
+    "severity": "warning",
+    "since": 1,
+    "last_at": 1,
+    "count": 1,
+    "detail_json": "{}",
+}
+
+
+def plan(store: Store, statement: Prepared, *lengths: int) -> str:
+    text, names = statement._for_lengths(lengths)
+    with store.read() as connection:
+        driver = connection.connection.dbapi_connection
+        assert driver is not None
+        return "; ".join(row[3] for row in driver.execute(f"EXPLAIN QUERY PLAN {text}", [None] * len(names)))
+
+
+@pytest.mark.parametrize("statement", [rows._ACTIVE, _ACTIVE_TICKET], ids=["ticket", "order"])
+def test_the_active_ticket_of_a_subject_is_found_by_the_index_that_keeps_it_the_only_one(sqlite_store, statement):
+    assert "uq_tickets_active (kind=? AND site=? AND subject_type=? AND subject_id=?)" in plan(sqlite_store, statement)
+
+
+def test_so_is_the_active_problem(sqlite_store):
+    found = plan(sqlite_store, Prepared(problems._FIND))
+    assert "uq_problems_active (site=? AND code=? AND subject_type=? AND subject_id=?)" in found
+
+
+@pytest.mark.parametrize(
+    ("conditions", "index"),
+    [
+        ("subject", "ix_tickets_subject_id_id (subject_id=?)"),
+        ("subject before", "ix_tickets_subject_id_id (subject_id=? AND id<?)"),
+        ("subject kind", "ix_tickets_subject_id_id (subject_id=?)"),
+        ("subject closed", "ix_tickets_subject_id_id (subject_id=?)"),
+        ("subject site", "ix_tickets_subject_id_id (subject_id=?)"),
+        ("subject sites", "ix_tickets_subject_id_id (subject_id=?)"),
+        ("subject sites closed", "ix_tickets_subject_id_id (subject_id=?)"),
+        ("active", "ix_tickets_active_id"),
+        ("active before", "ix_tickets_active_id (id<?)"),
+        ("active kind", "uq_tickets_active (kind=?)"),
+        ("active site", "ix_tickets_active_site_id (site=?)"),
+        ("active site before", "ix_tickets_active_site_id (site=? AND id<?)"),
+        ("active site kind", "ix_tickets_active_site_id (site=?)"),
+        ("active sites", "ix_tickets_active_site_id (site=?)"),
+        ("site", "ix_tickets_site_id (site=?)"),
+        ("site closed", "ix_tickets_site_id (site=?)"),
+    ],
+)
+def test_a_list_of_tickets_never_looks_through_all_that_has_ever_been(sqlite_store, conditions, index):
+    names = frozenset(conditions.split())
+    found = plan(sqlite_store, queries._page(names), *([2] if "sites" in names else []))
+    assert index in found
+
+
+def test_a_database_in_use_gets_them_and_keeps_what_is_in_it(empty_database_url):
+    engine = create_engine(make_url(empty_database_url))
+    create_at(engine, "0009")
+    with engine.begin() as connection:
+        connection.execute(insert(schema.sites), {"id": "lakeside", "name": "l", "timezone": "UTC", "locale": "en"})
+        for number, active in enumerate((False, False, True)):
+            connection.execute(insert(schema.tickets), {**TICKET, "number": str(number), "active": active})
+            connection.execute(insert(schema.problems), {**PROBLEM, "active": active})
+    engine.dispose()
+    store = open_store(empty_database_url)
+    try:
+        with store.read() as connection:
+            assert [row.active for row in connection.execute(select(schema.tickets.c.active))] == [False, False, True]
+            assert [row.active for row in connection.execute(select(schema.problems.c.active))] == [False, False, True]
+        for again in (insert(schema.tickets).values(**TICKET, number="3"), insert(schema.problems).values(**PROBLEM)):
+            with pytest.raises(IntegrityError), store.write() as connection:
+                connection.execute(again.values(active=True))
+            with store.write() as connection:
+                connection.execute(again.values(active=False))
+    finally:
+        store.close()
