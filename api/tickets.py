@@ -18,6 +18,7 @@ from api.auth import ForStaff, actor, services_of, visible
 from api.devices import find_device
 from api.openapi import answers
 from api.problem_details import ProblemError, invalid, not_found
+from api.questions import SMALL, answered
 from api.requests import (
     MAX_ID,
     Cursor,
@@ -235,7 +236,7 @@ def _answer(services: Services, principal: Principal, ticket_id: int, status: in
 
 
 @router.get("", responses=answers(shapes.TicketList))
-def list_tickets(
+async def list_tickets(
     request: Request,
     principal: ForStaff,
     kind: TicketKind | None = None,
@@ -251,9 +252,11 @@ def list_tickets(
         kind=kind, state=state, subject=subject, site=site, parent=parent, sites=principal.sites
     )
     services = services_of(request)
-    with services.store.read() as connection:
-        found = ticket_page(services, connection, principal, wanted, before(cursor), limit)
-    return Json(msgspec.json.encode(found))
+
+    def ask(connection: Connection) -> bytes:
+        return msgspec.json.encode(ticket_page(services, connection, principal, wanted, before(cursor), limit))
+
+    return Json(await answered(services.store, ask, small=subject is not None and limit <= SMALL))
 
 
 @router.get("/{ticket_id}", responses=answers(shapes.TicketDetail))

@@ -20,8 +20,9 @@ from bench import machine
 from bench.contestants import BareLoop, HubProcess, Publisher
 from bench.ingest import MakeBroker, start_ms
 from support.brokers import TestBroker
-from support.hub_http import Change, HubHttp, LiveFeed
+from support.hub_http import Change, LiveFeed
 from support.hub_json import alarm
+from support.lean_asker import LeanAsker
 from support.lean_publisher import LeanPublisher
 from support.load import estate
 from support.mqtt import MqttClient
@@ -149,21 +150,22 @@ def through_the_feed(feed: LiveFeed, left: dict[str, int]) -> list[int]:
 
 def by_get(hub: RunningHub, publisher: LeanPublisher, first: int, count: int, chance: random.Random) -> list[int]:
     """Publish one, ask for it until it is there, then the next."""
-    http = HubHttp(hub.url, hub.token)
+    asker = LeanAsker(hub.url, hub.token)
     taken = []
     for number in range(first, first + count):
+        question = asker.question("/tickets", subject=f"e-{number}", limit=1)
         publisher.add([alarm(f"e-{number}", "a1")])
         sender = threading.Thread(target=publisher.run)
         sender.start()
         deadline = time.monotonic() + COME_WITHIN_S
-        while not http.get("/tickets", subject=f"e-{number}", limit=1)["items"]:
+        while not asker.ask(question)["items"]:
             assert time.monotonic() < deadline, f"no ticket of e-{number}"
             time.sleep(BETWEEN_ASKING_S)
         came = time.time_ns()
         sender.join()
         taken.append(came - publisher.sent_ns[-1])
         time.sleep(chance.uniform(0.5, 1.5) * GAP_S)
-    http.close()
+    asker.close()
     return taken
 
 

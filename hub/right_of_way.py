@@ -29,6 +29,7 @@ class Claim:
         self._free = threading.Event()
         self._free.set()
         self._held = 0
+        self._told: list[Callable[[], None]] = []
 
     def came(self) -> None:
         """One more goes first."""
@@ -40,11 +41,25 @@ class Claim:
 
     def done(self, number: int = 1) -> None:
         """So many of them are through."""
+        told: list[Callable[[], None]] = []
         with self._lock:
             if self._held and number >= self._held:
                 self._settle(sign=-1)
                 self._free.set()
+                told, self._told = self._told, told
             self._held = max(0, self._held - number)
+        for through in told:
+            through()
+
+    def tell(self, through: Callable[[], None]) -> bool:
+        """Have this called once when they are through, by whoever is the last; False, and never, where there is no one.
+
+        For those who cannot wait as threads do. It must neither wait nor raise.
+        """
+        with self._lock:
+            if self._held:
+                self._told.append(through)
+            return bool(self._held)
 
     def _settle(self, sign: int) -> None:
         now = self._clock()

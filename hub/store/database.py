@@ -70,20 +70,25 @@ class _WriterPlace:
                 self._changed.notify_all()
 
 
-class _Glance:
-    """One connection of SQLite, kept ready and in no transaction: each statement sees what is committed when it is made."""
+class _KeptReady:
+    """One connection of SQLite for those who do not wait until one is free; one after the other, for a moment each."""
 
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
         self._lock = threading.Lock()
-        self._connection: PoolProxiedConnection | None = None
+        self._connection: Connection | None = None
 
-    def one_or_none(self, statement: Prepared, values: Mapping[str, Any]) -> Any:
+    @contextlib.contextmanager
+    def taken(self) -> Iterator[Connection]:
+        """In no transaction: each statement sees what is committed when it is made."""
         with self._lock:
             if self._connection is None:
-                self._connection = self._engine.raw_connection()
-                self._connection.detach()  # kept, and not one of those that readers wait for
-            return statement.row_of(cast("sqlite3.Connection", self._connection.dbapi_connection), values)
+                self._connection = self._engine.connect()
+                self._connection.detach()  # not one of those that readers wait for
+            try:
+                yield self._connection
+            finally:
+                self._connection.rollback()
 
     def close(self) -> None:
         with self._lock:
@@ -103,11 +108,11 @@ class Store:
         self._claim: Any = None
         self.reader: Engine
         self.writer: Engine
-        self._glance: _Glance | None = None
+        self._kept_ready: _KeptReady | None = None
         if self.is_sqlite:
             self.reader = _sqlite_engine(self.url, _begin_reading, BUSY_TIMEOUT_MS, cache_kib=4_096)
             self.writer = _sqlite_engine(self.url, _begin_writing, ASK_AGAIN_MS, cache_kib=PAGE_CACHE_KIB)
-            self._glance = _Glance(self.reader)
+            self._kept_ready = _KeptReady(self.reader)
         else:
             self.reader = create_engine(self.url, pool_size=8, max_overflow=16, pool_pre_ping=True)
             self.writer = self.reader
@@ -124,9 +129,7 @@ class Store:
         """A consistent view, with the alarm in it that is under way; nothing is written."""
         self.way.alarms.give_way()
         with (self._last_reader if self.way.stands_last else self.reader).connect() as connection:
-            if not self.is_sqlite:
-                connection.execution_options(isolation_level="REPEATABLE READ")
-            connection.begin()
+            self._begin_view(connection)
             yield connection
             connection.rollback()
 
@@ -135,10 +138,25 @@ class Store:
 
         With SQLite it takes less than the way to another thread; with PostgreSQL it waits for the network.
         """
-        if self._glance is not None:
-            return self._glance.one_or_none(statement, values)
+        if self._kept_ready is not None:
+            with self._kept_ready.taken() as connection:
+                return statement.row_of(cast("sqlite3.Connection", connection.connection.dbapi_connection), values)
         with self.reader.connect() as connection:
             return statement.one_or_none(connection, values)
+
+    @contextlib.contextmanager
+    def brief_read(self) -> Iterator[Connection]:
+        """As `read`, for a millisecond, by somebody who has given way already: gives way to nobody."""
+        ready = self._kept_ready.taken() if self._kept_ready is not None else self.reader.connect()
+        with ready as connection:
+            self._begin_view(connection)
+            yield connection
+            connection.rollback()
+
+    def _begin_view(self, connection: Connection) -> None:
+        if not self.is_sqlite:
+            connection.execution_options(isolation_level="REPEATABLE READ")
+        connection.begin()
 
     def _let_pass(self, *_: object) -> None:
         """Between the statements of a reader that can wait; a writer would keep others out meanwhile."""
@@ -183,8 +201,8 @@ class Store:
                     self._claim.execute(text("SELECT pg_advisory_unlock(:key)"), {"key": ADVISORY_LOCK})
             self._claim.close()
             self._claim = None
-        if self._glance is not None:
-            self._glance.close()
+        if self._kept_ready is not None:
+            self._kept_ready.close()
         self.reader.dispose()
         self.writer.dispose()
 

@@ -54,6 +54,22 @@ def test_several_may_be_through_at_once_and_none_twice(claim):
     assert claim.left_s() > 0.0, "what was said twice of one does not count against the next"
 
 
+def test_whoever_asked_is_told_once_when_all_are_through(claim):
+    told = []
+    assert not claim.tell(lambda: told.append("nothing is under way"))
+    claim.came()
+    claim.came()
+    assert claim.tell(lambda: told.append("first"))
+    assert claim.tell(lambda: told.append(claim.left_s()))
+    claim.done()
+    assert told == []
+    claim.done()
+    assert told == ["first", 0.0]
+    claim.came()
+    claim.done()
+    assert told == ["first", 0.0]
+
+
 def test_what_is_never_through_keeps_nobody_waiting_for_longer_than_its_credit(claim, watch):
     claim.came()
     watch.now += 0.03

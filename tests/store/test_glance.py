@@ -70,6 +70,27 @@ def test_it_holds_no_log_back(sqlite_store):
         assert not log_begins_anew(path), "a reader in a transaction does"
 
 
+def test_nor_does_a_brief_read_that_is_over(sqlite_store):
+    path = make_url(sqlite_store.url).database
+    write(sqlite_store, "red")
+    for failure in (None, ZeroDivisionError):
+        with contextlib.suppress(ZeroDivisionError), sqlite_store.brief_read() as connection:
+            before = connection.execute(select(meta.c.value)).all()
+            write(sqlite_store, "green" if failure is None else "blue")
+            assert connection.execute(select(meta.c.value)).all() == before, "one state"
+            if failure is not None:
+                raise failure
+        assert log_begins_anew(path)
+    assert seen(sqlite_store) == "blue"
+
+
+def test_a_brief_read_gives_way_to_no_alarm(store, monkeypatch):
+    monkeypatch.setattr(store.way.alarms, "give_way", lambda *_: pytest.fail("waited"))
+    store.way.alarms.came()
+    with store.brief_read() as connection:
+        assert connection.execute(select(meta.c.value)).all() == []
+
+
 def test_after_a_failure_it_looks_anew(sqlite_store):
     write(sqlite_store, "red")
     with sqlite_store.write() as connection:
