@@ -1,7 +1,7 @@
 """Answers that are read from the database: where the request arrives, if they are small, or else in a thread.
 
 The way to another thread and back takes as long as a small answer, and while others compute each of its steps waits for a turn.
-Rule: what is asked on the event loop holds up everybody who is connected, so it is a millisecond's work for certain.
+Rule: what is asked on the event loop holds up everybody who is connected, so it is a millisecond's work.
 """
 
 from __future__ import annotations

@@ -23,6 +23,7 @@ from hub.pipeline.watch import Condition, Trouble
 from hub.store.database import Store, set_meta
 from hub.store.schema import ticket_clocks, tickets, timers
 from hub.tickets import suppression_rows
+from hub.tickets.clock_rows import RUNNING
 from hub.tickets.entrapment import ENTRAPMENT
 from hub.vocabulary.decisions import Severity, TicketKind
 from hub.vocabulary.events import Subject, SubjectType
@@ -44,7 +45,7 @@ _RUNNING = (
     )
     .join_from(tickets, ticket_clocks, ticket_clocks.c.ticket_id == tickets.c.id)
     .join(timers, and_(timers.c.rule == CLOCK, timers.c.site == tickets.c.site, timers.c.key == _KEY), isouter=True)
-    .where(ticket_clocks.c.state == "running")
+    .where(ticket_clocks.c.state == literal(RUNNING, literal_execute=True))  # word for word as their index has it
 )
 
 

@@ -10,7 +10,7 @@ from sqlalchemy import create_engine, insert, make_url, select
 from sqlalchemy.exc import IntegrityError
 
 from hub.notices.orders import _ACTIVE_TICKET
-from hub.pipeline import problems
+from hub.pipeline import auditor, problems
 from hub.store import schema
 from hub.store.database import Store, open_store
 from hub.store.migrate import create_at
@@ -92,6 +92,14 @@ def test_a_list_of_tickets_never_looks_through_all_that_has_ever_been(sqlite_sto
     names = frozenset(conditions.split())
     found = plan(sqlite_store, queries._page(names), *([2] if "sites" in names else []))
     assert index in found
+
+
+def test_the_audit_of_deadlines_looks_at_clocks_that_run(sqlite_store):
+    running = auditor._RUNNING.compile(sqlite_store.reader, compile_kwargs={"literal_binds": True})
+    with sqlite_store.read() as connection:
+        found = [row[3] for row in connection.exec_driver_sql(f"EXPLAIN QUERY PLAN {running}")]
+    assert "SCAN ticket_clocks USING INDEX ix_ticket_clocks_running" in found
+    assert "SEARCH tickets USING INTEGER PRIMARY KEY (rowid=?)" in found
 
 
 def test_a_database_in_use_gets_them_and_keeps_what_is_in_it(empty_database_url):

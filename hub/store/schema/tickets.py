@@ -107,6 +107,12 @@ ticket_clocks = Table(
     Column("started_at", BigInteger, nullable=False),
     Column("due_at", BigInteger, nullable=False),
     Column("state", Text, nullable=False),  # running | met | breached
+    Index(
+        "ix_ticket_clocks_running",
+        "ticket_id",
+        sqlite_where=text("state = 'running'"),
+        postgresql_where=text("state = 'running'"),
+    ),
 )
 
 ticket_numbers = Table(
