@@ -2,6 +2,9 @@
 
 The package `holidays` knows announced calendars with their make-up workdays, and for years that are not announced yet the
 statutory days; a country that it does not know has none. Days off are those on which nobody works: weekends count in.
+
+The package reads in the calendars of all countries to answer for one, which is a tenth of the memory that a hub takes; so it is
+asked in a process of its own, and nothing of it stays.
 """
 
 from __future__ import annotations
@@ -9,12 +12,14 @@ from __future__ import annotations
 from collections.abc import Mapping
 from datetime import UTC, date, datetime, timedelta
 from functools import cache
-from typing import Final
+from typing import TYPE_CHECKING, Final
 from zoneinfo import ZoneInfo
 
-import holidays
-
+from hub.settings.apart import in_a_child
 from hub.vocabulary.instants import UtcMs
+
+if TYPE_CHECKING:
+    import holidays
 
 SHORTEST_DAYS: Final = 4
 """A long weekend is no long holiday: the first threshold covers three days anyway."""
@@ -36,8 +41,12 @@ COUNTRY_OF_ZONE: Final[Mapping[str, str]] = {
 def long_holidays(timezone: str, year: int) -> tuple[tuple[UtcMs, UtcMs], ...]:
     """(first midnight, midnight after) in the site's zone, of `year` and the next one, in order."""
     country = COUNTRY_OF_ZONE.get(timezone)
-    if country is None:
-        return ()
+    return () if country is None else in_a_child(lambda: _spans(country, timezone, year))
+
+
+def _spans(country: str, timezone: str, year: int) -> tuple[tuple[UtcMs, UtcMs], ...]:
+    import holidays  # noqa: PLC0415 - 15 MB that are given back with the process
+
     calendar = holidays.country_holidays(country, years=range(year, year + 2))
     spans: list[tuple[UtcMs, UtcMs]] = []
     day, last = date(year, 1, 1), date(year + 1, 12, 31)

@@ -1,5 +1,7 @@
 """Long holidays as the calendar has them."""
 
+import subprocess
+import sys
 from datetime import datetime
 from itertools import pairwise
 from zoneinfo import ZoneInfo
@@ -48,3 +50,16 @@ def test_sites_carry_them_as_facts(tmp_path) -> None:
     """What rules are handed is filled in."""
     estate = Estate(load_configuration(write_configuration(tmp_path, lakeside=SITE_YAML)), RULES)
     assert estate.sites["lakeside"].holidays == long_holidays("Asia/Shanghai", this_year())
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="elsewhere there are no children by fork")
+def test_the_calendars_of_all_countries_do_not_stay_in_memory() -> None:
+    """Nor does anything else of the hub bring them in."""
+    program = (
+        "import sys, hub.wiring; from hub.registry.holidays import long_holidays; "
+        "print(len(long_holidays('Asia/Shanghai', 2026)), 'holidays' in sys.modules)"
+    )
+    told = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    spans, stays = told.stdout.split()
+    assert int(spans) >= 3
+    assert stays == "False"
