@@ -1,7 +1,9 @@
 """Tickets over HTTP as the contract says it, on both databases."""
 
 import pytest
+from sqlalchemy import update
 
+from hub.store.schema import tickets
 from hub.vocabulary.elevator import AlarmType
 from hub.vocabulary.roles import Role
 
@@ -57,6 +59,13 @@ def test_lists_are_newest_first_and_filtered_by_kind_state_subject_and_site(hub,
     assert ids(subject="b1-e1") == [third, first]
     assert ids(subject="b1-e1", site="lakeside") == [first]
     assert ids(site="nowhere") == []
+
+
+def test_a_list_of_what_is_below_a_ticket(hub, client):
+    above, below, _other = hub.ticket(), hub.ticket("b1-e2"), hub.ticket("b1-e1", "hilltop")
+    with hub.store.write() as connection:
+        connection.execute(update(tickets).where(tickets.c.id == below).values(parent_id=above))
+    assert [item["id"] for item in client.get("/api/v1/tickets", params={"parent": above}).json()["items"]] == [below]
 
 
 def test_a_cursor_leads_through_all_tickets_once(hub, client):

@@ -84,6 +84,8 @@ def test_so_is_the_active_problem(sqlite_store):
         ("active site before", "ix_tickets_active_site_id (site=? AND id<?)"),
         ("active site kind", "ix_tickets_active_site_id (site=?)"),
         ("active sites", "ix_tickets_active_site_id (site=?)"),
+        ("parent", "ix_tickets_parent_id (parent_id=?)"),
+        ("parent before", "ix_tickets_parent_id (parent_id=? AND rowid<?)"),
         ("site", "ix_tickets_site_id (site=?)"),
         ("site closed", "ix_tickets_site_id (site=?)"),
     ],
