@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Final
 from zoneinfo import ZoneInfo
 
-from sqlalchemy import Row, bindparam, select
+from sqlalchemy import Connection, Row, bindparam, select
 
 from hub.cards import controllers, ledger, numbers, permissions
 from hub.cards.collisions import told_as
@@ -232,13 +232,18 @@ def _reconcile(step: Step, site: str) -> None:
     known = permissions.controllers(step.connection, site)
     if not known:
         return
-    asked = select(commands.c.device).where(
-        commands.c.site == site, commands.c.name == LIST, commands.c.created_at > step.now - RECONCILE_EVERY_MS
-    )
-    lately = set(step.connection.execute(asked.distinct()).scalars())
+    lately = asked_since(step.connection, site, step.now - RECONCILE_EVERY_MS)
     for controller in known:
         if controller not in lately and controller in step.devices_of(site):
             ask_for_list(step, site, controller)
+
+
+def asked_since(connection: Connection, site: str, since: UtcMs) -> set[str]:
+    """The controllers that were asked for what they have after this time."""
+    asked = select(commands.c.device).where(
+        commands.c.site == site, commands.c.name == LIST, commands.c.created_at > since
+    )
+    return set(connection.execute(asked.distinct()).scalars())
 
 
 # --- small ------------------------------------------------------------------------------------------------

@@ -5,17 +5,26 @@ SQLite takes the first plan that serves, whatever lies in the tables, so its pla
 
 from __future__ import annotations
 
+import contextlib
+from collections.abc import Callable
+from types import SimpleNamespace
+
 import pytest
-from sqlalchemy import create_engine, insert, make_url, select
+from sqlalchemy import Connection, create_engine, insert, make_url, select
 from sqlalchemy.exc import IntegrityError
 
+from hub.cards import ledger
+from hub.notices import letters
+from hub.notices import queries as notice_queries
 from hub.notices.orders import _ACTIVE_TICKET
-from hub.pipeline import auditor, problems
+from hub.pipeline import auditor, card_doors, problems
+from hub.pipeline.link_desk import Answer, take_answer
 from hub.store import schema
 from hub.store.database import Store, open_store
 from hub.store.migrate import create_at
 from hub.store.prepared import Prepared
 from hub.tickets import queries, rows
+from hub.tickets.lifecycle import Refused
 
 TICKET = {
     "kind": "entrapment",
@@ -47,6 +56,19 @@ PROBLEM = {
     "count": 1,
     "detail_json": "{}",
 }
+
+
+COMMAND = {
+    "id": "c-1",
+    "site": "lakeside",
+    "device": "gate-1",
+    "name": card_doors.LIST,
+    "args_json": "{}",
+    "created_at": 2,
+    "reply_by": 3,
+    "state": "done",
+}
+ANSWER = Answer(channel="voice", ticket_number="lakeside-2026-00001", person="li", action="acknowledge")
 
 
 def plan(store: Store, statement: Prepared, *lengths: int) -> str:
@@ -104,6 +126,48 @@ def test_the_audit_of_deadlines_looks_at_clocks_that_run(sqlite_store):
     assert "SEARCH tickets USING INTEGER PRIMARY KEY (rowid=?)" in found
 
 
+def looked_through(store: Store, act: Callable[[Connection], object]) -> set[str]:
+    """The tables that what is asked by `act` goes through from one end to the other."""
+    asked: list[str] = []
+    with store.read() as connection:
+        driver = connection.connection.dbapi_connection
+        assert driver is not None
+        driver.set_trace_callback(asked.append)
+        with contextlib.suppress(Refused):
+            act(connection)
+        driver.set_trace_callback(None)
+        plans = [
+            row[3]
+            for each in asked
+            if each.startswith("SELECT")
+            for row in driver.execute(f"EXPLAIN QUERY PLAN {each}")
+        ]
+    assert plans
+    scanned = {plan.split()[1] for plan in plans if plan.startswith("SCAN") and " USING " not in plan}
+    return scanned & schema.metadata.tables.keys()
+
+
+@pytest.mark.parametrize(
+    "act",
+    [
+        lambda connection: card_doors.asked_since(connection, "lakeside", 1),
+        lambda connection: letters.orders_of(connection, 1, 1),
+        lambda connection: notice_queries.page(connection, notice_queries.NoticeFilter(ticket=1), None, 100),
+        lambda connection: ledger.replacement_of(connection, 1),
+        lambda connection: take_answer(SimpleNamespace(connection=connection), ANSWER),
+    ],
+    ids=["rounds of doors", "a notice to be sent", "notices of a ticket", "a pass in place of another", "an answer"],
+)
+def test_what_is_asked_while_others_wait_looks_through_no_table(sqlite_store, act):
+    assert looked_through(sqlite_store, act) == set()
+
+
+def test_a_table_that_is_looked_through_is_noticed(sqlite_store):
+    """So that the test above can fail."""
+    everything = select(schema.tickets.c.title).where(schema.tickets.c.title == "t")
+    assert looked_through(sqlite_store, lambda connection: connection.execute(everything).all()) == {"tickets"}
+
+
 def test_a_database_in_use_gets_them_and_keeps_what_is_in_it(empty_database_url):
     engine = create_engine(make_url(empty_database_url))
     create_at(engine, "0009")
@@ -112,12 +176,14 @@ def test_a_database_in_use_gets_them_and_keeps_what_is_in_it(empty_database_url)
         for number, active in enumerate((False, False, True)):
             connection.execute(insert(schema.tickets), {**TICKET, "number": str(number), "active": active})
             connection.execute(insert(schema.problems), {**PROBLEM, "active": active})
+        connection.execute(insert(schema.commands), COMMAND)
     engine.dispose()
     store = open_store(empty_database_url)
     try:
         with store.read() as connection:
             assert [row.active for row in connection.execute(select(schema.tickets.c.active))] == [False, False, True]
             assert [row.active for row in connection.execute(select(schema.problems.c.active))] == [False, False, True]
+            assert card_doors.asked_since(connection, "lakeside", 1) == {"gate-1"}
         for again in (insert(schema.tickets).values(**TICKET, number="3"), insert(schema.problems).values(**PROBLEM)):
             with pytest.raises(IntegrityError), store.write() as connection:
                 connection.execute(again.values(active=True))

@@ -79,6 +79,7 @@ card_assignments = Table(
     Index(None, "site", "unit"),
     Index(None, "state", "valid_until"),
     Index(None, "works_id"),
+    Index(None, "replaces_id"),
     Index(None, "id_digest"),
     Index(
         "uq_card_assignments_current",

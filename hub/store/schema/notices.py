@@ -41,6 +41,7 @@ notice_orders = Table(
     Column("settled_at", BigInteger),
     UniqueConstraint("rule", "site", "subject_type", "subject_id", "key"),
     Index(None, "state", "not_before"),
+    Index(None, "ticket_id"),
 )
 
 notices = Table(
@@ -89,6 +90,7 @@ notice_merges = Table(
     Column(
         "notice_id", BigInteger, ForeignKey("notices.id"), primary_key=True, autoincrement=False
     ),  # sent with this one
+    Index(None, "notice_id"),
 )
 
 templates = Table(

@@ -45,6 +45,7 @@ commands = Table(
     Column("state", Text, nullable=False),  # pending | sent | done | failed | expired
     Column("detail", Text),
     Index(None, "state", "created_at"),
+    Index(None, "site", "name", "created_at"),  # which controllers were compared lately: asked every few seconds
 )
 
 problems = Table(
