@@ -21,7 +21,12 @@ def in_a_child(work: Callable[[], T]) -> T:
     if sys.platform != "linux" or threading.active_count() > 1:
         return work()
     reader, writer = os.pipe()
-    child = os.fork()
+    try:
+        child = os.fork()
+    except OSError:  # no more processes, or no memory for one
+        os.close(reader)
+        os.close(writer)
+        return work()
     if child == 0:
         _work_and_exit(work, writer)
     os.close(writer)

@@ -3,11 +3,16 @@
 import os
 import signal
 import threading
+from pathlib import Path
 
 import pytest
 
 from hub.settings.apart import in_a_child
 from hub.settings.model import Secret
+
+
+def open_files():
+    return sorted(each.name for each in Path("/proc/self/fd").iterdir())
 
 
 @pytest.fixture
@@ -45,6 +50,17 @@ def test_a_child_that_is_killed_does_not_matter():
         return 5
 
     assert in_a_child(killed_elsewhere) == 5
+
+
+@pytest.mark.usefixtures("alone")
+def test_where_no_child_can_be_made_the_work_is_done_here_and_nothing_stays_open(monkeypatch):
+    def no_more_processes():
+        raise BlockingIOError("Resource temporarily unavailable")
+
+    monkeypatch.setattr("hub.settings.apart.os.fork", no_more_processes)
+    before = open_files()
+    assert in_a_child(os.getpid) == os.getpid()
+    assert open_files() == before
 
 
 def test_with_threads_about_nothing_is_forked():
