@@ -52,7 +52,6 @@ def test_sites_carry_them_as_facts(tmp_path) -> None:
     assert estate.sites["lakeside"].holidays == long_holidays("Asia/Shanghai", this_year())
 
 
-@pytest.mark.skipif(sys.platform != "linux", reason="elsewhere there are no children by fork")
 def test_the_calendars_of_all_countries_do_not_stay_in_memory() -> None:
     """Nor does anything else of the hub bring them in."""
     program = (

@@ -75,8 +75,9 @@ def test_nor_does_a_brief_read_that_is_over(sqlite_store):
     write(sqlite_store, "red")
     for failure in (None, ZeroDivisionError):
         with contextlib.suppress(ZeroDivisionError), sqlite_store.brief_read() as connection:
-            connection.execute(select(meta.c.value)).all()
+            before = connection.execute(select(meta.c.value)).all()
             write(sqlite_store, "green" if failure is None else "blue")
+            assert connection.execute(select(meta.c.value)).all() == before, "one state"
             if failure is not None:
                 raise failure
         assert log_begins_anew(path)

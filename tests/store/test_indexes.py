@@ -8,9 +8,10 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Callable
 from types import SimpleNamespace
+from typing import Any
 
 import pytest
-from sqlalchemy import Connection, create_engine, insert, make_url, select
+from sqlalchemy import Connection, create_engine, event, insert, make_url, select
 from sqlalchemy.exc import IntegrityError
 
 from hub.cards import ledger
@@ -118,32 +119,31 @@ def test_a_list_of_tickets_never_looks_through_all_that_has_ever_been(sqlite_sto
     assert index in found
 
 
+def plans(store: Store, act: Callable[[Connection], object]) -> list[str]:
+    """Of what is asked by `act`, as it is asked: its text and its values apart."""
+    asked: list[tuple[str, Any]] = []
+    with store.read() as connection:
+        event.listen(connection, "before_cursor_execute", lambda _c, _k, text, values, *_: asked.append((text, values)))
+        with contextlib.suppress(Refused):
+            act(connection)
+        return [
+            row[3]
+            for text, values in list(asked)
+            for row in connection.exec_driver_sql(f"EXPLAIN QUERY PLAN {text}", values)
+        ]
+
+
 def test_the_audit_of_deadlines_looks_at_clocks_that_run(sqlite_store):
-    running = auditor._RUNNING.compile(sqlite_store.reader, compile_kwargs={"literal_binds": True})
-    with sqlite_store.read() as connection:
-        found = [row[3] for row in connection.exec_driver_sql(f"EXPLAIN QUERY PLAN {running}")]
+    found = plans(sqlite_store, lambda connection: connection.execute(auditor._RUNNING))
     assert "SCAN ticket_clocks USING INDEX ix_ticket_clocks_running" in found
     assert "SEARCH tickets USING INTEGER PRIMARY KEY (rowid=?)" in found
 
 
 def looked_through(store: Store, act: Callable[[Connection], object]) -> set[str]:
     """The tables that what is asked by `act` goes through from one end to the other."""
-    asked: list[str] = []
-    with store.read() as connection:
-        driver = connection.connection.dbapi_connection
-        assert driver is not None
-        driver.set_trace_callback(asked.append)
-        with contextlib.suppress(Refused):
-            act(connection)
-        driver.set_trace_callback(None)
-        plans = [
-            row[3]
-            for each in asked
-            if each.startswith("SELECT")
-            for row in driver.execute(f"EXPLAIN QUERY PLAN {each}")
-        ]
-    assert plans
-    scanned = {plan.split()[1] for plan in plans if plan.startswith("SCAN") and " USING " not in plan}
+    found = plans(store, act)
+    assert found
+    scanned = {plan.split()[1] for plan in found if plan.startswith("SCAN") and " USING " not in plan}
     return scanned & schema.metadata.tables.keys()
 
 

@@ -1,4 +1,4 @@
-"""what is active, and which clocks run, is found by an index
+"""what is active is found by an index
 
 Revision ID: 0010
 Revises: 0009
@@ -34,14 +34,9 @@ def upgrade() -> None:
             name, 'tickets', columns, sqlite_where=sa.text('active = 1'), postgresql_where=sa.text('active')
         )
     op.create_index(op.f('ix_tickets_subject_id_id'), 'tickets', ['subject_id', 'id'])
-    running = sa.text("state = 'running'")
-    op.create_index(
-        'ix_ticket_clocks_running', 'ticket_clocks', ['ticket_id'], sqlite_where=running, postgresql_where=running
-    )
 
 
 def downgrade() -> None:
-    op.drop_index('ix_ticket_clocks_running', table_name='ticket_clocks')
     op.drop_index(op.f('ix_tickets_subject_id_id'), table_name='tickets')
     op.drop_index('ix_tickets_active_id', table_name='tickets')
     op.drop_index('ix_tickets_active_site_id', table_name='tickets')
